@@ -1,0 +1,67 @@
+"""A trained policy acting in a batch of environments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from nextlat_rl.noise import uniform
+from nextlat_rl.world_model import Acting, Step, WorldModel
+
+
+class Agent:
+    """Follows `batch_size` environments with beliefs and draws actions from the policy.
+
+    Args:
+        world_model: the trained model.
+        batch_size: number of environments, each a row.
+        acting: `trunk` recomputes exact beliefs with a KV cache; `recurrent` runs the latent dynamics alone.
+        deterministic: most likely actions instead of drawn ones.
+        seed: keys the noise together with (episode, step), so that a decision does not depend on the batch it is in.
+
+    """
+
+    def __init__(
+        self,
+        world_model: WorldModel,
+        batch_size: int,
+        acting: Acting = "trunk",
+        deterministic: bool = False,
+        seed: int = 0,
+    ) -> None:
+        self.world_model, self.deterministic, self.seed = world_model, deterministic, seed
+        self.memory = world_model.memory(batch_size, acting)
+        self.last_action = world_model.no_actions(batch_size)
+        self.step = torch.zeros(batch_size, dtype=torch.long, device=world_model.device)
+
+    def act(
+        self,
+        observations: Sequence[Any],
+        rewards: Sequence[float],
+        is_first: Sequence[bool],
+        episodes: Sequence[int],
+    ) -> list[Any]:
+        """One action per environment.
+
+        Args:
+            observations: `[B]` elements of the observation space, o_t.
+            rewards: `[B]` r_{t-1}, ignored where `is_first`.
+            is_first: `[B]` whether o_t is an episode's first.
+            episodes: `[B]` an integer that names each row's episode.
+
+        """
+        wm = self.world_model
+        first = torch.tensor(is_first, device=wm.device)
+        reward = torch.tensor(rewards, dtype=torch.float32, device=wm.device)
+        self.step.masked_fill_(first, 0)
+        step = Step(wm.encode_observations(observations), self.last_action, reward, first)
+        belief = wm.observe(step, self.memory)
+        noise = None
+        if not self.deterministic:
+            stream = torch.tensor(episodes, dtype=torch.long, device=wm.device)
+            noise = uniform(self.seed, stream, self.step, wm.model.action.noise)
+        self.last_action = wm.policy(belief, noise)
+        self.step += 1
+        return wm.decode_actions(self.last_action)

@@ -1,0 +1,148 @@
+"""Running an agent through whole episodes of real environments, side by side, one seed each."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from nextlat_rl.agents.agent import Agent
+from nextlat_rl.envs import make_env
+
+EVALUATION_SEED = 10_000_000
+
+
+@dataclass
+class EpisodeResult:
+    """How one episode went."""
+
+    seed: int
+    episode_return: float
+    length: int
+    success: bool | None  # None where the environment has no notion of it
+    first_observation: Any
+    frames: list[np.ndarray] = field(default_factory=list)  # RGB, only of a recorded episode
+
+
+@dataclass
+class Timing:
+    """Wall time spent deciding, the environments' own time left out."""
+
+    seconds: float = 0.0
+    calls: int = 0
+    decisions: int = 0
+
+    @property
+    def ms_per_decision(self) -> float:
+        """Milliseconds per decision of one environment."""
+        return 1000 * self.seconds / max(self.decisions, 1)
+
+
+def evaluation_seeds(episodes: int) -> list[int]:
+    """The fixed seeds of an evaluation; data is never gathered on them."""
+    return [EVALUATION_SEED + i for i in range(episodes)]
+
+
+def run_episodes(
+    env_id: str,
+    agent: Agent,
+    seeds: Sequence[int],
+    n_envs: int,
+    on_episode: Callable[[EpisodeResult], None] = lambda result: None,
+    record: int = 0,
+) -> tuple[list[EpisodeResult], Timing]:
+    """Play one episode for each seed, `n_envs` at a time; the results come in the order of the seeds.
+
+    Gymnasium's vector environments cannot reset single environments to chosen seeds, which is what makes an episode
+    the same however many run beside it; hence this loop.
+
+    Args:
+        env_id: the environment.
+        agent: its batch size must be `n_envs`.
+        seeds: of the episodes.
+        n_envs: environments stepped side by side.
+        on_episode: called with each finished episode.
+        record: how many of the first episodes keep their rendered frames.
+
+    """
+    envs = [make_env(env_id, render_mode="rgb_array" if i < record else None) for i in range(n_envs)]
+    slots = [_Slot(env) for env in envs]
+    queue = list(enumerate(seeds))[::-1]
+    results: dict[int, EpisodeResult] = {}
+    timing = Timing()
+    for slot in slots:
+        slot.take(queue, record)
+    while any(slot.active for slot in slots):
+        started = time.perf_counter()
+        actions = agent.act(
+            [slot.observation for slot in slots],
+            [slot.reward for slot in slots],
+            [slot.is_first for slot in slots],
+            [slot.seed for slot in slots],
+        )
+        timing.seconds += time.perf_counter() - started
+        timing.calls += 1
+        timing.decisions += sum(slot.active for slot in slots)
+        for slot, action in zip(slots, actions, strict=True):
+            if slot.active and slot.step(action):
+                results[slot.index] = slot.result()
+                on_episode(results[slot.index])
+                slot.take(queue, record)
+    for env in envs:
+        env.close()
+    return [results[i] for i in range(len(seeds))], timing
+
+
+class _Slot:
+    """One environment and the episode it is in."""
+
+    def __init__(self, env: gym.Env) -> None:
+        self.env = env
+        self.active = True
+
+    def take(self, queue: list[tuple[int, int]], record: int) -> None:
+        """Start the next episode; with none left, idle on the last observation."""
+        if not queue:
+            self.active = False
+            if not hasattr(self, "observation"):  # more environments than episodes
+                self.seed, self.reward, self.is_first = 0, 0.0, True
+                self.observation, _ = self.env.reset(seed=0)
+            return
+        self.index, self.seed = queue.pop()
+        self.observation, _ = self.env.reset(seed=self.seed)
+        self.first_observation = self.observation
+        self.reward, self.is_first = 0.0, True
+        self.total, self.length, self.success = 0.0, 0, None
+        self.recording = self.index < record
+        self.frames = [self._frame()] if self.recording else []
+
+    def step(self, action: Any) -> bool:
+        """Take one action; whether the episode ended."""
+        self.observation, reward, terminated, truncated, info = self.env.step(action)
+        self.reward, self.is_first = float(reward), False
+        self.total += self.reward
+        self.length += 1
+        if self.recording:
+            self.frames.append(self._frame())
+        self.success = _success(self.env, info, self.total)
+        return terminated or truncated
+
+    def result(self) -> EpisodeResult:
+        return EpisodeResult(self.seed, self.total, self.length, self.success, self.first_observation, self.frames)
+
+    def _frame(self) -> np.ndarray:
+        return np.asarray(self.env.render())
+
+
+def _success(env: gym.Env, info: dict[str, Any], total: float) -> bool | None:
+    """The environment's own `is_success`; MiniGrid and BabyAI reward nothing but success."""
+    if "is_success" in info:
+        return bool(info["is_success"])
+    spec = env.spec
+    if spec is not None and spec.id.startswith(("MiniGrid-", "BabyAI-")):
+        return total > 0
+    return None

@@ -1,0 +1,1 @@
+"""Hydra groups: env, model, objective, trainer."""

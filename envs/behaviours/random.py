@@ -1,0 +1,45 @@
+"""Uniformly random actions."""
+
+import copy
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from nextlat_rl.envs.behaviours.grid_actions import DROP, FORWARD, LEFT, PICKUP, RIGHT, TOGGLE
+
+MOVES = (LEFT, RIGHT, FORWARD)
+MOVES_AND_USES = (LEFT, RIGHT, FORWARD, PICKUP, DROP, TOGGLE)
+
+
+class RandomBehaviour:
+    """Uniform over the action space; in MiniGrid and BabyAI over the actions that can have an effect in the level."""
+
+    def reset(self, env: gym.Env, seed: int) -> None:
+        """Seed the episode and look up which actions have an effect."""
+        self._actions = useful_actions(env)
+        self._rng = np.random.default_rng(seed)
+        self._space = copy.deepcopy(env.action_space)
+        self._space.seed(seed)
+
+    def act(self, observation: Any) -> Any:
+        """Draw an action; the observation is not looked at."""
+        if self._actions is None:
+            return self._space.sample()
+        return self._actions[self._rng.integers(len(self._actions))]
+
+    def replace_last(self, action: Any) -> None:
+        """Nothing to remember."""
+
+
+def useful_actions(env: gym.Env) -> tuple[int, ...] | None:
+    """Actions that can change something in a MiniGrid level, None in any other environment.
+
+    "done" never does; pick up, drop and toggle only where the level has doors, keys, balls or boxes.
+    """
+    grid = getattr(env.unwrapped, "grid", None)
+    if not hasattr(grid, "grid"):
+        return None
+    usable = any(cell is not None and cell.type in ("door", "key", "ball", "box") for cell in grid.grid)
+    count = int(env.action_space.n)  # type: ignore[attr-defined]
+    return tuple(action for action in (MOVES_AND_USES if usable else MOVES) if action < count)

@@ -1,0 +1,79 @@
+"""From the name a user types to the id of a registered environment."""
+
+import difflib
+import importlib
+from importlib.util import find_spec
+
+import gymnasium as gym
+from gymnasium.envs.registration import find_highest_version, get_env_id, parse_env_id
+
+from nextlat_rl.errors import UserError
+
+
+def resolve_env_id(name: str) -> str:
+    """Full id of the environment called `name`; the version may be left out and is then the newest registered one.
+
+    `module:Name-v0` imports `module` first, as `gymnasium.make` does, and keeps the prefix.
+
+    Raises:
+        UserError: the environment is unknown (close names are given) or its package is not installed.
+    """
+    module, _, bare = name.rpartition(":")
+    if module:
+        _import_module(module, name)
+    else:
+        _register_package_of(bare)
+    try:
+        namespace, stem, version = parse_env_id(bare)
+    except gym.error.Error:
+        raise _unknown(name) from None
+    if version is None and bare not in gym.registry:
+        version = find_highest_version(namespace, stem)
+    full = get_env_id(namespace, stem, version)
+    if full not in gym.registry:
+        raise _unknown(name)
+    return f"{module}:{full}" if module else full
+
+
+def is_minigrid(env_id: str) -> bool:
+    """Whether the id names a MiniGrid level (BabyAI levels are told apart by `is_babyai`)."""
+    return env_id.startswith("MiniGrid-")
+
+
+def is_babyai(env_id: str) -> bool:
+    """Whether the id names a BabyAI level."""
+    return env_id.startswith("BabyAI-")
+
+
+def _import_module(module: str, name: str) -> None:
+    try:
+        importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise UserError(f"environment '{name}': no module named '{error.name}'; install it or drop the prefix") from None
+
+
+def _register_package_of(name: str) -> None:
+    if is_minigrid(name) or is_babyai(name):
+        _register("minigrid")
+    elif name.startswith("ALE/"):
+        if find_spec("ale_py") is None:
+            raise UserError(f"environment '{name}' needs ale-py; run: pip install 'nextlat_rl[atari]'")
+        _register("ale_py")
+
+
+def _register(package: str) -> None:
+    gym.register_envs(importlib.import_module(package))
+
+
+def _unknown(name: str) -> UserError:
+    _register("minigrid")
+    known = list(gym.registry)
+    # Compare case-insensitively and without the version: "cartpole" must find "CartPole-v1".
+    by_stem: dict[str, str] = {}
+    for env_id in known:
+        namespace, stem, _ = parse_env_id(env_id)
+        by_stem[get_env_id(namespace, stem, None).lower()] = env_id
+    wanted = name.lower().rsplit("-v", 1)[0]
+    close = [by_stem[stem] for stem in difflib.get_close_matches(wanted, by_stem, n=3, cutoff=0.5)]
+    hint = f"close names: {', '.join(close)}" if close else "no registered name is close to it"
+    return UserError(f"unknown environment '{name}'; {hint}")

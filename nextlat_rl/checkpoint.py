@@ -1,0 +1,154 @@
+"""Checkpoints: a folder of safetensors and JSON, written whole or not at all; loading one never runs code."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from minari.serialization import deserialize_space, serialize_space
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from nextlat_rl.errors import UserError
+from nextlat_rl.models.nextlat import ModelConfig, NextLat, Spaces
+from nextlat_rl.models.transformer import TrunkConfig
+
+FORMAT = 1
+_STEP = re.compile(r"step-(\d+)$")
+
+
+def save(folder: Path, step: int, model: NextLat, optimizer: torch.optim.Optimizer, config: dict[str, Any]) -> Path:
+    """Write `folder/step-<n>` and drop the older ones.
+
+    Args:
+        folder: the run's `checkpoints` folder.
+        step: optimiser steps done.
+        model: saved as `model.safetensors`.
+        optimizer: saved as `optimizer.safetensors`; there is no other state, batches are a function of the step.
+        config: anything JSON can hold; `env_id` and the training config belong here.
+
+    Raises:
+        UserError: if the disk is full; what was there before is untouched.
+
+    """
+    target = folder / f"step-{step:08d}"
+    if target.exists():  # training is a function of the step, so this is the same checkpoint
+        return target
+    scratch = folder / f".step-{step:08d}.{os.getpid()}"
+    model_config = {
+        "format": FORMAT,
+        "step": step,
+        "model": asdict(model.config),
+        "observation_space": serialize_space(model.spaces.observation),
+        "action_space": serialize_space(model.spaces.action),
+        "statistics": model.spaces.statistics,
+        **config,
+    }
+    try:
+        scratch.mkdir(parents=True, exist_ok=True)
+        save_file({k: v.contiguous() for k, v in model.state_dict().items()}, scratch / "model.safetensors")
+        save_file(_flatten_optimizer(optimizer), scratch / "optimizer.safetensors")
+        (scratch / "config.json").write_text(json.dumps(model_config, indent=1))
+        os.replace(scratch, target)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise UserError(f"cannot write the checkpoint {target}: {error}; free some disk space and resume") from error
+    for other in _steps(folder):
+        if other != target:
+            shutil.rmtree(other, ignore_errors=True)
+    return target
+
+
+def find(path: str | Path) -> Path:
+    """The newest checkpoint of a run folder, or the checkpoint folder itself.
+
+    Raises:
+        UserError: if there is none.
+
+    """
+    root = Path(path)
+    if (root / "model.safetensors").exists() and (root / "config.json").exists():
+        return root
+    steps = _steps(root / "checkpoints") or _steps(root)
+    if not steps:
+        what = "holds no checkpoint" if root.exists() else "does not exist"
+        raise UserError(f"'{path}' {what}; give a run folder such as runs/<env>/<time>, made by nextlat_rl.train")
+    return steps[-1]
+
+
+def load_config(path: str | Path) -> dict[str, Any]:
+    """The JSON part of a checkpoint.
+
+    Raises:
+        UserError: if it is missing, broken or of another format.
+
+    """
+    file = find(path) / "config.json"
+    try:
+        config = json.loads(file.read_text())
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise UserError(f"{file} is broken ({error}); use another checkpoint") from None
+    if not isinstance(config, dict) or config.get("format") != FORMAT:
+        raise UserError(f"{file} is not a checkpoint of format {FORMAT}; it was made by another version")
+    return config
+
+
+def load_model(path: str | Path, device: torch.device) -> tuple[NextLat, dict[str, Any]]:
+    """The model on `device`, and the checkpoint's config.
+
+    Raises:
+        UserError: if the checkpoint is missing or broken.
+
+    """
+    config = load_config(path)
+    file = find(path) / "model.safetensors"
+    try:
+        spaces = Spaces(
+            deserialize_space(config["observation_space"]),
+            deserialize_space(config["action_space"]),
+            config["statistics"],
+        )
+        sizes = {**config["model"], "trunk": TrunkConfig(**config["model"]["trunk"])}
+        model = NextLat(spaces, ModelConfig(**sizes))
+        model.load_state_dict(load_file(file))
+    except (OSError, SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{file} is broken or does not fit its config ({reason}); use another checkpoint") from None
+    return model.to(device), config
+
+
+def load_optimizer(path: str | Path, optimizer: torch.optim.Optimizer) -> None:
+    """Restore the optimiser's state in place.
+
+    Raises:
+        UserError: if it is missing or broken.
+
+    """
+    file = find(path) / "optimizer.safetensors"
+    try:
+        flat = load_file(file)
+        state: dict[int, dict[str, torch.Tensor]] = {}
+        for key, value in flat.items():
+            index, name = key.split(".", 1)
+            state.setdefault(int(index), {})[name] = value
+        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    except (OSError, SafetensorError, ValueError) as error:
+        raise UserError(f"{file} is broken ({str(error).splitlines()[0]}); the run cannot be resumed") from None
+
+
+def _flatten_optimizer(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+    state = optimizer.state_dict()["state"]
+    return {f"{i}.{name}": value.contiguous() for i, entry in state.items() for name, value in entry.items()}
+
+
+def _steps(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    found = [p for p in folder.iterdir() if _STEP.match(p.name) and (p / "config.json").exists()]
+    return sorted(found, key=lambda p: int(_STEP.match(p.name).group(1)))  # type: ignore[union-attr]

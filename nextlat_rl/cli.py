@@ -1,0 +1,97 @@
+"""What the commands share: Hydra with typed configs, one-line errors with exit code 2, any environment id."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from nextlat_rl.errors import UserError
+
+Config = TypeVar("Config")
+
+
+def run(command: str, schema: type[Config], body: Callable[[Config], None]) -> None:
+    """Parse `sys.argv` with Hydra into `schema` and call `body`.
+
+    Bad input (a `UserError`, or whatever Hydra refuses) prints one line and exits with code 2; Ctrl-C exits with 130.
+    """
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # let Hydra's own errors reach the handler below
+    ConfigStore.instance().store(name=f"{command}_schema", node=schema)
+    _store_environments(sys.argv[1:])
+
+    @hydra.main(version_base="1.3", config_path="pkg://nextlat_rl.configs", config_name=command)
+    def main(config: DictConfig) -> None:
+        body(OmegaConf.to_object(config))  # type: ignore[arg-type]
+
+    try:
+        main()
+    except UserError as error:
+        _fail(str(error))
+    except (HydraException, OmegaConfBaseException) as error:
+        _fail(_explain(error, schema))
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+def _fail(message: str) -> None:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _store_environments(arguments: list[str]) -> None:
+    """Make `env=<any Gymnasium id>` a Hydra option: a node for each id that has no group file of its own.
+
+    An id takes the defaults of the group file that bears its name, with or without its version.
+    """
+    files = {p.stem for p in (Path(__file__).parent / "configs" / "env").glob("*.yaml")}
+    for argument in arguments:
+        if not argument.startswith("env="):
+            continue
+        for name in argument.removeprefix("env=").split(","):
+            group, _, leaf = f"env/{name}".rpartition("/")
+            base = re.sub(r"-v\d+$", "", name)
+            defaults = [f"/env/{base}"] if base in files and base != name else []
+            if name not in files and leaf:
+                node = {"defaults": [*defaults, "_self_"], "env": {"id": name}}
+                ConfigStore.instance().store(group=group, name=leaf, node=node, package="_global_")
+
+
+def _explain(error: Exception, schema: type[Any]) -> str:
+    """One line of a Hydra error, with the nearest names where an option is misspelt."""
+    cause: BaseException = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    key = re.search(r"Key '([^']+)' (?:is not in struct|not in)", f"{error} {cause}")
+    wrong = re.search(r"Could not override '([^']+)'", str(error))
+    if key:
+        option = wrong.group(1) if wrong else key.group(1)
+        names = _options(OmegaConf.structured(schema))
+        leaf = option.rsplit(".", 1)[-1]
+        close = difflib.get_close_matches(option, names, n=3) or [
+            name for name in names if difflib.get_close_matches(leaf, [name.rsplit(".", 1)[-1]], cutoff=0.75)
+        ]
+        hint = f"did you mean {', '.join(close[:3])}?" if close else "see --help for all of them"
+        return f"unknown option '{option}'; {hint}"
+    return str(error).split("\n\n")[0].split("\nSet the")[0]
+
+
+def _options(config: DictConfig, prefix: str = "") -> list[str]:
+    names: list[str] = []
+    for key in config:
+        value = config._get_node(key)
+        names.append(f"{prefix}{key}")
+        if isinstance(value, DictConfig) and not value._is_none():
+            names.extend(_options(value, f"{prefix}{key}."))
+    return names

@@ -1,0 +1,249 @@
+"""Every setting of the commands, typed. Hydra fills these in; `check` validates once; the rest gets plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from nextlat_rl.errors import UserError
+
+
+@dataclass
+class EnvConfig:
+    """Which environment."""
+
+    id: str = "MiniGrid-FourRooms"
+
+
+@dataclass
+class CollectConfig:
+    """How a data set is gathered.
+
+    Attributes:
+        behaviour: `random`, `expert`, `explorer`, `sb3`, `sb3:model.zip`, `agent:runs/...`, or a mixture of them such
+            as `explorer:0.9+random:0.1`; `auto` picks one that fits the environment.
+        steps: environment steps to gather at least.
+        episodes: number of episodes instead of steps.
+        epsilon: probability of a uniformly random action at each step.
+        seed: seed of the first episode; episode i uses seed + i.
+        workers: processes that gather; 0 takes one per core, at most 8.
+        sb3: hyper-parameters of the `sb3` behaviour.
+
+    """
+
+    behaviour: str = "auto"
+    steps: int = 100_000
+    episodes: int | None = None
+    epsilon: float = 0.0
+    seed: int = 0
+    workers: int = 0
+    sb3: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class ModelSettings:
+    """Size of the networks; `context` 0 takes the episode's length up to 128."""
+
+    layers: int = 4
+    heads: int = 4
+    width: int = 128
+    context: int = 0
+    dynamics_width: int = 256
+
+
+@dataclass
+class ObjectiveSettings:
+    """The losses; see `nextlat_rl.models.objective.ObjectiveConfig`."""
+
+    name: str = "nextlat"
+    horizon: int = 4
+    latent_weight: float = 1.0
+    kl_weight: float = 1.0
+    start_fraction: float = 0.125
+    observation_weight: float = 0.1
+    value_weight: float = 0.5
+    policy_temperature: float = 0.0
+    discount: float = 0.99
+    lambda_: float = 0.95
+
+
+@dataclass
+class TrainerConfig:
+    """The optimisation.
+
+    Attributes:
+        steps: optimiser steps.
+        batch_size: windows per batch.
+        length: steps per window; 0 takes the context.
+        learning_rate: peak, after `warmup` steps; falls linearly to a tenth over the last `cooldown` share of steps.
+        eval_episodes: episodes of the final evaluation.
+        log_every: steps between scalars in TensorBoard.
+        save_every: steps between checkpoints.
+        threads: torch threads; 0 takes the cores at hand, at most 8.
+
+    """
+
+    steps: int = 2000
+    batch_size: int = 32
+    length: int = 0
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    warmup: int = 100
+    cooldown: float = 0.4
+    eval_episodes: int = 500
+    log_every: int = 50
+    save_every: int = 500
+    threads: int = 0
+
+
+@dataclass
+class TrainConfig:
+    """`python -m nextlat_rl.train`.
+
+    Attributes:
+        env: the environment, any Gymnasium id.
+        data: a Minari data set id; `auto` is the environment's own, gathered if it is not there.
+        collect: how `data=auto` is gathered.
+        seed: of weights and batches.
+        device: `auto`, `cpu`, `cuda`, ...
+        runs: folder of the run folders.
+        name: suffix of the run folder.
+        resume: a run folder to continue.
+        json: print the result as JSON and nothing else.
+
+    """
+
+    env: EnvConfig = field(default_factory=EnvConfig)
+    data: str = "auto"
+    collect: CollectConfig = field(default_factory=CollectConfig)
+    model: ModelSettings = field(default_factory=ModelSettings)
+    objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    acting: str = "trunk"
+    deterministic: bool = False
+    seed: int = 0
+    device: str = "auto"
+    runs: str = "runs"
+    name: str = ""
+    resume: str | None = None
+    json: bool = False
+
+
+@dataclass
+class CollectCommand(CollectConfig):
+    """`python -m nextlat_rl.collect`: `id` names the data set; empty derives a name from the settings."""
+
+    env: EnvConfig = field(default_factory=EnvConfig)
+    id: str = ""
+
+
+@dataclass
+class EvaluateConfig:
+    """`python -m nextlat_rl.evaluate`.
+
+    Attributes:
+        checkpoint: a run folder or checkpoint folder.
+        env: empty takes the checkpoint's environment.
+        acting: `trunk` (exact beliefs) or `recurrent` (the latent dynamics alone).
+        episodes: how many, on seeds from 10,000,000 on.
+        deterministic: most likely actions instead of drawn ones.
+        n_envs: environments stepped side by side.
+        seed: of the action noise.
+
+    """
+
+    checkpoint: str = ""
+    env: str = ""
+    acting: str = "trunk"
+    episodes: int = 500
+    deterministic: bool = False
+    n_envs: int = 64
+    seed: int = 0
+    device: str = "auto"
+    threads: int = 0
+    json: bool = False
+
+
+@dataclass
+class BenchmarkConfig:
+    """`python -m nextlat_rl.benchmark`.
+
+    Attributes:
+        suite: `train` is the only one so far.
+        only: rows or parts to run, joined with `+`; empty runs all of them.
+        seeds: how many training seeds.
+        quick: a smoke test of the suite itself, not a measurement.
+
+    """
+
+    suite: str = "train"
+    only: str = ""
+    seeds: int = 1
+    quick: bool = False
+    runs: str = "runs"
+    json: bool = False
+
+
+def at_least(config: object, minimum: float, *names: str) -> None:
+    """Require the named fields to be numbers of at least `minimum`.
+
+    Raises:
+        UserError: naming the first one that is not.
+
+    """
+    for name in names:
+        value = getattr(config, name)
+        if value is not None and not value >= minimum:
+            raise UserError(f"{name}={value} must be at least {minimum}")
+
+
+def one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Require `value` to be one of `allowed`.
+
+    Raises:
+        UserError: listing what is allowed.
+
+    """
+    if value not in allowed:
+        raise UserError(f"{name}={value} is unknown; choose one of: {', '.join(allowed)}")
+
+
+def check_collect(config: CollectConfig) -> None:
+    """Validate the settings of a collection."""
+    at_least(config, 1, "steps", "episodes")
+    at_least(config, 0, "epsilon", "seed", "workers")
+    if config.epsilon > 1:
+        raise UserError(f"epsilon={config.epsilon} must be at most 1")
+
+
+def check_train(config: TrainConfig) -> None:
+    """Validate the settings of a training run."""
+    check_collect(config.collect)
+    one_of("objective.name", config.objective.name, ("nextlat", "gpt"))
+    one_of("acting", config.acting, ("trunk", "recurrent"))
+    at_least(config.model, 1, "layers", "heads", "width", "dynamics_width")
+    at_least(config.model, 0, "context")
+    at_least(config.objective, 1, "horizon")
+    at_least(
+        config.objective, 0, "latent_weight", "kl_weight", "observation_weight", "value_weight", "policy_temperature"
+    )
+    at_least(config.trainer, 1, "steps", "batch_size", "eval_episodes", "log_every", "save_every")
+    at_least(config.trainer, 0, "length", "weight_decay", "warmup", "cooldown", "threads")
+    for name in ("learning_rate", "clip"):
+        if not getattr(config.trainer, name) > 0:
+            raise UserError(f"trainer.{name}={getattr(config.trainer, name)} must be above 0")
+    for name in ("discount", "lambda_", "start_fraction"):
+        if not 0 <= getattr(config.objective, name) <= 1:
+            raise UserError(f"objective.{name}={getattr(config.objective, name)} must lie between 0 and 1")
+    if config.model.width % (2 * config.model.heads):
+        raise UserError(f"model.width={config.model.width} must be a multiple of 2 * model.heads={config.model.heads}")
+
+
+def check_evaluate(config: EvaluateConfig) -> None:
+    """Validate the settings of an evaluation."""
+    if not config.checkpoint:
+        raise UserError("checkpoint= is missing; give a run folder such as checkpoint=runs/<env>/<time>")
+    one_of("acting", config.acting, ("trunk", "recurrent"))
+    at_least(config, 1, "episodes", "n_envs")
+    at_least(config, 0, "seed", "threads")

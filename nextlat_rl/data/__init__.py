@@ -1,0 +1,1 @@
+"""Data flow: Minari data set -> flat memory-mapped store -> packed batches."""

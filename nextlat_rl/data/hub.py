@@ -1,0 +1,68 @@
+"""Downloads from the Minari hub, with an immediate answer where there is no network."""
+
+import contextlib
+import shutil
+import sys
+import threading
+import urllib.error
+import urllib.request
+
+import minari
+
+from nextlat_rl.data.disk import all_or_nothing
+
+PROBE_SECONDS = 2.0
+
+
+class HubUnavailable(Exception):  # noqa: N818 - reads as a state, and never leaves this package
+    """The data set cannot be downloaded; the message is the reason in a few words."""
+
+
+def _answers(url: str) -> bool:
+    """Whether any server answers at `url`, through the proxy if one is configured.
+
+    Runs in a thread because a name lookup without network can take long and knows no timeout.
+    """
+    answered = threading.Event()
+
+    def probe() -> None:
+        try:
+            urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=PROBE_SECONDS).close()
+        except urllib.error.HTTPError:
+            pass  # an error page is an answer
+        except OSError:
+            return
+        answered.set()
+
+    thread = threading.Thread(target=probe, daemon=True)
+    thread.start()
+    thread.join(PROBE_SECONDS)
+    return answered.is_set()
+
+
+def download(dataset_id: str) -> None:
+    """Download a data set into the local Minari folder.
+
+    Raises:
+        HubUnavailable: within a few seconds where the hub package or the network is missing, or when the hub has no
+            such data set. Nothing is left of a download that broke off.
+    """
+    try:
+        from huggingface_hub import constants
+    except ImportError as error:
+        raise HubUnavailable("no hub package: pip install 'nextlat_rl[hub]'") from error
+    if constants.HF_HUB_OFFLINE:
+        raise HubUnavailable("no network: HF_HUB_OFFLINE is set")
+    if not _answers(constants.ENDPOINT):
+        raise HubUnavailable(f"no network: {constants.ENDPOINT} does not answer")
+    folder = minari.storage.get_dataset_path(dataset_id)
+    try:
+        # Minari reports its progress on stdout, which belongs to the command's own result.
+        with all_or_nothing(folder), contextlib.redirect_stdout(sys.stderr):
+            minari.download_dataset(dataset_id)
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300]
+        raise HubUnavailable(f"the hub says: {reason}") from error
+    if not (folder / "data").is_dir():
+        shutil.rmtree(folder, ignore_errors=True)
+        raise HubUnavailable("the hub sent no data")

@@ -1,0 +1,167 @@
+"""The NextLat model: a trunk that reads trajectories, latent dynamics that predict its next hidden state, and heads.
+
+    x_t      = (a_{t-1}, r_{t-1}, o_t)                 one position per environment step
+    h_t      = Trunk(x_0..x_t)                         belief
+    pi(a_t | h_t), V(h_t)                              policy and value
+    g_t      = After(h_t, a_t)                         afterstate: acted, not yet answered
+    p(r_t, end_t, o_{t+1} | g_t)                       the world's answer
+    h^_{t+1} = h_t + f(LN[h_t ; emb(x_{t+1})])         latent dynamics (arXiv 2511.05963, eq. 9)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nextlat_rl.models.transformer import Transformer, TrunkConfig
+from nextlat_rl.spaces import build_codec, build_scalar, leaves
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Sizes of the networks."""
+
+    trunk: TrunkConfig
+    dynamics_width: int = 256
+
+
+@dataclass(frozen=True)
+class Spaces:
+    """What the model talks about: the spaces and the statistics of their codecs (JSON-serialisable)."""
+
+    observation: gym.Space
+    action: gym.Space
+    statistics: dict[str, Any]  # "observation": leaf -> statistics, "action", "reward", "value"
+
+
+@dataclass
+class Answer:
+    """Parameters of p(r_t, end_t, o_{t+1} | g_t); the batch shape is the afterstate's."""
+
+    reward: Tensor
+    end: Tensor  # logit of termination
+    observation: dict[str, Tensor]  # leaf -> parameters
+
+
+class NextLat(nn.Module):
+    """Trunk, latent dynamics, and the policy, value, reward, termination and observation heads."""
+
+    def __init__(self, spaces: Spaces, config: ModelConfig) -> None:
+        super().__init__()
+        self.spaces, self.config = spaces, config
+        width = config.trunk.width
+        statistics = spaces.statistics
+        self.action = build_codec(spaces.action, width, statistics["action"], role="action")
+        self.observation = nn.ModuleDict(
+            {
+                name: build_codec(space, width, statistics["observation"][name], role="observation")
+                for name, space in leaves(spaces.observation).items()
+            }
+        )
+        self.reward = build_scalar(width, statistics["reward"])
+        self.value = build_scalar(width, statistics["value"])
+        self.end = nn.Linear(width, 1)
+        self.start = nn.Parameter(0.02 * torch.randn(width))  # stands for a_{-1}, r_{-1}
+        self.unseen = nn.Parameter(0.02 * torch.randn(width))  # stands for the answer in blind imagination
+        self.trunk = Transformer(config.trunk)
+        self.dynamics_net = nn.Sequential(
+            nn.LayerNorm(2 * width),
+            nn.Linear(2 * width, config.dynamics_width),
+            nn.GELU(),
+            nn.Linear(config.dynamics_width, config.dynamics_width),
+            nn.GELU(),
+            nn.Linear(config.dynamics_width, width),
+        )
+        self.after_net = nn.Sequential(
+            nn.LayerNorm(2 * width), nn.Linear(2 * width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
+        )
+
+    def embed_action(self, action: Tensor) -> Tensor:
+        """`[*B, *action] -> [*B, D]`."""
+        return self.action.embed(action)
+
+    def embed_observation(self, observation: dict[str, Tensor]) -> Tensor:
+        """Sum of the leaves' embeddings, `[*B, D]`."""
+        return torch.stack([codec.embed(observation[name]) for name, codec in self.observation.items()]).sum(0)
+
+    def embed_step(
+        self, action_embedding: Tensor, reward: Tensor, observation: dict[str, Tensor], is_first: Tensor
+    ) -> Tensor:
+        """emb(x_t), `[*B, D]`, from emb(a_{t-1}) `[*B, D]`, r_{t-1} `[*B]`, o_t and whether t = 0 `[*B]`."""
+        before = torch.where(is_first[..., None], self.start, action_embedding + self.reward.embed(reward))
+        return before + self.embed_observation(observation)
+
+    def embed_blind(self, action_embedding: Tensor) -> Tensor:
+        """emb(x_t) when only a_{t-1} is known, `[*B, D] -> [*B, D]`."""
+        return action_embedding + self.unseen
+
+    def dynamics(self, belief: Tensor, step_embedding: Tensor) -> Tensor:
+        """h^_{t+1} `[*B, D]` from h_t and emb(x_{t+1}), both `[*B, D]` (eq. 9)."""
+        return belief + self.dynamics_net(torch.cat((belief, step_embedding), dim=-1))
+
+    def after(self, belief: Tensor, action_embedding: Tensor) -> Tensor:
+        """Afterstate g_t `[*B, D]`."""
+        return belief + self.after_net(torch.cat((belief, action_embedding), dim=-1))
+
+    def answer(self, afterstate: Tensor) -> Answer:
+        """Parameters of the world's answer to an afterstate `[*B, D]`."""
+        return Answer(
+            reward=self.reward.head(afterstate),
+            end=self.end(afterstate).squeeze(-1),
+            observation={name: codec.head(afterstate) for name, codec in self.observation.items()},
+        )
+
+    def observation_log_prob(self, answer: Answer, observation: dict[str, Tensor]) -> Tensor:
+        """log p(o_{t+1} | g_t), `[*B]`."""
+        parts = [c.log_prob(answer.observation[name], observation[name]) for name, c in self.observation.items()]
+        return torch.stack(parts).sum(0)
+
+    def observation_kl(self, p: Answer, q: Answer) -> Tensor:
+        """KL(p || q) of the observation part, `[*B]`."""
+        parts = [c.kl(p.observation[name], q.observation[name]) for name, c in self.observation.items()]
+        return torch.stack(parts).sum(0)
+
+    @property
+    def answer_noise(self) -> int:
+        """How many uniforms `sample_answer` takes per element."""
+        return self.reward.noise + 1 + sum(codec.noise for codec in self.observation.values())
+
+    def sample_answer(self, answer: Answer, uniform: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """Draw reward `[*B]`, end `[*B]` bool and observation from `uniform: [*B, answer_noise]`."""
+        sizes = [self.reward.noise, 1, *(codec.noise for codec in self.observation.values())]
+        for_reward, for_end, *for_leaves = uniform.split(sizes, dim=-1)
+        observation = {
+            name: codec.sample(answer.observation[name], noise)
+            for (name, codec), noise in zip(self.observation.items(), for_leaves, strict=True)
+        }
+        end = for_end.squeeze(-1) < torch.sigmoid(answer.end)
+        return self.reward.sample(answer.reward, for_reward), end, observation
+
+    def mode_answer(self, answer: Answer) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """The most likely reward `[*B]`, end `[*B]` bool and observation, part by part."""
+        observation = {name: codec.mode(answer.observation[name]) for name, codec in self.observation.items()}
+        return self.reward.mode(answer.reward), answer.end > 0, observation
+
+    def end_log_prob(self, logit: Tensor, end: Tensor) -> Tensor:
+        """log p(end_t | g_t), `[*B]`."""
+        return -F.binary_cross_entropy_with_logits(logit, end.to(logit.dtype), reduction="none")
+
+    @contextmanager
+    def frozen_heads(self) -> Iterator[None]:
+        """Inside, the heads pass gradients to their inputs but collect none themselves (eq. 5's frozen output head)."""
+        modules: list[nn.Module] = [self.action, self.observation, self.reward, self.value, self.end, self.after_net]
+        parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
+        for parameter in parameters:
+            parameter.requires_grad_(False)
+        try:
+            yield
+        finally:
+            for parameter in parameters:
+                parameter.requires_grad_(True)

@@ -1,0 +1,231 @@
+"""What is minimised: the next-token losses, and on top of them NextLat's two latent losses.
+
+`objective=gpt` is the next-token part alone: the policy, value, reward, termination and observation heads on a causal
+transformer. `objective=nextlat` adds, over roll-outs of the latent dynamics from a random subset of positions,
+`lambda_h * SmoothL1(sg[h_{t+i}], h^_{t+i}) + lambda_KL * KL(p(. | sg[h_{t+i}]) || p(. | h^_{t+i}))` (arXiv 2511.05963,
+eqs. 3-5), once with the observations in the roll-out (grounded) and once without them (blind).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nextlat_rl.data.batches import Batch
+from nextlat_rl.models.nextlat import Answer, NextLat
+from nextlat_rl.models.returns import lambda_returns
+
+
+@dataclass
+class ObjectiveConfig:
+    """Weights of the losses.
+
+    Attributes:
+        name: `nextlat`, or `gpt` for the next-token losses alone.
+        horizon: d, how many steps the latent dynamics is rolled out in training.
+        latent_weight: lambda_h of eq. 3.
+        kl_weight: lambda_KL of eq. 3.
+        start_fraction: share of a batch's positions from which the dynamics is rolled out.
+        observation_weight: weight of the observation's log-likelihood, a sum over its parts.
+        value_weight: weight of the value loss.
+        policy_temperature: behaviour cloning weights each step by exp(advantage / temperature), in units of the
+            batch's advantage spread; 0 clones without weights.
+        discount: per-step discount of the value.
+        lambda_: mix of the value's targets, 0 one-step, 1 Monte Carlo.
+
+    """
+
+    name: str = "nextlat"
+    horizon: int = 4
+    latent_weight: float = 1.0
+    kl_weight: float = 1.0
+    start_fraction: float = 0.125
+    observation_weight: float = 0.1
+    value_weight: float = 0.5
+    policy_temperature: float = 0.0
+    discount: float = 0.99
+    lambda_: float = 0.95
+
+
+@dataclass
+class Forward:
+    """One pass of the trunk and the heads over a batch, reused by every loss."""
+
+    action_embedding: Tensor  # [B, L, D] emb(a_t)
+    previous_action_embedding: Tensor  # [B, L, D] emb(a_{t-1})
+    step_embedding: Tensor  # [B, L, D] emb(x_t)
+    belief: Tensor  # [B, L, D] h_t
+    policy: Tensor  # [B, L, P]
+    value: Tensor  # [B, L, P]
+    answer: Answer  # [B, L, P]
+
+
+def forward(model: NextLat, batch: Batch) -> Forward:
+    """Run the trunk and every head over the windows of a batch."""
+    action_embedding = model.embed_action(batch.action)
+    previous = torch.cat((model.embed_action(batch.previous_action[:, :1]), action_embedding[:, :-1]), dim=1)
+    x = model.embed_step(previous, batch.previous_reward, batch.observation, batch.is_first)
+    belief = model.trunk(x, batch.segment)
+    return Forward(
+        action_embedding=action_embedding,
+        previous_action_embedding=previous,
+        step_embedding=x,
+        belief=belief,
+        policy=model.action.head(belief),
+        value=model.value.head(belief),
+        answer=model.answer(model.after(belief, action_embedding)),
+    )
+
+
+def next_token_losses(model: NextLat, batch: Batch, out: Forward, config: ObjectiveConfig) -> dict[str, Tensor]:
+    """Mean negative log-likelihood of every part of the next token, and the value loss; scalars, unweighted."""
+    acted, answered = batch.has_action, batch.has_next
+    value = model.value.mean(out.value.detach())
+    target = lambda_returns(
+        batch.reward, batch.terminated, value, answered, config.discount, config.lambda_
+    )
+    weight = policy_weights(target - value, answered, config.policy_temperature)
+    policy = -(weight * model.action.log_prob(out.policy, batch.action))
+    seen = answered[:, :-1]
+    next_observation = {name: leaf[:, 1:] for name, leaf in batch.observation.items()}
+    guess = _slice(out.answer, (slice(None), slice(None, -1)))
+    return {
+        "policy": masked_mean(policy, acted),
+        "value": masked_mean(-model.value.log_prob(out.value, target), answered),
+        "reward": masked_mean(-model.reward.log_prob(out.answer.reward, batch.reward), acted),
+        "end": masked_mean(-model.end_log_prob(out.answer.end, batch.terminated), acted),
+        "observation": masked_mean(-model.observation_log_prob(guess, next_observation), seen),
+    }
+
+
+def policy_weights(advantage: Tensor, known: Tensor, temperature: float) -> Tensor:
+    """Advantage weights of behaviour cloning, `[B, L]`, mean 1 over the `known` steps (AWR, arXiv 1910.00177).
+
+    The advantage is measured in standard deviations of the batch, so one temperature fits every reward scale.
+    """
+    if temperature == 0:
+        return torch.ones_like(advantage)
+    scale = advantage[known].std().clamp_min(1e-6) if known.sum() > 1 else advantage.new_ones(())
+    weight = torch.where(known, (advantage / (temperature * scale)).clamp(-10, 3).exp(), 1.0)
+    return weight / masked_mean(weight, known).clamp_min(1e-6)
+
+
+def latent_losses(
+    model: NextLat, batch: Batch, out: Forward, config: ObjectiveConfig, generator: torch.Generator
+) -> dict[str, Tensor]:
+    """Smooth-L1 and KL of the grounded and the blind roll-outs, means over steps that stay inside an episode."""
+    row, column = rollout_starts(batch.has_next, config.start_fraction, config.horizon, generator)
+    count = row.numel()
+    start = out.belief[row, column]
+    # Blind roll-outs start from a detached belief: they learn to predict its mean future without asking the
+    # belief itself to forget what only an observation can tell.
+    belief = torch.cat((start, start.detach()))
+    alive = torch.ones(count, dtype=torch.bool, device=row.device)
+    length = batch.has_next.shape[1]
+    totals = {name: belief.new_zeros(2) for name in ("latent", "kl")}
+    weights = belief.new_zeros(())
+    for i in range(1, config.horizon + 1):
+        alive = alive & (column + i < length) & batch.has_next[row, (column + i - 1).clamp_max(length - 1)]
+        at = (row, (column + i).clamp_max(length - 1))
+        blind = model.embed_blind(out.previous_action_embedding[at])
+        belief = model.dynamics(belief, torch.cat((out.step_embedding[at], blind)))
+        smooth_l1 = F.smooth_l1_loss(belief, out.belief[at].detach().repeat(2, 1), reduction="none").mean(-1)
+        kl = head_kl(model, out, at, belief, batch.has_action[at], config)
+        mask = alive.to(belief.dtype)
+        totals["latent"] = totals["latent"] + (smooth_l1.view(2, count) * mask).sum(1)
+        totals["kl"] = totals["kl"] + (kl.view(2, count) * mask).sum(1)
+        weights = weights + mask.sum()
+    mean = {name: total / weights.clamp_min(1) for name, total in totals.items()}
+    return {
+        "latent": mean["latent"][0],
+        "kl": mean["kl"][0],
+        "latent_blind": mean["latent"][1],
+        "kl_blind": mean["kl"][1],
+    }
+
+
+def rollout_starts(
+    has_next: Tensor, fraction: float, horizon: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Rows and columns `[S]` of a random subset of the positions that have a successor."""
+    candidates = has_next.flatten().nonzero().squeeze(1)
+    count = max(1, round(fraction * has_next.numel()))
+    order = torch.randperm(candidates.numel(), generator=generator, device=generator.device)[:count]
+    chosen = candidates[order.to(candidates.device)]
+    return chosen // has_next.shape[1], chosen % has_next.shape[1]
+
+
+def head_kl(
+    model: NextLat, out: Forward, at: tuple[Tensor, Tensor], belief: Tensor, acted: Tensor, config: ObjectiveConfig
+) -> Tensor:
+    """KL between what the heads say of the true belief at `at` and of `belief: [2 S, D]`; `[2 S]`.
+
+    The answer to the action that was really taken counts only where there was one (`acted: [S]`).
+    """
+
+    def target(parameters: Tensor) -> Tensor:
+        return parameters[at].detach().repeat(2, 1)
+
+    action_embedding = out.action_embedding[at].detach().repeat(2, 1)
+    true = Answer(
+        target(out.answer.reward),
+        out.answer.end[at].detach().repeat(2),
+        {name: target(parameters) for name, parameters in out.answer.observation.items()},
+    )
+    with model.frozen_heads():
+        guess = model.answer(model.after(belief, action_embedding))
+        policy = model.action.kl(target(out.policy), model.action.head(belief))
+        value = model.value.kl(target(out.value), model.value.head(belief))
+        answer = (
+            model.reward.kl(true.reward, guess.reward)
+            + bernoulli_kl(true.end, guess.end)
+            + config.observation_weight * model.observation_kl(true, guess)
+        )
+    had_action = acted.repeat(2)
+    return torch.where(had_action, policy + answer, 0.0) + config.value_weight * value
+
+
+def bernoulli_kl(p: Tensor, q: Tensor) -> Tensor:
+    """KL between Bernoulli distributions given by logits, elementwise."""
+    probability = torch.sigmoid(p)
+    return probability * (F.logsigmoid(p) - F.logsigmoid(q)) + (1 - probability) * (F.logsigmoid(-p) - F.logsigmoid(-q))
+
+
+def total_loss(losses: dict[str, Tensor], config: ObjectiveConfig) -> Tensor:
+    """The weighted sum that is minimised."""
+    weights = {
+        "policy": 1.0,
+        "value": config.value_weight,
+        "reward": 1.0,
+        "end": 1.0,
+        "observation": config.observation_weight,
+        "latent": config.latent_weight,
+        "latent_blind": config.latent_weight,
+        "kl": config.kl_weight,
+        "kl_blind": config.kl_weight,
+    }
+    return torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
+
+
+def compute_losses(
+    model: NextLat, batch: Batch, config: ObjectiveConfig, generator: torch.Generator
+) -> dict[str, Tensor]:
+    """Every loss of `config.name` on a batch, as unweighted scalars."""
+    out = forward(model, batch)
+    losses = next_token_losses(model, batch, out, config)
+    if config.name == "nextlat":
+        losses |= latent_losses(model, batch, out, config, generator)
+    return losses
+
+
+def masked_mean(x: Tensor, mask: Tensor) -> Tensor:
+    """Mean of `x` where `mask`; 0 if it is true nowhere."""
+    weight = mask.to(x.dtype)
+    return torch.where(mask, x, 0.0).sum() / weight.sum().clamp_min(1)
+
+
+def _slice(answer: Answer, index: tuple[slice, slice]) -> Answer:
+    return Answer(answer.reward[index], answer.end[index], {k: v[index] for k, v in answer.observation.items()})

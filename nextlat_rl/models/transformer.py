@@ -1,0 +1,168 @@
+"""A causal transformer trunk with rotary positions, a sliding context and a per-row KV cache.
+
+The full pass over packed windows and the cached pass, one step or a few at a time, give the same hidden states: both
+apply one rule, that position `t` sees the positions `t - context + 1 .. t` of its own episode.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+
+class KVCache:
+    """Keys and values of the last `capacity` positions of `batch_size` independent rows.
+
+    A ring buffer: `slot_position[b, s]` is the position held by slot `s` of row `b`, or -1. Rows may stand at different
+    positions, be reset and be cropped one by one.
+    """
+
+    def __init__(self, trunk: Transformer, batch_size: int, capacity: int | None = None) -> None:
+        weight = trunk.norm.weight
+        size = capacity or trunk.context
+        shape = (len(trunk.blocks), 2, batch_size, trunk.heads, size, trunk.width // trunk.heads)
+        self.capacity = size
+        self.entries = torch.zeros(shape, device=weight.device, dtype=weight.dtype)
+        self.slot_position = torch.full((batch_size, size), -1, device=weight.device)
+        self.position = torch.zeros(batch_size, dtype=torch.long, device=weight.device)
+
+    def reset(self, rows: Tensor) -> None:
+        """Forget everything in `rows` (`[B]` bool): a new episode starts there."""
+        self.slot_position.masked_fill_(rows[:, None], -1)
+        self.position.masked_fill_(rows, 0)
+
+    def crop(self, length: Tensor) -> None:
+        """Keep the first `length` (`[B]` int) positions of every row, as after a rejected draft."""
+        self.slot_position.masked_fill_(self.slot_position >= length[:, None], -1)
+        self.position.copy_(torch.minimum(self.position, length))
+
+
+class Attention(nn.Module):
+    """Causal multi-head self-attention with rotary position embeddings."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width, bias=False)
+        self.out = nn.Linear(width, width, bias=False)
+
+    def project(self, x: Tensor, rotation: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Rotated queries and keys and the values, `[B, H, L, D / H]` each, of `x: [B, L, D]`."""
+        q, k, v = rearrange(self.qkv(x), "b l (three h d) -> three b h l d", three=3, h=self.heads)
+        return rotate(q, rotation), rotate(k, rotation), v
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
+        """Attention output `[B, L, D]`; `mask: [B, 1, L, S]` is added to the scores."""
+        return self.out(rearrange(F.scaled_dot_product_attention(q, k, v, attn_mask=mask), "b h l d -> b l (h d)"))
+
+
+class Block(nn.Module):
+    """Pre-norm attention and MLP."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width)
+        self.attention = Attention(width, heads)
+        self.norm2 = nn.LayerNorm(width)
+        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+
+    def forward(self, x: Tensor, rotation: tuple[Tensor, Tensor], mask: Tensor) -> Tensor:
+        """One block over whole windows, `[B, L, D] -> [B, L, D]`."""
+        x = x + self.attention.attend(*self.attention.project(self.norm1(x), rotation), mask)
+        return x + self.mlp(self.norm2(x))
+
+
+@dataclass(frozen=True)
+class TrunkConfig:
+    """Size of the trunk. `context` is how many steps back a position can look."""
+
+    layers: int = 4
+    heads: int = 4
+    width: int = 128
+    context: int = 128
+
+
+class Transformer(nn.Module):
+    """The trunk: embedded steps `[B, L, D]` in, beliefs `[B, L, D]` (after the final norm) out."""
+
+    def __init__(self, config: TrunkConfig) -> None:
+        super().__init__()
+        self.width, self.heads, self.context = config.width, config.heads, config.context
+        self.blocks = nn.ModuleList(Block(config.width, config.heads) for _ in range(config.layers))
+        self.norm = nn.LayerNorm(config.width)
+        self.apply(_initialise)
+        for block in self.blocks:  # keep the residual stream's variance flat with depth (GPT-2)
+            for layer in (block.attention.out, block.mlp[2]):
+                nn.init.normal_(layer.weight, std=0.02 / (2 * config.layers) ** 0.5)
+
+    def forward(self, x: Tensor, segment: Tensor) -> Tensor:
+        """Beliefs of packed windows.
+
+        Args:
+            x: `[B, L, D]` embedded steps.
+            segment: `[B, L]` episode index of each column; nothing passes from one episode to another.
+
+        """
+        position = torch.arange(x.shape[1], device=x.device)
+        distance = position[:, None] - position[None, :]
+        visible = (distance >= 0) & (distance < self.context) & (segment[:, :, None] == segment[:, None, :])
+        mask = additive_mask(visible, x.dtype)
+        rotation = rotation_table(position, self.width // self.heads, x.dtype)
+        for block in self.blocks:
+            x = block(x, rotation, mask)
+        return self.norm(x)
+
+    def extend(self, x: Tensor, cache: KVCache) -> Tensor:
+        """Beliefs of `K` further steps of every row, `[B, K, D] -> [B, K, D]`; the cache grows by `K`.
+
+        A cache of `capacity >= context + K - 1` makes this equal to the full pass.
+        """
+        batch, steps, _ = x.shape
+        position = cache.position[:, None] + torch.arange(steps, device=x.device)  # [B, K]
+        slot = position % cache.capacity
+        cache.slot_position.scatter_(1, slot, position)
+        cache.position += steps
+        used = min(cache.capacity, int(cache.position.max()))
+        distance = position[:, :, None] - cache.slot_position[:, None, :used]
+        visible = (distance >= 0) & (distance < self.context) & (cache.slot_position[:, None, :used] >= 0)
+        mask = additive_mask(visible, x.dtype)
+        rotation = rotation_table(position[:, None, :], self.width // self.heads, x.dtype)
+        rows = torch.arange(batch, device=x.device)[:, None]
+        for block, (keys, values) in zip(self.blocks, cache.entries, strict=True):
+            q, k, v = block.attention.project(block.norm1(x), rotation)
+            keys[rows, :, slot] = k.transpose(1, 2)
+            values[rows, :, slot] = v.transpose(1, 2)
+            x = x + block.attention.attend(q, keys[:, :, :used], values[:, :, :used], mask)
+            x = x + block.mlp(block.norm2(x))
+        return self.norm(x)
+
+
+def rotation_table(position: Tensor, dimension: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Cosine and sine of the rotary angles, `[*position.shape, dimension / 2]` each (RoFormer, arXiv 2104.09864)."""
+    frequency = 10_000.0 ** (-torch.arange(0, dimension, 2, device=position.device, dtype=torch.float32) / dimension)
+    angle = position[..., None].float() * frequency
+    return angle.cos().to(dtype), angle.sin().to(dtype)
+
+
+def rotate(x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
+    """Turn the halves of `x: [B, H, L, D / H]` by the angles of their positions."""
+    cosine, sine = rotation
+    a, b = x.chunk(2, dim=-1)
+    return torch.cat((a * cosine - b * sine, b * cosine + a * sine), dim=-1)
+
+
+def additive_mask(visible: Tensor, dtype: torch.dtype) -> Tensor:
+    """`[B, L, S]` bool to the `[B, 1, L, S]` scores mask: 0 where visible, a large negative number elsewhere."""
+    mask = torch.zeros(visible.shape, dtype=dtype, device=visible.device)
+    return mask.masked_fill_(~visible, torch.finfo(dtype).min)[:, None]
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear):
+        nn.init.normal_(module.weight, std=0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

@@ -1,0 +1,230 @@
+"""The trained model as a world model: follow reality with `observe`, leave it with `imagine`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nextlat_rl.models.nextlat import Answer, NextLat
+from nextlat_rl.models.transformer import KVCache
+from nextlat_rl.noise import uniform
+from nextlat_rl.spaces import flatten_list, leaves, unflatten
+
+Acting = Literal["trunk", "recurrent"]
+Mode = Literal["blind", "mode", "sample"]
+
+
+@dataclass
+class Step:
+    """A batch of x_t = (a_{t-1}, r_{t-1}, o_t), in the codecs' stored form."""
+
+    observation: dict[str, Tensor]  # leaf -> [B, *leaf]
+    previous_action: Tensor  # [B, *action], ignored where is_first
+    previous_reward: Tensor  # [B], ignored where is_first
+    is_first: Tensor  # [B] bool
+
+
+class Memory:
+    """What is carried from one real step to the next: a KV cache (`trunk`) or just the belief (`recurrent`)."""
+
+    def __init__(self, model: NextLat, batch_size: int, acting: Acting) -> None:
+        device = model.start.device
+        self.cache = KVCache(model.trunk, batch_size) if acting == "trunk" else None
+        self.belief = torch.zeros(batch_size, model.config.trunk.width, device=device)
+
+
+@dataclass
+class Imagination:
+    """An imagined roll-out of K steps from a batch of B beliefs.
+
+    `alive[:, k]` is the probability that the episode is still running before step k (0 or 1 when answers are drawn or
+    taken at their mode), so `(alive * reward).sum(1)` is the imagined return.
+    """
+
+    belief: Tensor  # [B, K + 1, D], the start included
+    action: Tensor  # [B, K, *action]
+    reward: Tensor  # [B, K]
+    alive: Tensor  # [B, K]
+    value: Tensor  # [B, K + 1]
+    observation: dict[str, Tensor]  # leaf -> [B, K, *leaf], what step k brought; the mode when blind
+
+    def imagined_return(self, discount: float = 1.0) -> Tensor:
+        """Discounted sum of the imagined rewards, `[B]`."""
+        weight = discount ** torch.arange(self.reward.shape[1], device=self.reward.device)
+        return (self.alive * self.reward * weight).sum(1)
+
+
+class WorldModel:
+    """A trained NextLat model: beliefs of real histories, imagined futures, policy and value.
+
+    All tensors live on `device`; every method is batched and free of gradients.
+    """
+
+    def __init__(self, model: NextLat, env_id: str) -> None:
+        self.model = model.eval()
+        self.env_id = env_id
+        self.device = model.start.device
+
+    @classmethod
+    def load(cls, path: str | Path, device: str = "auto") -> WorldModel:
+        """From a run folder or a checkpoint folder.
+
+        Raises:
+            UserError: if there is no checkpoint, or it is broken.
+
+        """
+        from nextlat_rl.checkpoint import load_model
+        from nextlat_rl.runtime import pick_device
+
+        model, config = load_model(path, pick_device(device))
+        return cls(model, config["env_id"])
+
+    def encode_observations(self, observations: Sequence[Any]) -> dict[str, Tensor]:
+        """Elements of the observation space to stored form, leaf -> `[B, *leaf]`."""
+        space = self.model.spaces.observation
+        flat, spaces = flatten_list(space, observations), leaves(space)
+        return {
+            name: torch.from_numpy(codec.encode(spaces[name], flat[name])).to(self.device)
+            for name, codec in self.model.observation.items()
+        }
+
+    def encode_actions(self, actions: Sequence[Any]) -> Tensor:
+        """Elements of the action space to stored form, `[B, *action]`."""
+        return torch.from_numpy(self.model.action.encode(self.model.spaces.action, actions)).to(self.device)
+
+    def no_actions(self, batch_size: int) -> Tensor:
+        """Stored actions `[B, *action]` to put where there is none, as before an episode's first step."""
+        codec = self.model.action
+        return torch.from_numpy(np.zeros((batch_size, *codec.storage_shape), codec.storage_dtype)).to(self.device)
+
+    def first_step(self, observations: Sequence[Any]) -> Step:
+        """x_0 of a batch of episodes, from what `env.reset` returned."""
+        batch = len(observations)
+        zeros = torch.zeros(batch, device=self.device)
+        return Step(self.encode_observations(observations), self.no_actions(batch), zeros, zeros == 0)
+
+    def decode_actions(self, action: Tensor) -> list[Any]:
+        """Stored actions `[B, *action]` to elements of the action space."""
+        return self.model.action.decode(self.model.spaces.action, action.cpu().numpy())
+
+    def decode_observations(self, observation: dict[str, Tensor]) -> list[Any]:
+        """Stored observations, leaf -> `[B, *leaf]`, to elements of the observation space."""
+        spaces = leaves(self.model.spaces.observation)
+        decoded = {
+            name: codec.decode(spaces[name], observation[name].cpu().numpy())
+            for name, codec in self.model.observation.items()
+        }
+        return unflatten(self.model.spaces.observation, decoded)
+
+    def memory(self, batch_size: int, acting: Acting = "trunk") -> Memory:
+        """An empty memory for `batch_size` environments."""
+        return Memory(self.model, batch_size, acting)
+
+    @torch.no_grad()
+    def observe(self, step: Step, memory: Memory) -> Tensor:
+        """Beliefs h_t `[B, D]` after a real step; `memory` is updated in place.
+
+        With a `trunk` memory the belief is exact; with a `recurrent` one the grounded latent dynamics carries it from
+        the episode's first step on, at a fraction of the cost.
+        """
+        model = self.model
+        embedded = model.embed_step(
+            model.embed_action(step.previous_action), step.previous_reward, step.observation, step.is_first
+        )
+        if memory.cache is not None:
+            memory.cache.reset(step.is_first)
+            memory.belief = model.trunk.extend(embedded[:, None], memory.cache)[:, 0]
+            return memory.belief
+        belief = model.dynamics(memory.belief, embedded)
+        if step.is_first.any():
+            first = embedded[step.is_first][:, None]
+            segment = torch.zeros(first.shape[:2], dtype=torch.long, device=self.device)
+            belief[step.is_first] = model.trunk(first, segment)[:, 0]
+        memory.belief = belief
+        return belief
+
+    @torch.no_grad()
+    def policy(self, belief: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Stored actions `[B, *action]`: drawn with `noise: [B, action noise]`, or the most likely ones."""
+        parameters = self.model.action.head(belief)
+        return self.model.action.mode(parameters) if noise is None else self.model.action.sample(parameters, noise)
+
+    @torch.no_grad()
+    def value(self, belief: Tensor) -> Tensor:
+        """Expected discounted return V(h), `[*B, D] -> [*B]`."""
+        return self.model.value.mean(self.model.value.head(belief))
+
+    @torch.no_grad()
+    def imagine(
+        self,
+        belief: Tensor,
+        actions: Tensor | None = None,
+        *,
+        horizon: int | None = None,
+        mode: Mode = "blind",
+        seed: int = 0,
+    ) -> Imagination:
+        """Roll the latent dynamics out from `belief: [B, D]`.
+
+        Args:
+            belief: `[B, D]`, from `observe`.
+            actions: `[B, K, *action]` stored actions; without them the policy draws its own for `horizon` steps.
+            horizon: K when there are no actions.
+            mode: `blind` predicts the expected next belief; `mode` and `sample` are closed-loop: they put the most
+                likely, or a drawn, observation in its place. Only `sample` prices information.
+            seed: keys the counter-based noise; row b's draws do not depend on the other rows.
+
+        """
+        length = actions.shape[1] if actions is not None else horizon
+        if not length or length < 1:
+            raise ValueError(f"imagine needs actions or a horizon of at least 1, got {length}")
+        rows = torch.arange(belief.shape[0], device=belief.device)
+        alive = torch.ones(belief.shape[0], device=belief.device)
+        beliefs, taken, rewards, alives = [belief], [], [], []
+        observations: dict[str, list[Tensor]] = {name: [] for name in self.model.observation}
+        for k in range(length):
+            noise_size = self.model.action.noise + self.model.answer_noise
+            noise = uniform(seed, rows, torch.full_like(rows, k), noise_size)
+            for_action, for_answer = noise.split([self.model.action.noise, self.model.answer_noise], dim=-1)
+            action = actions[:, k] if actions is not None else self.policy(belief, for_action)
+            belief, reward, go_on, observation = self._imagine_step(belief, action, mode, for_answer)
+            beliefs.append(belief)
+            taken.append(action)
+            rewards.append(reward)
+            alives.append(alive)
+            for name, leaf in observation.items():
+                observations[name].append(leaf)
+            alive = alive * go_on
+        stacked = torch.stack(beliefs, 1)
+        return Imagination(
+            belief=stacked,
+            action=torch.stack(taken, 1),
+            reward=torch.stack(rewards, 1),
+            alive=torch.stack(alives, 1),
+            value=self.value(stacked),
+            observation={name: torch.stack(steps, 1) for name, steps in observations.items()},
+        )
+
+    def _imagine_step(
+        self, belief: Tensor, action: Tensor, mode: Mode, noise: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:
+        """Next belief `[B, D]`, reward `[B]`, probability of going on `[B]`, observation."""
+        model = self.model
+        embedded = model.embed_action(action)
+        answer: Answer = model.answer(model.after(belief, embedded))
+        if mode == "sample":
+            reward, end, observation = model.sample_answer(answer, noise)
+        else:
+            reward, end, observation = model.mode_answer(answer)
+        if mode == "blind":
+            go_on, reward = torch.sigmoid(-answer.end), model.reward.mean(answer.reward)
+            return model.dynamics(belief, model.embed_blind(embedded)), reward, go_on, observation
+        not_first = torch.zeros_like(end)
+        step = model.embed_step(embedded, reward, observation, not_first)
+        return model.dynamics(belief, step), reward, (~end).to(belief.dtype), observation
