@@ -82,6 +82,11 @@ def find(path: str | Path) -> Path:
     return steps[-1]
 
 
+def run_folder(path: str | Path) -> Path:
+    """The run folder that a checkpoint belongs to."""
+    return find(path).parent.parent
+
+
 def load_config(path: str | Path) -> dict[str, Any]:
     """The JSON part of a checkpoint.
 

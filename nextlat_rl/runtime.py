@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 
 from nextlat_rl.errors import UserError
@@ -22,3 +24,9 @@ def pick_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise UserError(f"device '{name}' is not available here ({str(error).splitlines()[0]}); use device=auto") from None
     return device
+
+
+def set_threads(threads: int) -> None:
+    """Torch threads on the CPU; 0 takes the cores this process may use, at most 8."""
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    torch.set_num_threads(threads or min(available, 8))

@@ -8,12 +8,13 @@ from nextlat_rl.config import TrainConfig
 
 def main() -> None:
     """Entry point."""
-    run("train", TrainConfig, train)
 
+    def body(config: TrainConfig) -> None:
+        from nextlat_rl.commands.train import train
 
-def train(config: TrainConfig) -> None:
-    """Run the main job."""
-    print(config)
+        train(config)
+
+    run("train", TrainConfig, body)
 
 
 if __name__ == "__main__":

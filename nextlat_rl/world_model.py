@@ -51,6 +51,7 @@ class Imagination:
     action: Tensor  # [B, K, *action]
     reward: Tensor  # [B, K]
     alive: Tensor  # [B, K]
+    running: Tensor  # [B] probability that the episode still runs after step K - 1
     value: Tensor  # [B, K + 1]
     observation: dict[str, Tensor]  # leaf -> [B, K, *leaf], what step k brought; the mode when blind
 
@@ -207,6 +208,7 @@ class WorldModel:
             action=torch.stack(taken, 1),
             reward=torch.stack(rewards, 1),
             alive=torch.stack(alives, 1),
+            running=alive,
             value=self.value(stacked),
             observation={name: torch.stack(steps, 1) for name, steps in observations.items()},
         )

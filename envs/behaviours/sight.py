@@ -42,3 +42,36 @@ def windows(cells: np.ndarray, stride: int) -> np.ndarray:
     fours = pairs[: -2 * stride] | pairs[2 * stride :] << 2
     # 4 + 4 bits would overlap the next group: take the last three cells as a shifted four and mask by construction.
     return fours[: -3 * stride] | fours[3 * stride :] << 3
+
+
+def new_cells(opaque: np.ndarray, unknown: np.ndarray, cells: np.ndarray, width: int) -> np.ndarray:
+    """How many unknown cells would be seen from each cell in each direction, unknown cells taken as transparent.
+
+    Args:
+        opaque: [board] 0/1, cells known to block sight.
+        unknown: [board] 0/1, cells never seen.
+        cells: [C] board indices at least 7 cells away from the board's border.
+        width: row length of the board.
+
+    Returns:
+        [4, C] counts; directions are east, south, west, north.
+    """
+    seen, following = row_tables()
+    board = opaque.astype(np.uint16) | unknown.astype(np.uint16) << VIEW
+    along_rows, along_columns = windows(board, 1), windows(board, width)
+    packed = np.concatenate([along_rows, along_columns])
+    on_rows, on_columns = cells - HALF, cells - HALF * width + len(along_rows)
+    index = np.concatenate([on_columns, on_rows, on_columns, on_rows])
+    step = np.repeat([1, width, -1, -width], len(cells))
+    lit = np.full(len(index), START << VIEW, dtype=np.uint16)
+    total = np.zeros(len(index), dtype=np.uint8)
+    for _ in range(VIEW):
+        row = packed[index]
+        look_up = lit | (row & FULL)
+        total += _BITS[seen[look_up] & (row >> VIEW)]
+        lit = following[look_up].astype(np.uint16) << VIEW
+        index = index + step
+    return total.reshape(4, len(cells))
+
+
+_BITS = np.array([bits.bit_count() for bits in range(1 << VIEW)], dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""What a full disk means to the user, and writing folders all at once or not at all."""
+"""What a full or forbidden disk means to the user, and writing folders all at once or not at all."""
 
 import contextlib
 import errno
@@ -25,13 +25,15 @@ def require_free(directory: Path, size: int, variable: str) -> None:
 
 
 @contextlib.contextmanager
-def explain_full_disk(directory: Path, variable: str) -> Iterator[None]:
-    """Turn the OSError of a full disk or an exhausted quota into a UserError; let every other error pass."""
+def explain_disk_errors(directory: Path, variable: str) -> Iterator[None]:
+    """Turn the OSError of a full disk, an exhausted quota or a folder we may not write to into a UserError."""
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise _full(directory, variable) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise UserError(f"cannot write to {directory} ({error}): point {variable} at a folder you own") from error
         raise
 
 

@@ -1,13 +1,13 @@
 """Downloads from the Minari hub, with an immediate answer where there is no network."""
 
 import contextlib
-import shutil
 import sys
 import threading
 import urllib.error
 import urllib.request
 
 import minari
+from minari.storage import get_dataset_path
 
 from nextlat_rl.data.disk import all_or_nothing
 
@@ -55,7 +55,9 @@ def download(dataset_id: str) -> None:
         raise HubUnavailable("no network: HF_HUB_OFFLINE is set")
     if not _answers(constants.ENDPOINT):
         raise HubUnavailable(f"no network: {constants.ENDPOINT} does not answer")
-    folder = minari.storage.get_dataset_path(dataset_id)
+    folder = get_dataset_path(dataset_id)
+    if folder.exists():
+        raise HubUnavailable(f"the folder {folder} is in the way and holds no data: delete it")
     try:
         # Minari reports its progress on stdout, which belongs to the command's own result.
         with all_or_nothing(folder), contextlib.redirect_stdout(sys.stderr):
@@ -63,6 +65,3 @@ def download(dataset_id: str) -> None:
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
         raise HubUnavailable(f"the hub says: {reason}") from error
-    if not (folder / "data").is_dir():
-        shutil.rmtree(folder, ignore_errors=True)
-        raise HubUnavailable("the hub sent no data")

@@ -1,0 +1,45 @@
+"""BabyAI's own bot, which solves every level of the original benchmark."""
+
+from typing import Any
+
+import gymnasium as gym
+
+from nextlat_rl.envs.behaviours.random import RandomBehaviour
+from nextlat_rl.errors import UserError
+
+
+class BotBehaviour:
+    """`minigrid.utils.baby_ai_bot.BabyAIBot`; where the bot gives up, the rest of the episode is random."""
+
+    def reset(self, env: gym.Env, seed: int) -> None:
+        """Give the bot the level's instruction.
+
+        Raises:
+            UserError: not a BabyAI level.
+        """
+        from minigrid.utils.baby_ai_bot import BabyAIBot
+
+        if not hasattr(env.unwrapped, "instrs"):
+            name = env.spec.id if env.spec is not None else type(env.unwrapped).__name__
+            raise UserError(f"behaviour 'bot' solves BabyAI levels, not '{name}'; use 'expert' or 'explorer'")
+        self._taken: int | None = None
+        self._fallback = RandomBehaviour()
+        self._fallback.reset(env, seed)
+        try:
+            self._bot = BabyAIBot(env)
+        except Exception:  # the bot asserts its way out of levels it does not understand
+            self._bot = None
+
+    def act(self, observation: Any) -> int:
+        """The bot's suggestion; the observation is not looked at, the bot reads the level."""
+        if self._bot is not None:
+            try:
+                action, self._taken = int(self._bot.replan(self._taken)), None
+                return action
+            except Exception:  # as above: AssertionError, IndexError, DisappearedBoxError, ...
+                self._bot = None
+        return int(self._fallback.act(observation))
+
+    def replace_last(self, action: Any) -> None:
+        """Tell the bot, which plans around other people's actions."""
+        self._taken = int(action)

@@ -1,0 +1,117 @@
+"""The explorer's memory: a map drawn from its own observations by dead reckoning."""
+
+from typing import Any
+
+import numpy as np
+
+from nextlat_rl.envs.behaviours.grid_actions import (
+    CLOSED,
+    DOOR,
+    EMPTY,
+    FLOOR,
+    FORWARD,
+    GOAL,
+    KEY,
+    LOCKED,
+    STEPS,
+    UNSEEN,
+    WALL,
+)
+from nextlat_rl.envs.behaviours.sight import HALF, VIEW
+from nextlat_rl.errors import UserError
+
+WIDTH = 64  # the map's side; the start is in its middle, so levels up to 25x25 (the largest MiniGrid has) fit
+CELLS = WIDTH * WIDTH
+CLOSED_DOOR, LOCKED_DOOR = 11, 12  # codes after MiniGrid's own for a door that blocks the way; DOOR itself is open
+OFFSETS = tuple(dx + dy * WIDTH for dx, dy in STEPS)
+
+_OWN = HALF * VIEW + VIEW - 1  # position of the agent's own cell in a flattened image
+_VIEW_CELLS = tuple(
+    np.array(
+        [
+            (VIEW - 1 - j) * OFFSETS[direction] + (i - HALF) * OFFSETS[(direction + 1) % 4]
+            for i in range(VIEW)
+            for j in range(VIEW)
+        ]
+    )
+    for direction in range(4)
+)
+_CODES = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 256, axis=1)
+_CODES[DOOR, CLOSED] = CLOSED_DOOR
+_CODES[DOOR, LOCKED] = LOCKED_DOOR
+_PASSABLE = np.isin(np.arange(256), (EMPTY, FLOOR, DOOR, GOAL))
+_OPAQUE = np.isin(np.arange(256), (WALL, CLOSED_DOOR, LOCKED_DOOR))
+
+
+class ExplorerMap:
+    """Cells seen so far, the agent's pose among them and what it carries. The start is the middle of the map."""
+
+    def __init__(self) -> None:
+        self.codes = np.zeros(CELLS, dtype=np.uint8)
+        self.colours = np.zeros(CELLS, dtype=np.uint8)
+        self.cell = WIDTH // 2 * (WIDTH + 1)
+        self.codes[self.cell] = EMPTY
+        self.direction = 0
+        self.key: int | None = None  # colour of the key carried
+
+    def observe(self, observation: Any, action: int | None) -> None:
+        """Take in the observation that followed `action` (None at the start).
+
+        Raises:
+            UserError: not a MiniGrid observation with a 7x7 view, or the level is larger than the map.
+        """
+        image = observation["image"].reshape(-1, 3) if _is_view(observation) else _refuse(observation)
+        if action == FORWARD and _PASSABLE[self.codes[self.cell + OFFSETS[self.direction]]]:
+            self.cell += OFFSETS[self.direction]
+        self.direction = int(observation["direction"])
+        self._check_room()
+        cells = _VIEW_CELLS[self.direction] + self.cell
+        seen = image[:, 0] != UNSEEN
+        seen[_OWN] = False  # shows what is carried instead of the cell
+        seen_cells = cells[seen]
+        self.codes[seen_cells] = _CODES[image[:, 0], image[:, 2]][seen]
+        self.colours[seen_cells] = image[seen, 1]
+        self.key = int(image[_OWN, 1]) if image[_OWN, 0] == KEY else None
+
+    def _check_room(self) -> None:
+        y, x = divmod(self.cell, WIDTH)
+        if not (VIEW <= x < WIDTH - VIEW and VIEW <= y < WIDTH - VIEW):
+            raise UserError("the level is too large for behaviour 'explorer' (up to 25x25); use 'random' or 'expert'")
+
+    @property
+    def ahead(self) -> int:
+        """The cell in front of the agent."""
+        return self.cell + OFFSETS[self.direction]
+
+    def passable(self) -> np.ndarray:
+        """[cells] bool, known cells the agent can walk onto safely (lava is not among them)."""
+        return _PASSABLE[self.codes]
+
+    def opaque(self) -> np.ndarray:
+        """[cells] bool, known cells that block sight."""
+        return _OPAQUE[self.codes]
+
+    def unknown(self) -> np.ndarray:
+        """[cells] bool, cells never seen."""
+        return self.codes == UNSEEN
+
+    def where(self, code: int) -> np.ndarray:
+        """Indices of the cells with `code`."""
+        return np.flatnonzero(self.codes == code)
+
+
+def bits(cells: np.ndarray) -> int:
+    """[cells] bool as an integer with bit i for cell i."""
+    return int.from_bytes(np.packbits(cells, bitorder="little").tobytes(), "little")
+
+
+def _is_view(observation: Any) -> bool:
+    return (
+        isinstance(observation, dict)
+        and "direction" in observation
+        and getattr(observation.get("image"), "shape", None) == (VIEW, VIEW, 3)
+    )
+
+
+def _refuse(observation: Any) -> Any:
+    raise UserError("behaviour 'explorer' needs MiniGrid observations: a 7x7 'image' and a 'direction'")

@@ -1,0 +1,213 @@
+"""Gather episodes: behaviour in, `Episode`s out, the same ones whatever the number of workers."""
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from nextlat_rl.envs.behaviours.mixture import MixedBehaviour, parse_mixture
+from nextlat_rl.envs.factory import make_env
+from nextlat_rl.envs.registry import is_babyai, is_minigrid, resolve_env_id
+from nextlat_rl.errors import UserError
+
+EVALUATION_SEEDS = 10_000_000  # seeds from here on are for evaluation only
+RECENT = 100  # episodes in the mean return reported as progress
+
+Progress = Callable[[int, int, float], None]
+
+
+@dataclass
+class Episode:
+    """One episode of T transitions: T + 1 observations, T actions, rewards and flags, in the environment's own spaces.
+
+    `seed` reset the environment; `behaviour` names what chose the actions.
+    """
+
+    seed: int
+    behaviour: str
+    observations: list[Any] = field(default_factory=list)
+    actions: list[Any] = field(default_factory=list)
+    rewards: list[float] = field(default_factory=list)
+    terminations: list[bool] = field(default_factory=list)
+    truncations: list[bool] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.actions)
+
+
+def collect_episodes(
+    env_id: str,
+    behaviour: str,
+    *,
+    steps: int | None = None,
+    episodes: int | None = None,
+    seed: int = 0,
+    epsilon: float = 0.0,
+    workers: int = 1,
+    sb3: dict[str, Any] | None = None,
+    on_progress: Progress | None = None,
+) -> Iterator[Episode]:
+    """Yield episodes in order; episode i resets the environment with `seed` + i.
+
+    Args:
+        env_id: environment name, version optional.
+        behaviour: name or mixture, see `behaviours.mixture`; "sb3" trains a policy and yields all it went through.
+        steps: stop after the first episode that brings the transitions to this many ("sb3": exactly this many).
+        episodes: stop after this many; with both limits the first one reached counts.
+        seed: of the first episode.
+        epsilon: per-step probability of a uniformly random action instead of the behaviour's.
+        workers: processes; the episodes do not depend on it. "sb3" trains in this process.
+        sb3: algorithm settings for "sb3", see `behaviours.sb3`.
+        on_progress: called after each episode with transitions so far, episodes so far and the mean return of the last
+            100 episodes.
+
+    Raises:
+        UserError: bad arguments, unknown names, a behaviour that does not fit the environment, or seeds that reach
+            those reserved for evaluation.
+    """
+    env_id = resolve_env_id(env_id)
+    _check(behaviour, steps, episodes, seed, epsilon, workers)
+    if behaviour == "sb3":
+        from nextlat_rl.envs.behaviours.sb3 import training_episodes
+
+        assert steps is not None
+        source = training_episodes(env_id, steps=steps, seed=seed, settings=sb3 or {})
+        return _report(source, on_progress)
+    source = _source(env_id, behaviour, epsilon, seed, episodes, workers)
+    return _report(_limit(source, steps, episodes), on_progress)
+
+
+def default_behaviour(env_id: str) -> str:
+    """The behaviour to gather data with: "explorer" for MiniGrid levels with a goal, "expert" for BabyAI, else "sb3".
+
+    "random" where the action space is none that "sb3" can handle.
+    """
+    env_id = resolve_env_id(env_id)
+    if is_babyai(env_id):
+        return "expert"
+    env = make_env(env_id)
+    try:
+        if is_minigrid(env_id) and _has_goal(env):
+            return "explorer"
+        trainable = isinstance(env.action_space, gym.spaces.Discrete | gym.spaces.MultiDiscrete | gym.spaces.Box)
+        return "sb3" if trainable else "random"
+    finally:
+        env.close()
+
+
+class Roller:
+    """Rolls out single episodes in an environment of its own."""
+
+    def __init__(self, env_id: str, behaviour: str, epsilon: float) -> None:
+        self._env = make_env(env_id)
+        self._behaviour = MixedBehaviour(parse_mixture(behaviour), env_id, epsilon)
+        self._integers = isinstance(self._env.action_space, gym.spaces.Discrete)
+
+    def episode(self, seed: int) -> Episode:
+        """Episode of the environment reset with `seed`."""
+        observation, _ = self._env.reset(seed=seed)
+        self._behaviour.reset(self._env, seed)
+        episode = Episode(seed, self._behaviour.name, [snapshot(observation)])
+        over = False
+        while not over:
+            action = self._behaviour.act(observation)
+            action = int(action) if self._integers else action
+            observation, reward, terminated, truncated, _ = self._env.step(action)
+            record(episode, action, observation, reward, terminated, truncated)
+            over = terminated or truncated
+        return episode
+
+    def close(self) -> None:
+        """Close the environment."""
+        self._env.close()
+
+
+def record(episode: Episode, action: Any, observation: Any, reward: Any, terminated: Any, truncated: Any) -> None:
+    """Append one transition."""
+    episode.actions.append(snapshot(action))
+    episode.observations.append(snapshot(observation))
+    episode.rewards.append(float(reward))
+    episode.terminations.append(bool(terminated))
+    episode.truncations.append(bool(truncated))
+
+
+def snapshot(element: Any) -> Any:
+    """Copy of an element of a space, safe from environments that write into the arrays they return."""
+    if isinstance(element, np.ndarray):
+        return element.copy()
+    if isinstance(element, dict):
+        return {name: snapshot(part) for name, part in element.items()}
+    if isinstance(element, tuple):
+        return tuple(snapshot(part) for part in element)
+    return element
+
+
+def _check(
+    behaviour: str, steps: int | None, episodes: int | None, seed: int, epsilon: float, workers: int
+) -> None:
+    if steps is None and episodes is None:
+        raise UserError("say how much to collect: steps or episodes")
+    if behaviour == "sb3" and (steps is None or episodes is not None):
+        raise UserError("behaviour 'sb3' trains for a number of steps: set steps, not episodes")
+    if behaviour == "sb3" and epsilon:
+        raise UserError("behaviour 'sb3' explores by itself while it trains: set epsilon to 0")
+    for name, value in (("steps", steps), ("episodes", episodes), ("workers", workers)):
+        if value is not None and value < 1:
+            raise UserError(f"{name} must be at least 1, got {value}")
+    if not 0 <= epsilon <= 1:
+        raise UserError(f"epsilon is a probability, got {epsilon}")
+    if seed < 0:
+        raise UserError(f"seed must not be negative, got {seed}")
+    check_seed(seed + (episodes or 1) - 1)
+
+
+def check_seed(seed: int) -> None:
+    """Raise UserError when `seed` is reserved for evaluation."""
+    if seed >= EVALUATION_SEEDS:
+        raise UserError(f"seed {seed} is reserved for evaluation; collect with seeds below {EVALUATION_SEEDS:,}")
+
+
+def _source(
+    env_id: str, behaviour: str, epsilon: float, seed: int, episodes: int | None, workers: int
+) -> Iterator[Episode]:
+    if workers > 1:
+        from nextlat_rl.envs.workers import parallel_episodes
+
+        yield from parallel_episodes(env_id, behaviour, epsilon, seed, episodes, workers)
+        return
+    roller = Roller(env_id, behaviour, epsilon)
+    try:
+        for i in itertools.count() if episodes is None else range(episodes):
+            check_seed(seed + i)
+            yield roller.episode(seed + i)
+    finally:
+        roller.close()
+
+
+def _limit(source: Iterator[Episode], steps: int | None, episodes: int | None) -> Iterator[Episode]:
+    taken = 0
+    for episode in itertools.islice(source, episodes):
+        yield episode
+        taken += len(episode)
+        if steps is not None and taken >= steps:
+            return
+
+
+def _report(source: Iterator[Episode], on_progress: Progress | None) -> Iterator[Episode]:
+    steps, returns = 0, deque[float](maxlen=RECENT)
+    for count, episode in enumerate(source, start=1):
+        steps += len(episode)
+        returns.append(sum(episode.rewards))
+        if on_progress is not None:
+            on_progress(steps, count, sum(returns) / len(returns))
+        yield episode
+
+
+def _has_goal(env: gym.Env) -> bool:
+    env.reset(seed=0)
+    level: Any = env.unwrapped
+    return any(cell is not None and cell.type == "goal" for cell in level.grid.grid)

@@ -1,0 +1,21 @@
+"""`python -m nextlat_rl.benchmark suite=train`: the figures of the README, measured."""
+
+from __future__ import annotations
+
+from nextlat_rl.cli import run
+from nextlat_rl.config import BenchmarkConfig
+
+
+def main() -> None:
+    """Entry point."""
+
+    def body(config: BenchmarkConfig) -> None:
+        from nextlat_rl.commands.benchmark import benchmark
+
+        benchmark(config)
+
+    run("benchmark", BenchmarkConfig, body)
+
+
+if __name__ == "__main__":
+    main()

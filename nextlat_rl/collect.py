@@ -1,0 +1,21 @@
+"""`python -m nextlat_rl.collect env=... behaviour=...`: gather trajectories into a Minari data set."""
+
+from __future__ import annotations
+
+from nextlat_rl.cli import run
+from nextlat_rl.config import CollectCommand
+
+
+def main() -> None:
+    """Entry point."""
+
+    def body(config: CollectCommand) -> None:
+        from nextlat_rl.commands.collect import collect
+
+        collect(config)
+
+    run("collect", CollectCommand, body)
+
+
+if __name__ == "__main__":
+    main()

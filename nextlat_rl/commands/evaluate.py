@@ -1,0 +1,165 @@
+"""Scoring an agent on fresh seeds, as a command of its own and as the last stage of training."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+
+from nextlat_rl.agents.agent import Agent
+from nextlat_rl.agents.episodes import EpisodeResult, Timing, evaluation_seeds, run_episodes
+from nextlat_rl.checkpoint import load_config, run_folder
+from nextlat_rl.config import EvaluateConfig, check_evaluate
+from nextlat_rl.console import bar, make_console, table
+from nextlat_rl.data.space_check import check_spaces
+from nextlat_rl.envs import make_env, resolve_env_id
+from nextlat_rl.runtime import set_threads
+from nextlat_rl.statistics import bootstrap_interval
+from nextlat_rl.tracking import Tracker, git_revision, write_json
+from nextlat_rl.world_model import Acting, WorldModel
+
+COLUMNS = ["agent", "return", "95% interval", "success", "episode length", "ms/decision"]
+
+
+def evaluate(config: EvaluateConfig) -> None:
+    """`python -m nextlat_rl.evaluate`."""
+    check_evaluate(config)
+    console = make_console(config.json)
+    set_threads(config.threads)
+    saved = load_config(config.checkpoint)
+    env_id = resolve_env_id(config.env or saved["env_id"])
+    world_model = WorldModel.load(config.checkpoint, config.device)
+    check_env(world_model, env_id)
+    row, _ = score(
+        world_model,
+        env_id,
+        acting=config.acting,  # type: ignore[arg-type]
+        episodes=config.episodes,
+        deterministic=config.deterministic,
+        n_envs=config.n_envs,
+        seed=config.seed,
+        console=console,
+    )
+    folder = run_folder(config.checkpoint)
+    name = f"evaluation-{time.strftime('%Y%m%d-%H%M%S')}-{config.acting}"
+    write_json(folder / f"{name}.json", [row])
+    tracker = Tracker(folder / name)
+    tracker.scalars(eval_tags(row), saved["step"])
+    tracker.close()
+    if config.json:
+        print(json.dumps([row], indent=1))
+        return
+    console.print(table(f"{env_id}, {config.episodes} fresh episodes", COLUMNS, [cells(row)]))
+    console.print(f"Written to {folder / name}.json", highlight=False)
+
+
+def check_env(world_model: WorldModel, env_id: str) -> None:
+    """Require the environment's spaces to be the model's."""
+    env = make_env(env_id)
+    spaces = world_model.model.spaces
+    check_spaces(spaces.observation, spaces.action, env.observation_space, env.action_space)
+    env.close()
+
+
+def score(
+    world_model: WorldModel,
+    env_id: str,
+    *,
+    acting: Acting,
+    episodes: int,
+    deterministic: bool,
+    n_envs: int,
+    seed: int,
+    console: Console,
+    record: int = 0,
+    seeds: list[int] | None = None,
+) -> tuple[dict[str, Any], list[EpisodeResult]]:
+    """Play the evaluation episodes (or `seeds`); the result row and the episodes."""
+    started = time.monotonic()
+    chosen = seeds or evaluation_seeds(episodes)
+    n_envs = min(n_envs, len(chosen))
+    agent = Agent(world_model, n_envs, acting, deterministic, seed)
+    total = 0.0
+    finished = 0
+    with bar(console, f"Evaluating ({acting})", len(chosen), "episodes") as shown:
+
+        def on_episode(result: EpisodeResult) -> None:
+            nonlocal total, finished
+            total += result.episode_return
+            finished += 1
+            shown.update(finished, f"return {total / finished:.3g}")
+
+        results, timing = run_episodes(env_id, agent, chosen, n_envs, on_episode, record)
+    row = summary(results, timing)
+    row |= {
+        "env": env_id,
+        "agent": f"policy ({acting})",
+        "deterministic": deterministic,
+        "n_envs": n_envs,
+        "seed": seed,
+        "wall_seconds": time.monotonic() - started,
+        "cores": torch.get_num_threads(),
+        "device": str(world_model.device),
+        "git_revision": git_revision(),
+        "planner_calls_per_step": 0.0,
+        "trunk_calls_per_step": 1.0 if acting == "trunk" else episodes / max(sum(r.length for r in results), 1),
+    }
+    return row, results
+
+
+def summary(results: list[EpisodeResult], timing: Timing) -> dict[str, Any]:
+    """Means with 95% bootstrap intervals over the episodes."""
+    returns = [result.episode_return for result in results]
+    lengths = [float(result.length) for result in results]
+    low, high = bootstrap_interval(returns)
+    length_low, length_high = bootstrap_interval(lengths)
+    row: dict[str, Any] = {
+        "return_mean": float(np.mean(returns)),
+        "return_ci_low": low,
+        "return_ci_high": high,
+        "episode_length_mean": float(np.mean(lengths)),
+        "episode_length_ci_low": length_low,
+        "episode_length_ci_high": length_high,
+        "episodes": len(results),
+        "ms_per_decision": timing.ms_per_decision,
+    }
+    known = [float(result.success) for result in results if result.success is not None]
+    if known:
+        success_low, success_high = bootstrap_interval(known)
+        row |= {
+            "success_rate": float(np.mean(known)),
+            "success_ci_low": success_low,
+            "success_ci_high": success_high,
+        }
+    return row
+
+
+def eval_tags(row: dict[str, Any]) -> dict[str, float]:
+    """The row under Stable-Baselines3's TensorBoard tags."""
+    tags = {"eval/mean_reward": row["return_mean"], "eval/mean_ep_length": row["episode_length_mean"]}
+    return tags | ({"eval/success_rate": row["success_rate"]} if "success_rate" in row else {})
+
+
+def cells(row: dict[str, Any]) -> list[str]:
+    """The row as table cells under `COLUMNS`."""
+    success = "" if "success_rate" not in row else f"{row['success_rate']:.3f}"
+    if "success_ci_low" in row:
+        success += f" [{row['success_ci_low']:.2f}, {row['success_ci_high']:.2f}]"
+    length = f"{row['episode_length_mean']:.1f}"
+    if "episode_length_ci_low" in row:
+        length += f" [{row['episode_length_ci_low']:.1f}, {row['episode_length_ci_high']:.1f}]"
+    return [
+        row["agent"],
+        f"{row['return_mean']:.3f}",
+        f"[{row['return_ci_low']:.3f}, {row['return_ci_high']:.3f}]",
+        success,
+        length,
+        f"{row['ms_per_decision']:.3f}" if "ms_per_decision" in row else "",
+    ]
+
+

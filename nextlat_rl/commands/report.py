@@ -1,0 +1,159 @@
+"""The end of a run: scores on fresh seeds, diagnostics, figures, and the table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import OmegaConf
+from rich.console import Console
+
+from nextlat_rl.commands.evaluate import COLUMNS, cells, eval_tags, score
+from nextlat_rl.config import TrainConfig
+from nextlat_rl.console import table
+from nextlat_rl.data.batches import Batch
+from nextlat_rl.data.store import Store
+from nextlat_rl.diagnostics.beliefs import belief_rank, latent_error_by_horizon
+from nextlat_rl.diagnostics.dreams import dream_figure
+from nextlat_rl.diagnostics.figures import horizon_figure
+from nextlat_rl.diagnostics.gap import imagined_returns
+from nextlat_rl.envs.drawing import observation_drawer
+from nextlat_rl.models.nextlat import NextLat
+from nextlat_rl.statistics import bootstrap_interval
+from nextlat_rl.tracking import Tracker, git_revision
+from nextlat_rl.world_model import Acting, WorldModel
+
+_ENVS = 64
+_GAP_EPISODES = 256
+_GAP_HORIZON = 500
+_DREAM_HORIZON = 20
+
+
+def final_report(
+    config: TrainConfig,
+    env_id: str,
+    dataset_id: str,
+    run: Path,
+    model: NextLat,
+    store: Store,
+    held_out: Batch,
+    tracker: Tracker,
+    console: Console,
+    limit: int | None,
+) -> list[dict[str, Any]]:
+    """Evaluate, diagnose, draw, log; the result rows: the policy in each way of acting, and its behaviour."""
+    world_model = WorldModel(model, env_id)
+    others: list[Acting] = ["trunk", "recurrent"] if config.objective.name == "nextlat" else ["trunk"]
+    rows, episodes = [], []
+    for acting in sorted(others, key=lambda way: way != config.acting):
+        row, played = score(
+            world_model,
+            env_id,
+            acting=acting,
+            episodes=config.trainer.eval_episodes,
+            deterministic=config.deterministic,
+            n_envs=_ENVS,
+            seed=config.seed,
+            console=console,
+            record=int(not rows),
+        )
+        row |= {"data": dataset_id, "env_steps": store.num_transitions, "seed": config.seed, "run": str(run)}
+        rows.append(row)
+        episodes.append(played)
+    gap = imagined_gap(world_model, episodes[0], limit)
+    rows[0] |= gap
+    rows.append(behaviour_row(env_id, dataset_id, store))
+    _log(config, rows, gap, world_model, held_out, tracker, episodes[0][0].frames)
+    console.print(table(f"{env_id}: {config.trainer.eval_episodes} fresh episodes", COLUMNS, [cells(r) for r in rows]))
+    console.print(
+        f"Imagined return {gap['imagined_return_mean']:.3f} [{gap['imagined_return_ci_low']:.3f}, "
+        f"{gap['imagined_return_ci_high']:.3f}] against real {gap['real_return_mean']:.3f} from the same "
+        f"{gap['gap_episodes']} starts over at most {gap['gap_horizon']} steps: gap {gap['imagined_gap']:+.3f}",
+        highlight=False,
+    )
+    return rows
+
+
+def imagined_gap(world_model: WorldModel, episodes: list[Any], limit: int | None) -> dict[str, Any]:
+    """Imagined and real return from the same starts, over the same number of steps.
+
+    Real episodes longer than the horizon would count rewards that imagination never reached, so the horizon is the
+    environment's time limit wherever that is at most 500 steps.
+    """
+    horizon = min(limit or max(e.length for e in episodes), _GAP_HORIZON)
+    chosen = [e for e in episodes if e.length <= horizon][:_GAP_EPISODES] or episodes[:_GAP_EPISODES]
+    imagined = imagined_returns(world_model, [e.first_observation for e in chosen], horizon).tolist()
+    low, high = bootstrap_interval(imagined)
+    real = float(np.mean([e.episode_return for e in chosen]))
+    return {
+        "imagined_return_mean": float(np.mean(imagined)),
+        "imagined_return_ci_low": low,
+        "imagined_return_ci_high": high,
+        "real_return_mean": real,
+        "imagined_gap": float(np.mean(imagined)) - real,
+        "gap_episodes": len(chosen),
+        "gap_horizon": horizon,
+    }
+
+
+def behaviour_row(env_id: str, dataset_id: str, store: Store) -> dict[str, Any]:
+    """The score of whatever gathered the data."""
+    low, high = bootstrap_interval(store.episode_return.tolist())
+    row = {
+        "env": env_id,
+        "agent": "behaviour (the data)",
+        "data": dataset_id,
+        "return_mean": float(store.episode_return.mean()),
+        "return_ci_low": low,
+        "return_ci_high": high,
+        "episode_length_mean": store.summary["episode_length_mean"],
+        "episodes": store.num_episodes,
+        "env_steps": store.num_transitions,
+    }
+    if env_id.startswith(("MiniGrid-", "BabyAI-")):
+        row["success_rate"] = float((store.episode_return > 0).mean())
+    return row
+
+
+def _log(
+    config: TrainConfig,
+    rows: list[dict[str, Any]],
+    gap: dict[str, Any],
+    world_model: WorldModel,
+    held_out: Batch,
+    tracker: Tracker,
+    frames: list[np.ndarray],
+) -> None:
+    step = config.trainer.steps
+    errors = latent_error_by_horizon(world_model.model, held_out, 32)
+    rank = belief_rank(world_model.model, held_out)
+    tracker.scalars(
+        eval_tags(rows[0])
+        | {
+            "eval/imagined_return": gap["imagined_return_mean"],
+            "eval/imagined_gap": gap["imagined_gap"],
+            "diagnostics/effective_rank": rank,
+        },
+        step,
+    )
+    if errors["grounded"]:
+        tracker.figure("diagnostics/latent_error_by_horizon", horizon_figure(errors), step)
+    draw = observation_drawer(world_model.model.spaces.observation)
+    dream = dream_figure(world_model, held_out, _DREAM_HORIZON, draw)
+    if dream is not None:
+        tracker.figure("imagination/real_against_imagined", dream, step)
+    if frames:
+        tracker.animation("eval/episode", frames, step)
+    settings = {k: v for k, v in _flat(OmegaConf.to_container(OmegaConf.structured(config))).items() if v is not None}
+    metrics = {"hparam/return": rows[0]["return_mean"], "hparam/imagined_gap": gap["imagined_gap"], "hparam/rank": rank}
+    tracker.hparams(settings | {"git_revision": git_revision()}, metrics)
+
+
+def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
+
+

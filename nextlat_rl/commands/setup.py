@@ -1,0 +1,81 @@
+"""From settings and data to the objects that train."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import numpy as np
+from minari import MinariDataset
+from omegaconf import OmegaConf
+from rich.console import Console
+
+from nextlat_rl import checkpoint
+from nextlat_rl.config import TrainConfig
+from nextlat_rl.console import bar
+from nextlat_rl.data.store import Store, build_store
+from nextlat_rl.models.nextlat import ModelConfig, NextLat, Spaces
+from nextlat_rl.models.objective import ObjectiveConfig
+from nextlat_rl.models.transformer import TrunkConfig
+from nextlat_rl.spaces import scalar_statistics
+
+MAX_CONTEXT = 128
+_RETURN_SAMPLE = 1_000_000  # rows looked at for the range of the value
+
+
+def merge_resumed(config: TrainConfig) -> TrainConfig:
+    """With `resume`, the run's own settings, changed by what was asked for on the command line."""
+    if not config.resume:
+        return config
+    from hydra.core.hydra_config import HydraConfig
+
+    saved = checkpoint.load_config(config.resume)["train_config"]
+    asked = list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else [f"resume={config.resume}"]
+    # `env=` and other group names choose whole groups, which a running job cannot change.
+    plain = [item for item in asked if item.split("=", 1)[0] not in ("env", "model", "objective", "trainer")]
+    merged = OmegaConf.merge(OmegaConf.structured(TrainConfig), saved, OmegaConf.from_dotlist(plain))
+    return OmegaConf.to_object(merged)  # type: ignore[return-value]
+
+
+def open_store(dataset: MinariDataset, console: Console) -> Store:
+    """The flat store of a data set, with a progress bar if it must be built."""
+    with bar(console, "Flattening the data set", dataset.total_episodes, "episodes") as shown:
+        return build_store(dataset, on_progress=lambda done, total: shown.update(done, total=total))
+
+
+def window_length(config: TrainConfig, store: Store) -> int:
+    """Steps per training window: as asked, or the longest episode up to `MAX_CONTEXT`."""
+    longest = int(np.diff(store.episode_start).max())
+    return config.trainer.length or config.model.context or min(longest, MAX_CONTEXT)
+
+
+def build_model(config: TrainConfig, store: Store, length: int) -> NextLat:
+    """A fresh model for the store's spaces."""
+    trunk = TrunkConfig(
+        config.model.layers, config.model.heads, config.model.width, context=config.model.context or length
+    )
+    statistics = {**store.statistics, "value": value_statistics(store, config.objective.discount)}
+    spaces = Spaces(store.observation_space, store.action_space, statistics)
+    return NextLat(spaces, ModelConfig(trunk, config.model.dynamics_width))
+
+
+def value_statistics(store: Store, discount: float) -> dict[str, object]:
+    """The range of the discounted return-to-go, for the value's two-hot bins."""
+    rows = min(store.num_rows, _RETURN_SAMPLE)
+    reward = np.asarray(store.reward[:rows], dtype=np.float64)
+    last = np.zeros(rows, dtype=bool)
+    last[store.episode_start[1:][store.episode_start[1:] <= rows] - 1] = True
+    togo = np.zeros(rows)
+    running = 0.0
+    for i in range(rows - 1, -1, -1):
+        running = 0.0 if last[i] else reward[i] + discount * running
+        togo[i] = running
+    statistics = scalar_statistics(togo)
+    if statistics["kind"] == "set":  # a value is an expectation, so it lies between the returns
+        low, high = min(togo.min(), 0.0), max(togo.max(), 1e-3)
+        statistics = {"kind": "twohot", "low": float(low), "high": float(high), "bins": 63}
+    return statistics
+
+
+def objective_config(config: TrainConfig) -> ObjectiveConfig:
+    """The objective's settings as plain values."""
+    return ObjectiveConfig(**asdict(config.objective))

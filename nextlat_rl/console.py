@@ -1,0 +1,85 @@
+"""What a person sees in the terminal: progress bars and tables."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+_PLAIN_EVERY = 20.0  # seconds between lines where there is no terminal to animate
+
+
+class _Speed(ProgressColumn):
+    """Steps per second."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:,.1f}/s" if speed else "", style="cyan")
+
+
+class Bar:
+    """A progress bar in a terminal; a plain line now and then elsewhere."""
+
+    def __init__(self, console: Console, title: str, total: float | None, unit: str) -> None:
+        self.console, self.title, self.total, self.unit = console, title, total, unit
+        self.done, self.started, self.printed = 0.0, time.monotonic(), time.monotonic()
+        self.progress: Progress | None = None
+        self.task = None
+        if console.is_terminal:
+            self.progress = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=24),
+                TextColumn("{task.completed:,.0f}/{task.total:,.0f} " + unit),
+                _Speed(),
+                TimeRemainingColumn(compact=True),
+                TextColumn("{task.fields[note]}", style="dim"),
+                console=console,
+            )
+            self.task = self.progress.add_task(title, total=total, note="")
+
+    def update(self, done: float, note: str = "", total: float | None = None) -> None:
+        """Set how much is done and a short remark."""
+        self.done, self.total = done, total or self.total
+        if self.progress is not None and self.task is not None:
+            self.progress.update(self.task, completed=done, total=self.total, note=note)
+        elif time.monotonic() - self.printed > _PLAIN_EVERY:
+            self.printed = time.monotonic()
+            elapsed = self.printed - self.started
+            speed = done / elapsed
+            left = f", {(self.total - done) / speed:,.0f} s left" if self.total and speed else ""
+            of = f"/{self.total:,.0f}" if self.total else ""
+            self.console.print(
+                f"{self.title}: {done:,.0f}{of} {self.unit}, {speed:,.1f}/s{left}  {note}", highlight=False
+            )
+
+
+@contextmanager
+def bar(console: Console, title: str, total: float | None, unit: str) -> Iterator[Bar]:
+    """A `Bar` that is on show inside the block."""
+    shown = Bar(console, title, total, unit)
+    if shown.progress is None:
+        yield shown
+        return
+    with shown.progress:
+        yield shown
+
+
+def make_console(quiet: bool) -> Console:
+    """The console of a command; `quiet` (for `json=true`) sends all of it to stderr."""
+    return Console(file=sys.stderr if quiet else sys.stdout, soft_wrap=True)
+
+
+def table(title: str, columns: list[str], rows: list[list[str]]) -> Table:
+    """A table whose first column is text and whose others are figures."""
+    shown = Table(title=title, title_justify="left", title_style="bold")
+    for i, column in enumerate(columns):
+        shown.add_column(column, justify="left" if i == 0 else "right", no_wrap=True)
+    for row in rows:
+        shown.add_row(*row)
+    return shown

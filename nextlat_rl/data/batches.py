@@ -1,0 +1,158 @@
+"""Packed training batches: windows of consecutive rows, as a pure function of (seed, step)."""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nextlat_rl.data.store import Store
+from nextlat_rl.errors import UserError
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B windows of L rows. Where a mask is False the entry it covers is filling and means nothing.
+
+    Column t is the token (previous_action, previous_reward, observation) = (a_{t-1}, r_{t-1}, o_t) and what followed.
+    Columns of one row of the batch belong together if and only if their `segment` is equal.
+    """
+
+    observation: dict[str, Tensor]  # leaf -> [B, L, *storage_shape], o_t
+    action: Tensor  # [B, L, *storage_shape], a_t, zeros where not has_action
+    reward: Tensor  # [B, L] float32, r_t, zero where not has_action
+    terminated: Tensor  # [B, L] bool, whether a_t ended the episode for good
+    previous_action: Tensor  # [B, L, *storage_shape], a_{t-1}, zeros where is_first; known in column 0 too
+    previous_reward: Tensor  # [B, L] float32, r_{t-1}, zero where is_first
+    is_first: Tensor  # [B, L] bool, o_t is the first of its episode
+    segment: Tensor  # [B, L] int64, see above; -1 where not valid
+    has_action: Tensor  # [B, L] bool, a_t, r_t and terminated_t are real
+    has_next: Tensor  # [B, L] bool, has_action and column t+1 holds o_{t+1}
+    valid: Tensor  # [B, L] bool, the column holds a row of the store; always so in packed batches
+
+    def to(self, device: torch.device | str) -> "Batch":
+        """Return the batch on a device."""
+        moved = {field.name: getattr(self, field.name) for field in fields(self)}
+        observation = {leaf: value.to(device, non_blocking=True) for leaf, value in moved.pop("observation").items()}
+        return Batch(observation, **{name: value.to(device, non_blocking=True) for name, value in moved.items()})
+
+
+class Batcher:
+    """Draw packed batches from some episodes of a store, without state: batch number `step` is always the same.
+
+    The chosen episodes form a ring, in the order of the store. For each window a row is drawn uniformly. If its
+    episode fits into the window, the window starts at the episode's first row; otherwise at random within the
+    episode such that it holds the row drawn. The columns after it are the rows that follow in the ring, so they may
+    run into the next episodes and cut the last one short; every row is equally often the one drawn.
+    """
+
+    def __init__(
+        self, store: Store, batch_size: int, length: int, seed: int, episodes: np.ndarray | None = None
+    ) -> None:
+        chosen = np.arange(store.num_episodes) if episodes is None else np.asarray(episodes, dtype=np.int64)
+        if len(chosen) == 0 or batch_size < 1 or length < 1 or seed < 0:
+            raise UserError(
+                f"cannot draw batches of {batch_size} windows of {length} rows from {len(chosen)} episodes with seed "
+                f"{seed}: all of them must be at least 1, the seed at least 0"
+            )
+        self.store = store
+        self.batch_size = batch_size
+        self.length = length
+        self.seed = seed
+        self._episodes = chosen
+        rows = (store.episode_start[1:] - store.episode_start[:-1])[chosen]
+        self._ring_start = np.concatenate([[0], np.cumsum(rows)])
+
+    @property
+    def num_rows(self) -> int:
+        """Rows of the chosen episodes."""
+        return int(self._ring_start[-1])
+
+    def batch(self, step: int) -> Batch:
+        """Return batch number `step` (>= 0), the same for the same store, arguments and step."""
+        generator = np.random.Generator(np.random.Philox(key=np.array([self.seed, step], dtype=np.uint64)))
+        ring = self._window_starts(generator)[:, None] + np.arange(self.length)
+        lap, ring = np.divmod(ring, self.num_rows)
+        chosen = self._chosen_at(ring)
+        episode = self._episodes[chosen]
+        rows = self.store.episode_start[episode] + ring - self._ring_start[chosen]
+        # On a second lap round the ring an episode comes again: another segment.
+        segment = episode + lap * self.store.num_episodes
+        return _gather(self.store, rows, episode, segment, np.ones_like(rows, dtype=bool))
+
+    def _window_starts(self, generator: np.random.Generator) -> np.ndarray:
+        """Positions in the ring `[B]`."""
+        drawn = generator.integers(self.num_rows, size=self.batch_size)
+        before = generator.integers(self.length, size=self.batch_size)
+        chosen = self._chosen_at(drawn)
+        first, end = self._ring_start[chosen], self._ring_start[chosen + 1]
+        return np.maximum(first, np.minimum(drawn - before, end - self.length))
+
+    def _chosen_at(self, ring: np.ndarray) -> np.ndarray:
+        """Indices into the chosen episodes of positions in the ring."""
+        return np.searchsorted(self._ring_start, ring, side="right") - 1
+
+
+def split(store: Store, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Split the episodes at random into (training, held out), sorted indices, the same for the same arguments.
+
+    `fraction` of the episodes are held out; at least one if the fraction is positive, and never all.
+    """
+    if not 0 <= fraction < 1 or seed < 0:
+        raise UserError(
+            f"cannot hold out a fraction of {fraction} with seed {seed}: use 0 <= fraction < 1 and seed >= 0"
+        )
+    episodes = store.num_episodes
+    count = min(max(round(fraction * episodes), int(fraction > 0)), episodes - 1)
+    order = np.random.default_rng(seed).permutation(episodes)
+    return np.sort(order[count:]), np.sort(order[:count])
+
+
+def held_out_batch(store: Store, episodes: np.ndarray, length: int | None = None) -> Batch:
+    """Return whole episodes from their first row, one per window; L is the longest one's rows, at most `length`.
+
+    Columns past an episode's end are not `valid` and repeat its last observation.
+    """
+    episode = np.asarray(episodes, dtype=np.int64)[:, None]
+    first, last = store.episode_start[episode], store.episode_start[episode + 1] - 1
+    longest = int((last - first).max()) + 1
+    columns = first + np.arange(longest if length is None else min(longest, length))
+    valid = columns <= last
+    episode = np.broadcast_to(episode, columns.shape)
+    return _gather(store, np.minimum(columns, last), episode, np.where(valid, episode, -1), valid)
+
+
+def _gather(store: Store, rows: np.ndarray, episode: np.ndarray, segment: np.ndarray, valid: np.ndarray) -> Batch:
+    """Read rows `[B, L]` of the store; within a segment they are consecutive."""
+    is_first = valid & (rows == store.episode_start[episode])
+    has_action = valid & (rows < store.episode_start[episode + 1] - 1)
+    has_next = has_action.copy()
+    has_next[:, -1] = False
+    before = np.maximum(rows[:, :1] - 1, 0)
+    action, previous_action = _with_previous(store.action, rows, before, valid & ~is_first)
+    reward, previous_reward = _with_previous(store.reward, rows, before, valid & ~is_first)
+    return Batch(
+        observation={leaf: _tensor(array[rows]) for leaf, array in store.observation.items()},
+        action=action,
+        reward=reward,
+        terminated=_tensor(store.terminated[rows]),
+        previous_action=previous_action,
+        previous_reward=previous_reward,
+        is_first=_tensor(is_first),
+        segment=_tensor(segment),
+        has_action=_tensor(has_action),
+        has_next=_tensor(has_next),
+        valid=_tensor(valid),
+    )
+
+
+def _with_previous(array: np.ndarray, rows: np.ndarray, before: np.ndarray, keep: np.ndarray) -> tuple[Tensor, Tensor]:
+    """Values at `rows` `[B, L]`, and those one row earlier (from `before` `[B, 1]` in column 0), zero unless `keep`."""
+    values = np.asarray(array[np.concatenate([before, rows], axis=1)])
+    previous = values[:, :-1].copy()
+    previous[~keep] = 0
+    return _tensor(np.ascontiguousarray(values[:, 1:])), _tensor(previous)
+
+
+def _tensor(array: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.asarray(array))

@@ -1,0 +1,225 @@
+"""Minari data sets: write one from episodes, load one by its id, list the local ones."""
+
+import json
+import os
+import uuid
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import gymnasium as gym
+import h5py
+import minari
+import numpy as np
+from minari import MinariDataset
+from minari.data_collector import EpisodeBuffer
+from minari.dataset.minari_dataset import parse_dataset_id
+from minari.namespace import create_namespace, list_local_namespaces
+from minari.storage import get_dataset_path
+
+import nextlat_rl
+from nextlat_rl.data.disk import all_or_nothing, explain_disk_errors, replace_file, require_free
+from nextlat_rl.data.hub import HubUnavailable, download
+from nextlat_rl.errors import UserError
+
+ROOT_VARIABLE = "MINARI_DATASETS_PATH"
+# HDF5 crashes the process when the disk fills up under it, so writing stops while its caches can still be flushed.
+DISK_RESERVE = 64 * 2**20
+_UNFINISHED = "unfinished_"
+
+
+class Episode(Protocol):
+    """One episode of T transitions as an environment gave it: T+1 observations and T of everything else."""
+
+    observations: Sequence[Any]
+    actions: Sequence[Any]
+    rewards: Sequence[float]
+    terminations: Sequence[bool]
+    truncations: Sequence[bool]
+    seed: int | None
+    behaviour: str | None
+
+
+def write_dataset(
+    dataset_id: str,
+    env_id: str,
+    observation_space: gym.Space,
+    action_space: gym.Space,
+    episodes: Iterable[Episode],
+    *,
+    behaviour: str,
+    epsilon: float = 0.0,
+    requested_steps: int | None = None,
+    description: str | None = None,
+) -> MinariDataset:
+    """Write episodes as a local Minari data set (hdf5, images lossless) and return it.
+
+    Episodes are written one at a time as `episodes` yields them. The data set appears under its id once complete;
+    after an error or an interrupt nothing is left. Its metadata holds `env_id`, `behaviour`, `epsilon`,
+    `requested_steps` and `nextlat_rl_version`; an episode's holds its seed and its behaviour.
+
+    Raises:
+        UserError: a malformed or taken id, no episodes, an episode of wrong lengths, or a full disk.
+    """
+    _check_id(dataset_id)
+    folder = get_dataset_path(dataset_id)
+    if folder.exists():
+        raise UserError(f"data set '{dataset_id}' already exists in {folder}: choose another id or delete it")
+    temporary_id = f"{_UNFINISHED}{uuid.uuid4().hex}-v0"
+    temporary = get_dataset_path(temporary_id)
+    with explain_disk_errors(temporary.parent, ROOT_VARIABLE), all_or_nothing(temporary):
+        require_free(temporary.parent, DISK_RESERVE, ROOT_VARIABLE)
+        storage = _create(
+            temporary_id,
+            env_id,
+            observation_space,
+            action_space,
+            algorithm_name=behaviour,
+            description=description or f"{env_id}, gathered by {behaviour} with epsilon {epsilon}",
+        ).storage
+        behaviours: list[str | None] = []
+        storage.update_episodes(_buffers(episodes, observation_space, action_space, behaviours, temporary))
+        if not behaviours:
+            raise UserError(f"no episodes were gathered for data set '{dataset_id}': ask for more steps")
+        storage.update_episode_metadata({} if name is None else {"behaviour": name} for name in behaviours)
+        storage.update_metadata(
+            {
+                "env_id": env_id,
+                "behaviour": behaviour,
+                "epsilon": epsilon,
+                "requested_steps": requested_steps,
+                "nextlat_rl_version": nextlat_rl.__version__,
+            }
+        )
+        _publish(temporary, dataset_id)
+    return MinariDataset(folder / "data")
+
+
+def _create(
+    dataset_id: str, env_id: str, observation_space: gym.Space, action_space: gym.Space, **metadata: str
+) -> MinariDataset:
+    """Create an empty data set, with the environment's spec if the id is registered."""
+    try:
+        spec = gym.spec(env_id)
+    except gym.error.Error:
+        spec = None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Minari asks for an author, an e-mail address and a link to the code
+        return minari.create_dataset_from_buffers(
+            dataset_id,
+            [],
+            env=spec,
+            observation_space=observation_space,
+            action_space=action_space,
+            data_format="hdf5",
+            jpeg_encoding=False,
+            **metadata,
+        )
+
+
+def _buffers(
+    episodes: Iterable[Episode],
+    observation_space: gym.Space,
+    action_space: gym.Space,
+    behaviours: list[str | None],
+    folder: Path,
+) -> Iterator[EpisodeBuffer]:
+    """Yield the episodes in Minari's layout, noting each one's behaviour, while there is room on the disk."""
+    for index, episode in enumerate(episodes):
+        steps = len(episode.rewards)
+        lengths = (len(episode.actions), len(episode.terminations), len(episode.truncations))
+        if steps == 0 or len(episode.observations) != steps + 1 or any(length != steps for length in lengths):
+            raise UserError(
+                f"episode {index} has {len(episode.observations)} observations, {lengths[0]} actions, {steps} rewards, "
+                f"{lengths[1]} terminations and {lengths[2]} truncations: expected T+1 and four times T, T > 0"
+            )
+        require_free(folder, DISK_RESERVE, ROOT_VARIABLE)
+        behaviours.append(episode.behaviour)
+        yield EpisodeBuffer(
+            seed=None if episode.seed is None else int(episode.seed),
+            observations=_columns(observation_space, episode.observations),
+            actions=_columns(action_space, episode.actions),
+            rewards=np.asarray(episode.rewards, dtype=np.float64),
+            terminations=np.asarray(episode.terminations, dtype=bool),
+            truncations=np.asarray(episode.truncations, dtype=bool),
+        )
+
+
+def _columns(space: gym.Space, elements: Sequence[Any]) -> Any:
+    """Turn a sequence of (nested) elements into the (nested) columns Minari stores."""
+    if isinstance(space, gym.spaces.Dict):
+        return {key: _columns(child, [element[key] for element in elements]) for key, child in space.spaces.items()}
+    if isinstance(space, gym.spaces.Tuple):
+        return tuple(_columns(child, [element[i] for element in elements]) for i, child in enumerate(space.spaces))
+    if isinstance(space, gym.spaces.Text):
+        return [str(element) for element in elements]
+    return np.asarray(elements, dtype=space.dtype)
+
+
+def _publish(temporary: Path, dataset_id: str) -> None:
+    """Give a finished data set its id and its place."""
+    metadata_file = temporary / "data" / "metadata.json"
+    metadata = json.loads(metadata_file.read_text(encoding="utf-8"))
+    replace_file(metadata_file, json.dumps(metadata | {"dataset_id": dataset_id}))
+    namespace = parse_dataset_id(dataset_id)[0]
+    if namespace is not None and namespace not in list_local_namespaces():
+        create_namespace(namespace)
+    os.rename(temporary, get_dataset_path(dataset_id))
+
+
+def load_dataset(dataset_id: str) -> MinariDataset:
+    """Load a data set: the local one, or else the hub's, downloaded first.
+
+    Raises:
+        UserError: a malformed id; a data set that is neither here nor can be downloaded (told within seconds when
+            there is no network); files that cannot be read.
+    """
+    if not exists(dataset_id):
+        try:
+            download(dataset_id)
+        except HubUnavailable as reason:
+            here = ", ".join(local_datasets()) or "none"
+            raise UserError(
+                f"data set '{dataset_id}' is not in {get_dataset_path()} and cannot be downloaded ({reason}); "
+                f"collect one with `python -m nextlat_rl.collect env=...`; local data sets: {here}"
+            ) from reason
+    folder = get_dataset_path(dataset_id) / "data"
+    file = folder / "metadata.json"
+    try:
+        dataset = MinariDataset(folder)
+        if dataset.storage.FORMAT == "hdf5":
+            file = next(folder.glob("*.hdf5"), folder / "main_data.hdf5")
+            with h5py.File(file, "r") as content:
+                if len(content) < dataset.storage.total_episodes:
+                    raise ValueError(f"{len(content)} of {dataset.storage.total_episodes} episodes are there")
+    except Exception as error:  # whatever Minari, json and HDF5 raise on broken files
+        raise UserError(
+            f"data set '{dataset_id}' cannot be read: {file} is broken or of an unknown kind "
+            f"({type(error).__name__}: {error}); delete {folder.parent} and collect or download it again"
+        ) from error
+    return dataset
+
+
+def exists(dataset_id: str) -> bool:
+    """Whether the data set is in the local Minari folder; UserError when the id is malformed."""
+    _check_id(dataset_id)
+    return bool((get_dataset_path(dataset_id) / "data").is_dir())
+
+
+def local_datasets() -> list[str]:
+    """Return the ids of all data sets in the local Minari folder, sorted."""
+    root = get_dataset_path()
+    found = []
+    for folder, children, _ in os.walk(root):
+        if Path(folder, "data", "metadata.json").is_file():
+            found.append(Path(folder).relative_to(root).as_posix())
+            children.clear()
+    return sorted(name for name in found if not name.startswith((_UNFINISHED, ".")))
+
+
+def _check_id(dataset_id: str) -> None:
+    try:
+        parse_dataset_id(dataset_id)
+    except (ValueError, TypeError) as error:
+        raise UserError(f"'{dataset_id}' is not a data set id: write it like minigrid/FourRooms-v0") from error

@@ -1,0 +1,143 @@
+"""Read a Minari data set in chunks of encoded rows, T+1 rows for an episode of T transitions."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from minari import EpisodeData, MinariDataset
+
+from nextlat_rl.errors import UserError
+from nextlat_rl.spaces import codec_class, flatten, leaves
+from nextlat_rl.spaces.registry import Role
+
+CHUNK_ROWS = 4096
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of whole episodes after each other, R in all; an episode's last row has no transition (zeros there)."""
+
+    observation: dict[str, np.ndarray]  # leaf -> [R, *storage_shape]
+    action: np.ndarray  # [R, *storage_shape]
+    reward: np.ndarray  # [R] float32
+    terminated: np.ndarray  # [R] bool
+    truncated: np.ndarray  # [R] bool
+    lengths: np.ndarray  # [E] int64, rows of each episode
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """One episode as Minari holds it, its observation flattened to leaves."""
+
+    index: int
+    observation: dict[str, Any]
+    action: Any
+    reward: np.ndarray
+    terminated: np.ndarray
+    truncated: np.ndarray
+
+
+def read_rows(dataset: MinariDataset) -> Iterator[Rows]:
+    """Yield the data set's episodes in order, in chunks of about `CHUNK_ROWS` rows.
+
+    Raises:
+        UserError: naming the data set and the episode, for unreadable files, columns of unequal length, numbers that
+            are not finite (with the step), and values outside their space.
+    """
+    chunk: list[_Columns] = []
+    size = 0
+    for episode in _episodes(dataset):
+        chunk.append(_checked(dataset, episode))
+        size += len(chunk[-1].reward) + 1
+        if size >= CHUNK_ROWS:
+            yield _encode(dataset, chunk)
+            chunk, size = [], 0
+    if chunk:
+        yield _encode(dataset, chunk)
+
+
+def _episodes(dataset: MinariDataset) -> Iterator[EpisodeData]:
+    episodes = iter(dataset.iterate_episodes())
+    for index in dataset.episode_indices:
+        try:
+            episode = next(episodes)
+        except Exception as error:  # whatever HDF5, Arrow and Minari raise on broken files
+            raise UserError(
+                f"data set '{dataset.id}' cannot be read at episode {index}: the files in {dataset.storage.data_path} "
+                f"are broken ({type(error).__name__}: {error}); collect or download it again"
+            ) from error
+        yield episode
+
+
+def _checked(dataset: MinariDataset, episode: EpisodeData) -> _Columns:
+    place = f"data set '{dataset.id}', episode {episode.id}"
+    observation = flatten(dataset.observation_space, episode.observations)
+    reward = np.asarray(episode.rewards, dtype=np.float32)
+    steps = len(reward)
+    lengths = {f"observations of '{leaf}'": len(values) - 1 for leaf, values in observation.items()}
+    lengths |= {"actions": len(episode.actions)}
+    lengths |= {"terminations": len(episode.terminations), "truncations": len(episode.truncations)}
+    for name, length in lengths.items():
+        if length != steps or reward.ndim != 1:
+            found = length + 1 if name.startswith("observations") else length
+            raise UserError(
+                f"{place}: {found} {name} for rewards of shape {reward.shape}, expected T+1 observations and T of "
+                "everything else; the file was cut short or is not a Minari episode"
+            )
+    for name, values in {**observation, "action": episode.actions, "reward": reward}.items():
+        _check_finite(place, name, values)
+    terminated, truncated = (np.asarray(flag, dtype=bool) for flag in (episode.terminations, episode.truncations))
+    return _Columns(int(episode.id), observation, episode.actions, reward, terminated, truncated)
+
+
+def _check_finite(place: str, name: str, values: Any) -> None:
+    if not isinstance(values, np.ndarray) or values.dtype.kind != "f":
+        return
+    finite = np.isfinite(values)
+    if not finite.all():
+        step = np.argwhere(~finite)[0][0]
+        raise UserError(f"{place}, step {step}: '{name}' is {values[step]}, not finite; remove or repair the episode")
+
+
+def _encode(dataset: MinariDataset, chunk: list[_Columns]) -> Rows:
+    lengths = np.array([len(columns.reward) + 1 for columns in chunk], dtype=np.int64)
+    has_action = np.ones(lengths.sum(), dtype=bool)
+    has_action[np.cumsum(lengths) - 1] = False
+
+    def spread(values: np.ndarray) -> np.ndarray:
+        rows = np.zeros((len(has_action), *values.shape[1:]), dtype=values.dtype)
+        rows[has_action] = values
+        return rows
+
+    indices = [columns.index for columns in chunk]
+    observation = {
+        leaf: _encode_leaf(dataset.id, space, "observation", indices, [columns.observation[leaf] for columns in chunk])
+        for leaf, space in leaves(dataset.observation_space).items()
+    }
+    actions = [columns.action for columns in chunk]
+    action = _encode_leaf(dataset.id, dataset.action_space, "action", indices, actions)
+    return Rows(
+        observation=observation,
+        action=spread(action),
+        reward=spread(np.concatenate([columns.reward for columns in chunk])),
+        terminated=spread(np.concatenate([columns.terminated for columns in chunk])),
+        truncated=spread(np.concatenate([columns.truncated for columns in chunk])),
+        lengths=lengths,
+    )
+
+
+def _encode_leaf(dataset_id: str, space: gym.Space, role: Role, indices: list[int], parts: list[Any]) -> np.ndarray:
+    """Encode one leaf of all episodes in one go; on a bad value go through them singly to name the episode."""
+    codec = codec_class(space, role)
+    try:
+        return codec.encode(space, list(chain(*parts)) if isinstance(parts[0], list) else np.concatenate(parts))
+    except UserError:
+        for index, part in zip(indices, parts, strict=True):
+            try:
+                codec.encode(space, part)
+            except UserError as error:
+                raise UserError(f"data set '{dataset_id}', episode {index}: {error}") from error
+        raise

@@ -1,0 +1,129 @@
+"""The flat, memory-mapped copy of a data set that training reads: T+1 encoded rows per episode, one after the other."""
+
+import json
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from minari import MinariDataset
+from minari.serialization import deserialize_space
+
+from nextlat_rl.data.disk import all_or_nothing, explain_disk_errors
+from nextlat_rl.data.fingerprint import content_digest
+from nextlat_rl.data.store_writer import FORMAT, PER_ROW, leaf_file, write_store
+from nextlat_rl.errors import UserError
+from nextlat_rl.spaces import leaves
+
+CACHE_VARIABLE = "NEXTLAT_CACHE"
+
+
+@dataclass(frozen=True)
+class Store:
+    """N rows of E episodes, on disk. Row t of an episode holds o_t and, except its last row, a_t, r_t and the flags."""
+
+    path: Path
+    dataset_id: str
+    observation_space: gym.Space
+    action_space: gym.Space
+    observation: dict[str, np.ndarray]  # leaf -> [N, *storage_shape], memory-mapped like all arrays of N rows
+    action: np.ndarray  # [N, *storage_shape], zeros on last rows
+    reward: np.ndarray  # [N] float32, zero on last rows
+    terminated: np.ndarray  # [N] bool
+    truncated: np.ndarray  # [N] bool
+    episode_start: np.ndarray  # [E+1] int64, first row of each episode, then N
+    episode_return: np.ndarray  # [E] float64, undiscounted
+    statistics: dict[str, Any]  # {"observation": {leaf: {...}}, "action": {...}, "reward": {...}} for the codecs
+    summary: dict[str, float]  # episodes, transitions, rows, return_{mean,median,std,min,max}, episode_length_mean
+
+    @property
+    def num_rows(self) -> int:
+        """N, the rows of all episodes."""
+        return int(self.episode_start[-1])
+
+    @property
+    def num_episodes(self) -> int:
+        """E, the number of episodes."""
+        return len(self.episode_start) - 1
+
+    @property
+    def num_transitions(self) -> int:
+        """N - E, the rows that have an action."""
+        return self.num_rows - self.num_episodes
+
+    @classmethod
+    def open(cls, path: str | Path) -> "Store":
+        """Map a store that `build_store` wrote; UserError when it is missing, incomplete or of another version."""
+        path = Path(path)
+        try:
+            meta = json.loads((path / "meta.json").read_text(encoding="utf-8"))
+            if meta["format"] != FORMAT:
+                raise ValueError(f"format {meta['format']}, expected {FORMAT}")
+            observation_space = deserialize_space(meta["observation_space"])
+            names = [leaf_file(leaf) for leaf in leaves(observation_space)] + list(PER_ROW)
+            arrays = {name: np.load(path / f"{name}.npy", mmap_mode="r") for name in names}
+            store = cls(
+                path=path,
+                dataset_id=meta["dataset_id"],
+                observation_space=observation_space,
+                action_space=deserialize_space(meta["action_space"]),
+                observation={leaf: arrays[leaf_file(leaf)] for leaf in leaves(observation_space)},
+                **{name: arrays[name] for name in PER_ROW},
+                episode_start=np.array(np.load(path / "episode_start.npy")),
+                episode_return=np.array(np.load(path / "episode_return.npy")),
+                statistics=meta["statistics"],
+                summary=meta["summary"],
+            )
+            if any(len(array) != store.num_rows for array in arrays.values()):
+                raise ValueError("arrays of unequal length")
+        except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+            raise UserError(
+                f"the store {path} is incomplete or broken ({type(error).__name__}: {error}); delete it, it is rebuilt"
+            ) from error
+        return store
+
+
+def default_cache() -> Path:
+    """Return the folder of all stores: $NEXTLAT_CACHE, or ~/.cache/nextlat_rl/stores."""
+    return Path(os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache" / "nextlat_rl" / "stores")
+
+
+def build_store(
+    dataset: MinariDataset,
+    cache_dir: str | Path | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Store:
+    """Return the store of a data set, from the cache if its content has not changed.
+
+    Builds in one pass over the episodes, so that neither the data set nor the store needs to fit in memory.
+    `on_progress` is called with the episodes done and the episodes in all.
+
+    Raises:
+        UserError: an empty or broken data set (see `rows.read_rows`), unsupported spaces, a full disk. Nothing is left.
+    """
+    cache = Path(cache_dir) if cache_dir is not None else default_cache()
+    with explain_disk_errors(cache, CACHE_VARIABLE):
+        cache.mkdir(parents=True, exist_ok=True)
+        digest = content_digest(dataset, cache / "hashes.json")
+        path = cache / f"{dataset.id.replace('/', '_')}-{digest[:20]}-{FORMAT}"
+        if path.exists():
+            try:
+                return Store.open(path)
+            except UserError as error:
+                warnings.warn(f"{error}: rebuilding", stacklevel=2)
+                shutil.rmtree(path)
+        with all_or_nothing(Path(tempfile.mkdtemp(prefix=".building-", dir=cache))) as folder:
+            write_store(dataset, folder, on_progress)
+            try:
+                os.replace(folder, path)
+            except OSError:
+                if not path.exists():
+                    raise
+                shutil.rmtree(folder)  # another process has built the same store meanwhile
+    return Store.open(path)

@@ -1,0 +1,118 @@
+"""Write a store: the arrays in one pass over the data set, then the statistics of what was written."""
+
+import json
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import gymnasium as gym
+import numpy as np
+from minari import MinariDataset
+from minari.serialization import serialize_space
+
+from nextlat_rl.data.npy import NpyAppender
+from nextlat_rl.data.rows import Rows, read_rows
+from nextlat_rl.errors import UserError
+from nextlat_rl.spaces import codec_class, leaves, scalar_statistics
+from nextlat_rl.spaces.registry import Role
+
+FORMAT = 1
+PER_ROW = ("action", "reward", "terminated", "truncated")
+_SAMPLE_ROWS = 50_000
+_SAMPLE_BYTES = 256 * 2**20
+
+
+def leaf_file(leaf: str) -> str:
+    """Name of an observation leaf's array inside a store, without the ending; "/" and the like are escaped."""
+    return f"observation/{quote(leaf, safe='')}"
+
+
+def write_store(dataset: MinariDataset, folder: Path, on_progress: Callable[[int, int], None] | None) -> None:
+    """Fill `folder` with the store of the data set; `on_progress` gets the episodes done and the episodes in all.
+
+    Raises:
+        UserError: see `rows.read_rows`; also when there is no episode.
+        OSError: the disk is full.
+    """
+    lengths, returns = _write_arrays(dataset, folder, on_progress)
+    starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    np.save(folder / "episode_start.npy", starts)
+    np.save(folder / "episode_return.npy", returns)
+    meta = {
+        "format": FORMAT,
+        "dataset_id": dataset.id,
+        "observation_space": serialize_space(dataset.observation_space),
+        "action_space": serialize_space(dataset.action_space),
+        "statistics": _measure(dataset, folder, starts),
+        "summary": _summary(lengths, returns),
+    }
+    (folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
+
+
+def _write_arrays(
+    dataset: MinariDataset, folder: Path, on_progress: Callable[[int, int], None] | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Write the arrays of N rows; return the rows and the undiscounted return of each episode, `[E]` both."""
+    lengths: list[np.ndarray] = [np.empty(0, np.int64)]
+    returns: list[np.ndarray] = [np.empty(0, np.float64)]
+    with ExitStack() as stack:
+        files: dict[str, NpyAppender] = {}
+        for rows in read_rows(dataset):
+            for name, array in _named(rows).items():
+                if name not in files:
+                    files[name] = stack.enter_context(NpyAppender(folder / f"{name}.npy", array.dtype, array.shape[1:]))
+                files[name].append(array)
+            lengths.append(rows.lengths)
+            first = np.cumsum(rows.lengths) - rows.lengths
+            returns.append(np.add.reduceat(rows.reward, first, dtype=np.float64))
+            if on_progress is not None:
+                on_progress(sum(map(len, lengths)), dataset.total_episodes)
+    if len(lengths) == 1:
+        raise UserError(f"data set '{dataset.id}' has no episodes: collect some")
+    return np.concatenate(lengths), np.concatenate(returns)
+
+
+def _named(rows: Rows) -> dict[str, np.ndarray]:
+    arrays = {leaf_file(leaf): array for leaf, array in rows.observation.items()}
+    return arrays | {name: getattr(rows, name) for name in PER_ROW}
+
+
+def _measure(dataset: MinariDataset, folder: Path, starts: np.ndarray) -> dict[str, Any]:
+    """Statistics for the codecs: of all rewards, and of a random sample of the observations and the actions."""
+    has_action = np.ones(starts[-1], dtype=bool)
+    has_action[starts[1:] - 1] = False
+    reward = np.load(folder / "reward.npy", mmap_mode="r")
+    observation = {
+        leaf: _measure_array(folder / f"{leaf_file(leaf)}.npy", space, "observation")
+        for leaf, space in leaves(dataset.observation_space).items()
+    }
+    action = _measure_array(folder / "action.npy", dataset.action_space, "action", has_action)
+    return {"observation": observation, "action": action, "reward": scalar_statistics(reward[has_action])}
+
+
+def _measure_array(file: Path, space: gym.Space, role: Role, mask: np.ndarray | None = None) -> dict[str, Any]:
+    array = np.load(file, mmap_mode="r")
+    row_bytes = max(1, array[0].nbytes)
+    count = min(_SAMPLE_ROWS, max(1, _SAMPLE_BYTES // row_bytes), len(array))
+    # Random, not evenly spaced: a stride can fall in step with episodes of equal length.
+    rows = np.sort(np.random.default_rng(0).choice(len(array), count, replace=False, shuffle=False))
+    if mask is not None:
+        rows = rows[mask[rows]]
+    return codec_class(space, role).measure(space, np.asarray(array[rows]))
+
+
+def _summary(lengths: np.ndarray, returns: np.ndarray) -> dict[str, float]:
+    """Totals and return statistics; lengths are in rows, one more than transitions."""
+    return {
+        "episodes": len(lengths),
+        "rows": int(lengths.sum()),
+        "transitions": int(lengths.sum() - len(lengths)),
+        "episode_length_mean": float(lengths.mean() - 1),
+        "return_mean": float(returns.mean()),
+        "return_median": float(np.median(returns)),
+        "return_std": float(returns.std()),
+        "return_min": float(returns.min()),
+        "return_max": float(returns.max()),
+    }

@@ -1,0 +1,1 @@
+"""How good is the belief, how good is the world model: numbers and figures."""

@@ -1,0 +1,21 @@
+"""`python -m nextlat_rl.evaluate checkpoint=... episodes=500`: the agent's score on fresh seeds."""
+
+from __future__ import annotations
+
+from nextlat_rl.cli import run
+from nextlat_rl.config import EvaluateConfig
+
+
+def main() -> None:
+    """Entry point."""
+
+    def body(config: EvaluateConfig) -> None:
+        from nextlat_rl.commands.evaluate import evaluate
+
+        evaluate(config)
+
+    run("evaluate", EvaluateConfig, body)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""Continuous actions: a histogram per dimension."""
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from nextlat_rl.errors import UserError
+from nextlat_rl.spaces.box import decode_numbers, encode_numbers
+from nextlat_rl.spaces.codec import Codec, Storage, mlp
+from nextlat_rl.spaces.distributions import categorical_kl, inverse_cdf, local_centroid, two_hot_log_prob
+
+BINS = 41
+_HUGE = 1e30  # "no bound" is written as inf or as the largest float
+
+
+class BinnedCodec(Codec):
+    """Box of d actions, each under a histogram of 41 uniform bins whose outermost centres are the bounds.
+
+    A histogram can be multimodal, and saturated actions are values of it. Bounds that the space leaves infinite come
+    from the statistics. Parameters are the logits, `P = 41 d`. Stored as float32.
+    """
+
+    low: Tensor
+    high: Tensor
+    centres: Tensor
+
+    def __init__(self, space: gym.Space[Any], width: int, statistics: dict[str, Any]) -> None:
+        super().__init__(space, width, statistics)
+        self.noise = int(np.prod(self.storage_shape))
+        low, high = _bounds(space, statistics)
+        self.register_buffer("low", torch.from_numpy(low), persistent=False)
+        self.register_buffer("high", torch.from_numpy(high), persistent=False)
+        self.register_buffer("centres", torch.linspace(-1.0, 1.0, BINS), persistent=False)
+        self.embedding = mlp(self.noise, width)
+        self.logits = nn.Linear(width, BINS * self.noise)
+
+    @classmethod
+    def storage(cls, space: gym.Space[Any]) -> Storage:
+        """Float32 in the shape of the space."""
+        return np.dtype(np.float32), tuple(space.shape or ())
+
+    @classmethod
+    def measure(cls, space: gym.Space[Any], stored: np.ndarray) -> dict[str, Any]:
+        """{"low": [d], "high": [d]} of stored data `[N, *storage_shape]`; {} when the space has finite bounds."""
+        assert isinstance(space, gym.spaces.Box)
+        if _bounded(space.low).all() and _bounded(space.high).all():
+            return {}
+        rows = stored.reshape(len(stored), -1)
+        return {"low": rows.min(0).tolist(), "high": rows.max(0).tolist()}
+
+    @classmethod
+    def encode(cls, space: gym.Space[Any], values: Any) -> np.ndarray:
+        """Actions as float32.
+
+        Raises:
+            UserError: a number is not finite in float32.
+        """
+        return encode_numbers(space, values)
+
+    @classmethod
+    def decode(cls, space: gym.Space[Any], stored: np.ndarray) -> list[Any]:
+        """Actions clipped to the bounds, rounded for an integer space."""
+        return decode_numbers(space, stored)
+
+    def embed(self, x: Tensor) -> Tensor:
+        """MLP of the actions normalised to [-1, 1]."""
+        return self.embedding(self._normalised(x))
+
+    def head(self, features: Tensor) -> Tensor:
+        """Logits of all histograms."""
+        return self.logits(features)
+
+    def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
+        """Negative cross entropy with the two-hot target, summed over dimensions.
+
+        At a centre it is the log-probability of the bin; between centres it interpolates the two neighbours.
+        """
+        return two_hot_log_prob(self._bins(parameters), self._normalised(x), self.centres).sum(-1)
+
+    def mode(self, parameters: Tensor) -> Tensor:
+        """The most likely bin, refined to the centroid of it and its two neighbours."""
+        return self._action(local_centroid(self._bins(parameters), self.centres))
+
+    def sample(self, parameters: Tensor, uniform: Tensor) -> Tensor:
+        """Centres of bins drawn with one uniform per dimension."""
+        return self._action(self.centres[inverse_cdf(self._bins(parameters), uniform)])
+
+    def kl(self, p: Tensor, q: Tensor) -> Tensor:
+        """Sum of the divergences of the histograms."""
+        return categorical_kl(self._bins(p), self._bins(q)).sum(-1)
+
+    def _bins(self, parameters: Tensor) -> Tensor:
+        """`[*batch, P]` to logits `[*batch, d, 41]`."""
+        return parameters.unflatten(-1, (self.noise, BINS))
+
+    def _normalised(self, x: Tensor) -> Tensor:
+        """Stored actions to `[*batch, d]` in [-1, 1]."""
+        unit = (self._flat(x).to(self.low.dtype) - self.low) / (self.high - self.low)
+        return (2.0 * unit - 1.0).clamp(-1.0, 1.0)
+
+    def _action(self, normalised: Tensor) -> Tensor:
+        """Inverse of `_normalised`; exact at the bounds, as `lerp` is."""
+        unit = (normalised.to(self.low.dtype) + 1.0) / 2.0
+        return self._as_stored(torch.lerp(self.low.expand_as(unit), self.high.expand_as(unit), unit))
+
+
+def _bounds(space: gym.Space[Any], statistics: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Bounds `[d]` of the histograms; a dimension without extent gets an extent of one."""
+    assert isinstance(space, gym.spaces.Box)
+    bounds = []
+    for name, bound in (("low", space.low.reshape(-1)), ("high", space.high.reshape(-1))):
+        given = _bounded(bound)
+        if not given.all() and name not in statistics:
+            raise UserError(f"{space} has no finite bounds: give statistics with the low and high of the data")
+        measured = np.asarray(statistics.get(name, bound), np.float32)
+        bounds.append(np.where(given, bound, measured).astype(np.float32))
+    low, high = bounds
+    return low, np.where(high > low, high, low + np.float32(1.0))
+
+
+def _bounded(bound: np.ndarray) -> np.ndarray:
+    return np.abs(bound.astype(np.float64)) < _HUGE

@@ -1,0 +1,125 @@
+"""Observation vectors: Box of floats or integers under a diagonal Gaussian."""
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from nextlat_rl.errors import UserError
+from nextlat_rl.spaces.codec import Codec, Storage, as_rows, elements, mlp
+from nextlat_rl.spaces.distributions import gaussian_kl, gaussian_log_prob, gaussian_sample, soft_clamp
+
+_CHUNK = 65_536
+_LOG_STD = (-5.0, 2.0)
+_SMALLEST_STD = 1e-6
+_CLIP = 10.0
+
+
+class BoxCodec(Codec):
+    """Box of d numbers, normalised by the data's mean and standard deviation, one Gaussian per number.
+
+    Parameters are `[mean, raw log-std]`, `P = 2d`, in normalised units. Stored as float32: float64 values are
+    rounded to it, and so are integers above 2**24.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, space: gym.Space[Any], width: int, statistics: dict[str, Any]) -> None:
+        super().__init__(space, width, statistics)
+        self.noise = int(np.prod(self.storage_shape))
+        mean = torch.tensor(statistics.get("mean", [0.0] * self.noise), dtype=torch.float32)
+        std = torch.tensor(statistics.get("std", [1.0] * self.noise), dtype=torch.float32)
+        self.register_buffer("mean", mean, persistent=False)
+        # A number that never changed carries no scale; dividing by its tiny std would blow up the first change.
+        self.register_buffer("std", torch.where(std < _SMALLEST_STD, 1.0, std), persistent=False)
+        self.embedding = mlp(self.noise, width)
+        self.gaussian = nn.Linear(width, 2 * self.noise)
+
+    @classmethod
+    def storage(cls, space: gym.Space[Any]) -> Storage:
+        """Float32 in the shape of the space."""
+        return np.dtype(np.float32), tuple(space.shape or ())
+
+    @classmethod
+    def measure(cls, space: gym.Space[Any], stored: np.ndarray) -> dict[str, Any]:
+        """{"mean": [d], "std": [d]} of stored data `[N, *storage_shape]`, read in chunks."""
+        rows = stored.reshape(len(stored), -1)
+        chunks = range(0, len(rows), _CHUNK)
+        mean = sum(rows[i : i + _CHUNK].sum(0, dtype=np.float64) for i in chunks) / len(rows)
+        variance = sum(np.square(rows[i : i + _CHUNK] - mean).sum(0) for i in chunks) / len(rows)
+        return {"mean": mean.tolist(), "std": np.sqrt(variance).tolist()}
+
+    @classmethod
+    def encode(cls, space: gym.Space[Any], values: Any) -> np.ndarray:
+        """Numbers as float32.
+
+        Raises:
+            UserError: a number is not finite in float32.
+        """
+        return encode_numbers(space, values)
+
+    @classmethod
+    def decode(cls, space: gym.Space[Any], stored: np.ndarray) -> list[Any]:
+        """Numbers clipped to the bounds, rounded for an integer space."""
+        return decode_numbers(space, stored)
+
+    def embed(self, x: Tensor) -> Tensor:
+        """MLP of the normalised numbers, clipped to +-10."""
+        return self.embedding(self._normalised(x).clamp(-_CLIP, _CLIP))
+
+    def head(self, features: Tensor) -> Tensor:
+        """Means and raw log-stds."""
+        return self.gaussian(features)
+
+    def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
+        """Log-density in normalised units, summed over the numbers."""
+        return gaussian_log_prob(self._normalised(x), *self._split(parameters)).sum(-1)
+
+    def mode(self, parameters: Tensor) -> Tensor:
+        """The mean."""
+        return self._as_stored(self._split(parameters)[0] * self.std + self.mean)
+
+    def sample(self, parameters: Tensor, uniform: Tensor) -> Tensor:
+        """Quantiles; not clipped to the bounds of the space, which `decode` does."""
+        return self._as_stored(gaussian_sample(*self._split(parameters), uniform) * self.std + self.mean)
+
+    def kl(self, p: Tensor, q: Tensor) -> Tensor:
+        """Sum of the divergences of the numbers."""
+        return gaussian_kl(*self._split(p), *self._split(q)).sum(-1)
+
+    def _normalised(self, x: Tensor) -> Tensor:
+        return (self._flat(x).to(self.mean.dtype) - self.mean) / self.std
+
+    def _split(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log-std, `[*batch, d]` each."""
+        mean, raw = parameters.chunk(2, dim=-1)
+        return mean, soft_clamp(raw, *_LOG_STD)
+
+
+def encode_numbers(space: gym.Space[Any], values: Any) -> np.ndarray:
+    """Values of a Box to float32 `[N, *shape]`.
+
+    Raises:
+        UserError: a number is not finite in float32.
+    """
+    with np.errstate(over="ignore"):
+        stored = as_rows(space, values).astype(np.float32)
+    if not np.isfinite(stored).all():
+        raise UserError(f"values of {space} are not finite in float32: remove NaN, inf and numbers above 3e38")
+    return stored
+
+
+def decode_numbers(space: gym.Space[Any], stored: np.ndarray) -> list[Any]:
+    """Float32 `[N, *shape]` to elements of a Box: rounded for integers, clipped to the bounds, in the space's type."""
+    assert isinstance(space, gym.spaces.Box)
+    numbers = stored.astype(np.float64)
+    if np.issubdtype(space.dtype, np.integer):
+        numbers = np.rint(numbers)
+    inside = np.clip(numbers, space.low.astype(np.float64), space.high.astype(np.float64))
+    with np.errstate(invalid="ignore"):
+        cast = inside.astype(space.dtype)
+    # The bounds of a 64-bit integer space are not float64 numbers: take them as they are.
+    return elements(np.where(numbers >= space.high, space.high, np.where(numbers <= space.low, space.low, cast)))

@@ -1,0 +1,86 @@
+"""Distribution arithmetic shared by the codecs. Plain functions of tensors; no global random state."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+# Largest factor below one that stays below one when multiplied in float32 with any total.
+_BELOW_ONE = 1.0 - 2.0**-23
+_EDGE = 1e-6
+
+
+def inverse_cdf(logits: Tensor, uniform: Tensor, dim: int = -1) -> Tensor:
+    """Class index at `uniform` of the categorical along `dim`; classes of probability 0 are never returned.
+
+    Args:
+        logits: `[*batch]` with the classes along `dim`.
+        uniform: the same shape without `dim`, in [0, 1).
+    """
+    cumulative = logits.to(uniform.dtype).softmax(dim).cumsum(dim)
+    # Rounding can leave the last entry under one: scale the uniform rather than let it fall behind the last class.
+    threshold = uniform.clamp(max=_BELOW_ONE) * cumulative.select(dim, -1)
+    return (cumulative <= threshold.unsqueeze(dim)).sum(dim)
+
+
+def categorical_kl(p: Tensor, q: Tensor, dim: int = -1) -> Tensor:
+    """KL(p || q) of categoricals given as logits with the classes along `dim`, which is summed away."""
+    log_p, log_q = p.log_softmax(dim), q.log_softmax(dim)
+    return (log_p.exp() * (log_p - log_q)).sum(dim)
+
+
+def two_hot(x: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
+    """Lower neighbour and weight of the upper neighbour, both `[*batch]`, of x `[*batch]` among sorted centres `[n]`.
+
+    Values outside the centres count as the outermost centre.
+    """
+    x = x.clamp(centres[0], centres[-1])
+    lower = torch.searchsorted(centres, x.contiguous(), right=True).clamp(1, len(centres) - 1) - 1
+    start, stop = centres[lower], centres[lower + 1]
+    return lower, (x - start) / (stop - start).clamp(min=1e-12)
+
+
+def two_hot_log_prob(logits: Tensor, x: Tensor, centres: Tensor) -> Tensor:
+    """Negative cross entropy `[*batch]` of logits `[*batch, n]` with the two-hot target of x `[*batch]`."""
+    lower, weight = two_hot(x, centres)
+    neighbours = torch.stack([lower, lower + 1], dim=-1)
+    log_p = logits.log_softmax(-1).gather(-1, neighbours)
+    return torch.lerp(log_p[..., 0], log_p[..., 1], weight.to(log_p.dtype))
+
+
+def local_centroid(logits: Tensor, centres: Tensor) -> Tensor:
+    """Mean `[*batch]` over the most likely class of logits `[*batch, n]` and its two neighbours.
+
+    It undoes the spreading of the two-hot target: the value of a deterministic target is returned exactly.
+    """
+    count = logits.shape[-1]
+    window = logits.argmax(-1, keepdim=True) + torch.arange(-1, 2, device=logits.device)
+    inside = (window >= 0) & (window < count)
+    window = window.clamp(0, count - 1)
+    weights = logits.softmax(-1).gather(-1, window) * inside
+    return (weights * centres[window]).sum(-1) / weights.sum(-1)
+
+
+def soft_clamp(x: Tensor, low: float, high: float) -> Tensor:
+    """Close to x between low and high, levelling off (gradient never exactly 0) outside, up to softplus tails."""
+    x = high - F.softplus(high - x)
+    return low + F.softplus(x - low)
+
+
+def gaussian_log_prob(x: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
+    """Elementwise log-density of a normal."""
+    z = (x - mean) * torch.exp(-log_std)
+    return -0.5 * z.square() - log_std - 0.5 * math.log(2 * math.pi)
+
+
+def gaussian_sample(mean: Tensor, log_std: Tensor, uniform: Tensor) -> Tensor:
+    """Elementwise quantile; the outer 1e-6 on either side is cut off to stay finite."""
+    return mean + log_std.exp() * torch.special.ndtri(uniform.clamp(_EDGE, 1.0 - _EDGE))
+
+
+def gaussian_kl(mean_p: Tensor, log_std_p: Tensor, mean_q: Tensor, log_std_q: Tensor) -> Tensor:
+    """Elementwise KL(p || q) of two normals."""
+    ratio = 2.0 * (log_std_p - log_std_q)
+    distance = (mean_p - mean_q) * torch.exp(-log_std_q)
+    return 0.5 * (ratio.exp() + distance.square() - 1.0 - ratio)

@@ -1,0 +1,172 @@
+"""Codecs for rewards and values, which have no Gymnasium space but the same methods."""
+
+import math
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from nextlat_rl.errors import UserError
+from nextlat_rl.spaces.distributions import (
+    categorical_kl,
+    inverse_cdf,
+    local_centroid,
+    two_hot,
+    two_hot_log_prob,
+)
+
+BINS = 63
+_MAX_SET = 8
+_ZERO_ODDS = 99.0
+
+
+class ScalarCodec(nn.Module, ABC):
+    """A categorical over sorted centres `[n]` in real units; scalars are tensors `[*batch]`, parameters `[*batch, n]`.
+
+    The head starts with weight 0 and a bias that gives a centre at 0 the probability 0.99 (the rest spread evenly),
+    so that a new reward or value head predicts about 0; without a centre at 0 it starts uniform.
+    """
+
+    storage_dtype = np.dtype(np.float32)
+    storage_shape: tuple[int, ...] = ()
+    noise = 1
+    centres: Tensor
+
+    def __init__(self, width: int, centres: list[float]) -> None:
+        super().__init__()
+        self.width = width
+        self.register_buffer("centres", torch.tensor(centres, dtype=torch.float32), persistent=False)
+        self.table = nn.Embedding(len(centres), width)
+        self.logits = nn.Linear(width, len(centres))
+        nn.init.zeros_(self.logits.weight)
+        with torch.no_grad():
+            self.logits.bias.copy_((self.centres == 0) * math.log(_ZERO_ODDS * max(len(centres) - 1, 1)))
+
+    @abstractmethod
+    def embed(self, x: Tensor) -> Tensor:
+        """Scalars `[*batch]` to `[*batch, width]`."""
+
+    def head(self, features: Tensor) -> Tensor:
+        """Features `[*batch, width]` to logits `[*batch, n]`."""
+        return self.logits(features)
+
+    @abstractmethod
+    def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
+        """Log-probability (nats) of scalars, `[*batch]`."""
+
+    @abstractmethod
+    def mode(self, parameters: Tensor) -> Tensor:
+        """Most likely scalar `[*batch]`."""
+
+    def mean(self, parameters: Tensor) -> Tensor:
+        """Expectation `[*batch]` in real units."""
+        return parameters.softmax(-1) @ self.centres.to(parameters.dtype)
+
+    def sample(self, parameters: Tensor, uniform: Tensor) -> Tensor:
+        """Centre `[*batch]` drawn with uniforms `[*batch, 1]` in [0, 1)."""
+        return self.centres[inverse_cdf(parameters, uniform.squeeze(-1))]
+
+    def kl(self, p: Tensor, q: Tensor) -> Tensor:
+        """KL(p || q) in nats, `[*batch]`."""
+        return categorical_kl(p, q)
+
+
+class TwoHot(ScalarCodec):
+    """Symlog-spaced bins; low, high and 0 are centres. A value is the two neighbouring centres in proportion."""
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Interpolation between the learned vectors of the two neighbouring centres."""
+        lower, weight = two_hot(x.to(self.centres.dtype), self.centres)
+        return torch.lerp(self.table(lower), self.table(lower + 1), weight.unsqueeze(-1))
+
+    def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
+        """Negative cross entropy with the two-hot target; values outside [low, high] count as the bound."""
+        return two_hot_log_prob(parameters, x.to(self.centres.dtype), self.centres)
+
+    def mode(self, parameters: Tensor) -> Tensor:
+        """The most likely bin, refined to the centroid of it and its neighbours: exact for a deterministic value."""
+        return local_centroid(parameters, self.centres)
+
+
+class FiniteSet(ScalarCodec):
+    """A categorical over a few values, exactly. Any other value counts as the nearest of them."""
+
+    def embed(self, x: Tensor) -> Tensor:
+        """The learned vector of the value."""
+        return self.table(self._nearest(x))
+
+    def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
+        """Log-probability of the value."""
+        return parameters.log_softmax(-1).gather(-1, self._nearest(x).unsqueeze(-1)).squeeze(-1)
+
+    def mode(self, parameters: Tensor) -> Tensor:
+        """The most likely value."""
+        return self.centres[parameters.argmax(-1)]
+
+    def _nearest(self, x: Tensor) -> Tensor:
+        borders = (self.centres[1:] + self.centres[:-1]) / 2
+        return torch.bucketize(x.to(borders.dtype), borders)
+
+
+def scalar_statistics(values: np.ndarray) -> dict[str, Any]:
+    """JSON-serialisable statistics of data: a set of at most 8 different values, else a range.
+
+    Raises:
+        UserError: no values, or one that is not finite in float32.
+    """
+    with np.errstate(over="ignore"):
+        numbers = np.asarray(values, np.float32).reshape(-1)
+    if not len(numbers) or not np.isfinite(numbers).all():
+        raise UserError("rewards or values are missing or not finite in float32: correct the data set")
+    unique = np.unique(numbers)
+    if len(unique) <= _MAX_SET:
+        return {"kind": "set", "values": unique.tolist()}
+    return {"kind": "twohot", "low": float(unique[0]), "high": float(unique[-1]), "bins": BINS}
+
+
+def build_scalar(width: int, statistics: dict[str, Any]) -> ScalarCodec:
+    """The codec that the statistics (see `scalar_statistics`) ask for.
+
+    Raises:
+        UserError: unknown kind, or a range without extent.
+    """
+    if statistics["kind"] == "set":
+        return FiniteSet(width, sorted(statistics["values"]))
+    if statistics["kind"] == "twohot":
+        return TwoHot(width, two_hot_centres(statistics["low"], statistics["high"], statistics.get("bins", BINS)))
+    raise UserError(f"scalar statistics of kind {statistics['kind']!r}: use 'set' or 'twohot'")
+
+
+def two_hot_centres(low: float, high: float, bins: int) -> list[float]:
+    """`bins` sorted centres, symlog-spaced, with low, high and 0 among them exactly.
+
+    When 0 is outside [low, high] it is one centre apart from the others, which keep their resolution.
+
+    Raises:
+        UserError: low is not below high, or there are fewer than 3 bins.
+    """
+    if not low < high or bins < 3:
+        raise UserError(f"two-hot range [{low}, {high}] with {bins} bins: use low < high and at least 3 bins")
+    if low > 0:
+        return [0.0, *_symlog_spaced(low, high, bins - 1)]
+    if high < 0:
+        return [*_symlog_spaced(low, high, bins - 1), 0.0]
+    below, above = _symlog(-low), _symlog(high)
+    negative = round((bins - 1) * below / (below + above))
+    negative = min(max(negative, int(low < 0)), bins - 1 - int(high > 0))
+    left = _symlog_spaced(low, 0.0, negative + 1)[:-1] if negative else []
+    right = _symlog_spaced(0.0, high, bins - negative)[1:] if high > 0 else []
+    return [*left, 0.0, *right]
+
+
+def _symlog_spaced(low: float, high: float, count: int) -> list[float]:
+    spaced = np.linspace(_symlog(low), _symlog(high), count)
+    centres = np.sign(spaced) * np.expm1(np.abs(spaced))
+    centres[0], centres[-1] = low, high
+    return [float(centre) for centre in centres]
+
+
+def _symlog(x: float) -> float:
+    return math.copysign(math.log1p(abs(x)), x)

@@ -1,0 +1,104 @@
+"""What a run leaves behind: its folder, its TensorBoard events and its results."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+from torch.utils.tensorboard import SummaryWriter
+
+from nextlat_rl.errors import UserError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def new_run_folder(runs: str, env_id: str, name: str) -> Path:
+    """Create `runs/<env>/<time>[-name]`."""
+    stamp = time.strftime("%Y%m%d-%H%M%S") + (f"-{name}" if name else "")
+    folder = Path(runs) / env_id.replace("/", "-") / stamp
+    number = 1
+    while folder.exists():
+        number += 1
+        folder = folder.with_name(f"{stamp}-{number}")
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise UserError(f"cannot create the run folder {folder} ({error.strerror}); choose another with runs=") from None
+    return folder
+
+
+def git_revision() -> str:
+    """Commit of the checkout this code runs from, `unknown` outside one."""
+    try:
+        where = Path(__file__).parent
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty"], cwd=where, capture_output=True, text=True, timeout=5, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return done.stdout.strip()
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON in one piece: a reader sees the old file or the new one."""
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch.write_text(json.dumps(content, indent=1))
+    os.replace(scratch, path)
+
+
+class Tracker:
+    """TensorBoard events of one run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.writer = SummaryWriter(str(folder))
+
+    def scalars(self, values: dict[str, float], step: int) -> None:
+        """One point on each of the named curves."""
+        for tag, value in values.items():
+            self.writer.add_scalar(tag, value, step)
+
+    def text(self, tag: str, markdown: str, step: int = 0) -> None:
+        """A piece of Markdown."""
+        self.writer.add_text(tag, markdown, step)
+
+    def figure(self, tag: str, figure: Figure, step: int) -> None:
+        """A matplotlib figure, also saved as PNG in the run folder."""
+        figure.savefig(self.folder / f"{tag.replace('/', '-')}.png", dpi=110)
+        self.writer.add_figure(tag, figure, step)
+
+    def animation(self, tag: str, frames: Sequence[np.ndarray], step: int, milliseconds: int = 150) -> None:
+        """An animated GIF of RGB frames `[H, W, 3]`, also saved in the run folder.
+
+        TensorBoard's own video summaries need an encoder that is rarely installed; an image summary may hold a GIF.
+        """
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        images = [Image.fromarray(frame) for frame in frames]
+        buffer = io.BytesIO()
+        images[0].save(
+            buffer, format="GIF", save_all=True, append_images=images[1:], duration=milliseconds, loop=0
+        )
+        (self.folder / f"{tag.replace('/', '-')}.gif").write_bytes(buffer.getvalue())
+        height, width = frames[0].shape[:2]
+        image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=buffer.getvalue())
+        self.writer._get_file_writer().add_summary(Summary(value=[Summary.Value(tag=tag, image=image)]), step)
+
+    def hparams(self, settings: dict[str, Any], metrics: dict[str, float]) -> None:
+        """The run's settings beside its final metrics, for TensorBoard's HPARAMS tab."""
+        plain = {k: v if isinstance(v, (bool, int, float, str)) else str(v) for k, v in settings.items()}
+        self.writer.add_hparams(plain, metrics, run_name=".")
+
+    def close(self) -> None:
+        """Write out everything."""
+        self.writer.close()

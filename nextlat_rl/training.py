@@ -1,0 +1,70 @@
+"""The optimisation: batches in, losses out. A step is a function of (seed, step) and of what the last one left."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from nextlat_rl.config import TrainerConfig
+from nextlat_rl.data.batches import Batch
+from nextlat_rl.models.nextlat import NextLat
+from nextlat_rl.models.objective import ObjectiveConfig, compute_losses, total_loss
+
+_LR_FLOOR = 0.1
+
+
+class Batches(Protocol):
+    """Where batches come from: a pure function of the step."""
+
+    def batch(self, step: int) -> Batch:
+        """The batch of optimiser step `step`."""
+
+
+class Trainer:
+    """AdamW on the objective of a model.
+
+    Nothing random outlives a step, so weights, optimiser state and `step` are all there is to save.
+    """
+
+    def __init__(
+        self, model: NextLat, batches: Batches, objective: ObjectiveConfig, settings: TrainerConfig, seed: int
+    ) -> None:
+        self.model, self.batches = model, batches
+        self.objective, self.settings, self.seed = objective, settings, seed
+        self.optimizer = make_optimizer(model, settings)
+        self.step = 0
+
+    def train_step(self) -> dict[str, Tensor]:
+        """One optimiser step; the unweighted losses, `loss` and `grad_norm`, as scalars on the device."""
+        self.model.train()
+        device = self.model.start.device
+        batch = self.batches.batch(self.step).to(device)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate()
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)
+        losses = compute_losses(self.model, batch, self.objective, generator)
+        loss = total_loss(losses, self.objective)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
+        self.optimizer.step()
+        self.step += 1
+        return {name: value.detach() for name, value in losses.items()} | {"loss": loss.detach(), "grad_norm": norm}
+
+    def learning_rate(self) -> float:
+        """Linear warm-up, constant, then linear cool-down to a tenth."""
+        settings = self.settings
+        warm = min(1.0, (self.step + 1) / max(settings.warmup, 1))
+        remaining = (settings.steps - self.step) / max(settings.cooldown * settings.steps, 1)
+        cool = min(1.0, _LR_FLOOR + (1 - _LR_FLOOR) * max(remaining, 0.0))
+        return settings.learning_rate * warm * cool
+
+
+def make_optimizer(model: NextLat, settings: TrainerConfig) -> torch.optim.Optimizer:
+    """AdamW with the paper's betas (Table 5); weight decay on matrices only."""
+    matrices = [p for p in model.parameters() if p.ndim >= 2]
+    others = [p for p in model.parameters() if p.ndim < 2]
+    groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.95), fused=True)
