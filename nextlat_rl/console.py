@@ -72,7 +72,9 @@ def bar(console: Console, title: str, total: float | None, unit: str) -> Iterato
 
 def make_console(quiet: bool) -> Console:
     """The console of a command; `quiet` (for `json=true`) sends all of it to stderr."""
-    return Console(file=sys.stderr if quiet else sys.stdout, soft_wrap=True)
+    file = sys.stderr if quiet else sys.stdout
+    # A log file has no width of its own: give tables room instead of rich's 80 columns.
+    return Console(file=file, soft_wrap=True, width=None if file.isatty() else 140)
 
 
 def table(title: str, columns: list[str], rows: list[list[str]]) -> Table:

@@ -22,7 +22,9 @@ def pick_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise UserError(f"device '{name}' is not available here ({str(error).splitlines()[0]}); use device=auto") from None
+        raise UserError(
+            f"device '{name}' is not available here ({str(error).splitlines()[0]}); use device=auto"
+        ) from None
     return device
 
 

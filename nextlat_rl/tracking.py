@@ -32,7 +32,9 @@ def new_run_folder(runs: str, env_id: str, name: str) -> Path:
     try:
         folder.mkdir(parents=True)
     except OSError as error:
-        raise UserError(f"cannot create the run folder {folder} ({error.strerror}); choose another with runs=") from None
+        raise UserError(
+            f"cannot create the run folder {folder} ({error.strerror}); choose another with runs="
+        ) from None
     return folder
 
 
@@ -86,9 +88,7 @@ class Tracker:
 
         images = [Image.fromarray(frame) for frame in frames]
         buffer = io.BytesIO()
-        images[0].save(
-            buffer, format="GIF", save_all=True, append_images=images[1:], duration=milliseconds, loop=0
-        )
+        images[0].save(buffer, format="GIF", save_all=True, append_images=images[1:], duration=milliseconds, loop=0)
         (self.folder / f"{tag.replace('/', '-')}.gif").write_bytes(buffer.getvalue())
         height, width = frames[0].shape[:2]
         image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=buffer.getvalue())

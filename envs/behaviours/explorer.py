@@ -15,7 +15,7 @@ DOOR_GAIN = float(os.environ.get("DOOR_GAIN", 10.0))
 TRAVEL = float(os.environ.get("TRAVEL", 1.0))
 POWER = float(os.environ.get("POWER", 1.0))
 STALE = float(os.environ.get("STALE", 0.5))
-MAX_GAIN = 49
+LAYERS = int(os.environ.get("LAYERS", 1))
 
 
 class ExplorerBehaviour:
@@ -91,7 +91,7 @@ class ExplorerBehaviour:
 
     def _explore(self, reach: Reach, free: int) -> list[int]:
         cells = np.flatnonzero(self._map.passable())
-        gains = new_cells(self._map.opaque(), self._map.unknown(), cells, WIDTH)
+        gains = new_cells(self._map.opaque(), self._frontier(), cells, WIDTH)
         score = (gains.astype(float) ** POWER).ravel()
         poses = (cells[None] + CELLS * np.arange(4)[:, None]).ravel()
         doors = bits_of(self._map.where(CLOSED_DOOR))
@@ -123,6 +123,17 @@ class ExplorerBehaviour:
         self._promise(plan)
         return plan
 
+    def _frontier(self):
+        unknown = self._map.unknown()
+        grown = self._map.passable()
+        total = np.zeros_like(unknown)
+        for _ in range(LAYERS):
+            near = grown.copy()
+            near[1:] |= grown[:-1]; near[:-1] |= grown[1:]; near[WIDTH:] |= grown[:-WIDTH]; near[:-WIDTH] |= grown[WIDTH:]
+            grown = near & unknown
+            total |= grown
+        return total
+
     def _promise(self, plan):
         # cells which the last pose would show
         from nextlat_rl.envs.behaviours.explorer_map import _VIEW_CELLS, OFFSETS
@@ -131,7 +142,7 @@ class ExplorerBehaviour:
             if a == FORWARD: c += OFFSETS[d]
             else: d = (d + (1 if a else -1)) % 4
         box = _VIEW_CELLS[d] + c
-        self._promised = box[self._map.codes[box] == 0]
+        self._promised = box[self._frontier()[box]]
 
 
 def bits_of(cells: np.ndarray) -> int:

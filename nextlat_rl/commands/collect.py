@@ -27,7 +27,9 @@ def collect(config: CollectCommand) -> None:
     env_id = resolve_env_id(config.env.id)
     dataset_id = config.id or default_dataset_id(env_id, config)
     if exists(dataset_id):
-        raise UserError(f"data set '{dataset_id}' exists already; choose another with id=, or train with data={dataset_id}")
+        raise UserError(
+            f"data set '{dataset_id}' exists already; choose another with id=, or train with data={dataset_id}"
+        )
     gather(dataset_id, env_id, config, console)
     console.print(f"Next: python -m nextlat_rl.train env={env_id} data={dataset_id}", highlight=False)
 

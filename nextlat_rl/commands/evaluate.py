@@ -161,5 +161,3 @@ def cells(row: dict[str, Any]) -> list[str]:
         length,
         f"{row['ms_per_decision']:.3f}" if "ms_per_decision" in row else "",
     ]
-
-

@@ -169,9 +169,11 @@ class Job:
             "time/steps_per_second": speed,
         }
         self.tracker.scalars(curves, step)
-        shown.update(step, f"loss {losses['loss']:.3f}  policy {losses['policy']:.3f}" + (
-            f"  latent {losses['latent']:.4f}" if "latent" in losses else ""
-        ))
+        shown.update(
+            step,
+            f"loss {losses['loss']:.3f}  policy {losses['policy']:.3f}"
+            + (f"  latent {losses['latent']:.4f}" if "latent" in losses else ""),
+        )
 
     def _diagnose(self, held_out: Batch) -> None:
         model = self.trainer.model.eval()

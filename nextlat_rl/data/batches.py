@@ -40,10 +40,10 @@ class Batch:
 class Batcher:
     """Draw packed batches from some episodes of a store, without state: batch number `step` is always the same.
 
-    The chosen episodes form a ring, in the order of the store. For each window a row is drawn uniformly. If its
-    episode fits into the window, the window starts at the episode's first row; otherwise at random within the
-    episode such that it holds the row drawn. The columns after it are the rows that follow in the ring, so they may
-    run into the next episodes and cut the last one short; every row is equally often the one drawn.
+    The chosen episodes form a ring, in the order of the store. A window starts at a row drawn uniformly, or, if the
+    episode of that row fits into a window, at the episode's first row. Its other columns are the rows that follow in
+    the ring: they run into the next episodes and may cut the last one short. So each row is about equally often in a
+    batch (exactly so where episodes are longer than windows), and short episodes are seen from their beginning.
     """
 
     def __init__(
@@ -83,10 +83,9 @@ class Batcher:
     def _window_starts(self, generator: np.random.Generator) -> np.ndarray:
         """Positions in the ring `[B]`."""
         drawn = generator.integers(self.num_rows, size=self.batch_size)
-        before = generator.integers(self.length, size=self.batch_size)
         chosen = self._chosen_at(drawn)
         first, end = self._ring_start[chosen], self._ring_start[chosen + 1]
-        return np.maximum(first, np.minimum(drawn - before, end - self.length))
+        return np.where(end - first <= self.length, first, drawn)
 
     def _chosen_at(self, ring: np.ndarray) -> np.ndarray:
         """Indices into the chosen episodes of positions in the ring."""

@@ -11,9 +11,7 @@ from torch import Tensor
 from nextlat_rl.world_model import WorldModel
 
 
-def imagined_returns(
-    world_model: WorldModel, first_observations: Sequence[Any], horizon: int, seed: int = 0
-) -> Tensor:
+def imagined_returns(world_model: WorldModel, first_observations: Sequence[Any], horizon: int, seed: int = 0) -> Tensor:
     """Undiscounted returns `[B]` of the policy in closed-loop imagination from the given episode starts.
 
     Actions and answers are drawn; episodes that the model does not end are cut at `horizon`, as a time limit would.

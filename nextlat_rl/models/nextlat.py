@@ -1,11 +1,11 @@
 """The NextLat model: a trunk that reads trajectories, latent dynamics that predict its next hidden state, and heads.
 
-    x_t      = (a_{t-1}, r_{t-1}, o_t)                 one position per environment step
-    h_t      = Trunk(x_0..x_t)                         belief
-    pi(a_t | h_t), V(h_t)                              policy and value
-    g_t      = After(h_t, a_t)                         afterstate: acted, not yet answered
-    p(r_t, end_t, o_{t+1} | g_t)                       the world's answer
-    h^_{t+1} = h_t + f(LN[h_t ; emb(x_{t+1})])         latent dynamics (arXiv 2511.05963, eq. 9)
+x_t      = (a_{t-1}, r_{t-1}, o_t)                 one position per environment step
+h_t      = Trunk(x_0..x_t)                         belief
+pi(a_t | h_t), V(h_t)                              policy and value
+g_t      = After(h_t, a_t)                         afterstate: acted, not yet answered
+p(r_t, end_t, o_{t+1} | g_t)                       the world's answer
+h^_{t+1} = h_t + f(LN[h_t ; emb(x_{t+1})])         latent dynamics (arXiv 2511.05963, eq. 9)
 """
 
 from __future__ import annotations

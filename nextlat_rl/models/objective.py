@@ -84,9 +84,7 @@ def next_token_losses(model: NextLat, batch: Batch, out: Forward, config: Object
     """Mean negative log-likelihood of every part of the next token, and the value loss; scalars, unweighted."""
     acted, answered = batch.has_action, batch.has_next
     value = model.value.mean(out.value.detach())
-    target = lambda_returns(
-        batch.reward, batch.terminated, value, answered, config.discount, config.lambda_
-    )
+    target = lambda_returns(batch.reward, batch.terminated, value, answered, config.discount, config.lambda_)
     weight = policy_weights(target - value, answered, config.policy_temperature)
     policy = -(weight * model.action.log_prob(out.policy, batch.action))
     seen = answered[:, :-1]

@@ -10,7 +10,13 @@ from torch import Tensor, nn
 from nextlat_rl.errors import UserError
 from nextlat_rl.spaces.box import decode_numbers, encode_numbers
 from nextlat_rl.spaces.codec import Codec, Storage, mlp
-from nextlat_rl.spaces.distributions import categorical_kl, inverse_cdf, local_centroid, two_hot_log_prob
+from nextlat_rl.spaces.distributions import (
+    categorical_kl,
+    full_precision,
+    inverse_cdf,
+    local_centroid,
+    two_hot_log_prob,
+)
 
 BINS = 41
 _HUGE = 1e30  # "no bound" is written as inf or as the largest float
@@ -71,7 +77,7 @@ class BinnedCodec(Codec):
 
     def head(self, features: Tensor) -> Tensor:
         """Logits of all histograms."""
-        return self.logits(features)
+        return full_precision(self.logits(features))
 
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
         """Negative cross entropy with the two-hot target, summed over dimensions.

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from nextlat_rl.errors import UserError
 from nextlat_rl.spaces.codec import Codec, Storage, as_rows, elements, mlp
-from nextlat_rl.spaces.distributions import gaussian_kl, gaussian_log_prob, gaussian_sample, soft_clamp
+from nextlat_rl.spaces.distributions import full_precision, gaussian_kl, gaussian_log_prob, gaussian_sample, soft_clamp
 
 _CHUNK = 65_536
 _LOG_STD = (-5.0, 2.0)
@@ -72,7 +72,7 @@ class BoxCodec(Codec):
 
     def head(self, features: Tensor) -> Tensor:
         """Means and raw log-stds."""
-        return self.gaussian(features)
+        return full_precision(self.gaussian(features))
 
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
         """Log-density in normalised units, summed over the numbers."""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from nextlat_rl.errors import UserError
 from nextlat_rl.spaces.codec import Codec, Storage, as_rows, elements
-from nextlat_rl.spaces.distributions import categorical_kl, inverse_cdf
+from nextlat_rl.spaces.distributions import categorical_kl, full_precision, inverse_cdf
 
 GRID_CARDINALITIES = (11, 6, 4)
 """MiniGrid's numbers of objects, colours and states (the agent's four directions are states)."""
@@ -81,7 +81,7 @@ class FieldsCodec(Codec):
 
     def head(self, features: Tensor) -> Tensor:
         """Logits of all fields."""
-        return self.logits(features)
+        return full_precision(self.logits(features))
 
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
         """Sum of the log-probabilities of the fields."""

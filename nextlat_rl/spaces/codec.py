@@ -66,7 +66,7 @@ class Codec(nn.Module, ABC):
 
     @abstractmethod
     def head(self, features: Tensor) -> Tensor:
-        """Features `[*batch, width]` to distribution parameters `[*batch, P]`."""
+        """Features `[*batch, width]` to distribution parameters `[*batch, P]`, in float32 also under autocast."""
 
     @abstractmethod
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:

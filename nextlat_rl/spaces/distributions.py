@@ -11,6 +11,11 @@ _BELOW_ONE = 1.0 - 2.0**-23
 _EDGE = 1e-6
 
 
+def full_precision(parameters: Tensor) -> Tensor:
+    """Parameters in at least float32: under autocast a head gives bfloat16, too coarse for log-probabilities."""
+    return parameters.to(torch.promote_types(parameters.dtype, torch.float32))
+
+
 def inverse_cdf(logits: Tensor, uniform: Tensor, dim: int = -1) -> Tensor:
     """Class index at `uniform` of the categorical along `dim`; classes of probability 0 are never returned.
 

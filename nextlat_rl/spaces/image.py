@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nextlat_rl.spaces.codec import Codec, Storage, as_rows, elements
-from nextlat_rl.spaces.distributions import gaussian_kl, gaussian_log_prob, gaussian_sample, soft_clamp
+from nextlat_rl.spaces.distributions import full_precision, gaussian_kl, gaussian_log_prob, gaussian_sample, soft_clamp
 
 SMALLEST = 16
 _EMBED_SIZE = 64
@@ -65,7 +65,7 @@ class ImageCodec(Codec):
     def head(self, features: Tensor) -> Tensor:
         """Pixel means of the 32x32 image and the log-std."""
         means = self.decoder(features.reshape(-1, self.width)).flatten(1).view(*features.shape[:-1], self.noise)
-        return torch.cat([means, self.log_std.to(means.dtype).expand(*means.shape[:-1], 1)], dim=-1)
+        return torch.cat([full_precision(means), self.log_std.expand(*means.shape[:-1], 1)], dim=-1)
 
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
         """Log-density of the 32x32 image, summed (not averaged) over its `C * 32 * 32` numbers.

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from nextlat_rl.errors import UserError
 from nextlat_rl.spaces.distributions import (
     categorical_kl,
+    full_precision,
     inverse_cdf,
     local_centroid,
     two_hot,
@@ -50,7 +51,7 @@ class ScalarCodec(nn.Module, ABC):
 
     def head(self, features: Tensor) -> Tensor:
         """Features `[*batch, width]` to logits `[*batch, n]`."""
-        return self.logits(features)
+        return full_precision(self.logits(features))
 
     @abstractmethod
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
@@ -62,7 +63,8 @@ class ScalarCodec(nn.Module, ABC):
 
     def mean(self, parameters: Tensor) -> Tensor:
         """Expectation `[*batch]` in real units."""
-        return parameters.softmax(-1) @ self.centres.to(parameters.dtype)
+        # Not a matrix product: autocast would run one in bfloat16 and lose the digits of the centres.
+        return (parameters.softmax(-1) * self.centres).sum(-1)
 
     def sample(self, parameters: Tensor, uniform: Tensor) -> Tensor:
         """Centre `[*batch]` drawn with uniforms `[*batch, 1]` in [0, 1)."""

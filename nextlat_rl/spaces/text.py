@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from nextlat_rl.errors import UserError
 from nextlat_rl.spaces.codec import Codec, Storage, mlp
-from nextlat_rl.spaces.distributions import categorical_kl, inverse_cdf
+from nextlat_rl.spaces.distributions import categorical_kl, full_precision, inverse_cdf
 
 MAX_LENGTH = 128
 _MAX_TEXTS = 1024
@@ -98,7 +98,7 @@ class TextCodec(Codec):
 
     def head(self, features: Tensor) -> Tensor:
         """Logits of the known texts and of "other"."""
-        return self.logits(features)
+        return full_precision(self.logits(features))
 
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
         """Log-probability of the text; that of "other" when it is unknown."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from nextlat_rl.spaces import Codec, build_codec, codec_class
 
 torch.set_num_threads(1)
-settings.register_profile("spaces", max_examples=300, deadline=None)
+settings.register_profile("spaces", max_examples=25, deadline=None, derandomize=True)
 settings.load_profile("spaces")
 
 WIDTH = 12

@@ -127,6 +127,16 @@ def test_kl_is_zero_for_equals_and_never_negative(space, seed, role):
 
 
 @for_every_space
+def test_autocast_keeps_parameters_and_log_probs_in_float32(space, seed, role):
+    codec, stored, _ = fitted(space, seed, role)
+    with torch.autocast("cpu", torch.bfloat16):
+        parameters = codec.head(torch.randn(len(stored), WIDTH))
+        results = [parameters, codec.log_prob(parameters, stored), codec.kl(parameters, parameters)]
+        assert torch.isfinite(codec.embed(codec.mode(parameters))).all()
+    assert all(result.dtype == torch.float32 for result in results)
+
+
+@for_every_space
 def test_statistics_are_json(space, seed, role):
     kind = codec_class(space, role)
     statistics = kind.measure(space, kind.encode(space, samples(space, seed)))

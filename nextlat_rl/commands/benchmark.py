@@ -1,0 +1,48 @@
+"""Measuring the README's figures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from nextlat_rl.commands.benchmark_speed import speed_rows, speed_table
+from nextlat_rl.commands.benchmark_tasks import TASKS, run_task, task_table
+from nextlat_rl.config import BenchmarkConfig, at_least, one_of
+from nextlat_rl.console import make_console
+from nextlat_rl.errors import UserError
+from nextlat_rl.tracking import write_json
+
+
+def benchmark(config: BenchmarkConfig) -> None:
+    """`python -m nextlat_rl.benchmark`."""
+    one_of("suite", config.suite, ("train",))
+    at_least(config, 1, "seeds")
+    parts = [*TASKS, "speed"]
+    chosen = config.only.split("+") if config.only else parts
+    for name in chosen:
+        if name not in parts:
+            raise UserError(f"only={name} is unknown; choose among {', '.join(parts)}, joined with +")
+    console = make_console(config.json)
+    file = Path(config.runs) / "benchmarks" / f"{config.suite}.json"
+    kept = _kept(file, chosen)
+    rows = []
+    for name in chosen:
+        for seed in range(config.seeds if name != "speed" else 1):
+            rows += speed_rows(config.quick, console) if name == "speed" else run_task(name, seed, config, console)
+            write_json(file, kept + rows)
+    if config.json:
+        print(json.dumps(rows, indent=1))
+        return
+    tasks, speed = [r for r in rows if r["part"] != "speed"], [r for r in rows if r["part"] == "speed"]
+    if tasks:
+        console.print(task_table(tasks))
+    if speed:
+        console.print(speed_table(speed))
+    console.print(f"Written to {file}", highlight=False)
+
+
+def _kept(file: Path, chosen: list[str]) -> list[dict[str, object]]:
+    """Rows of an earlier run that this one does not measure again."""
+    if not file.exists():
+        return []
+    return [row for row in json.loads(file.read_text()) if row["part"] not in chosen]

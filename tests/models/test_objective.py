@@ -1,0 +1,182 @@
+"""Promise 1: the loss and its gradients equal a plain, slow re-implementation of eqs. 3-5."""
+
+import dataclasses
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nextlat_rl.data.batches import Batch
+from nextlat_rl.models.nextlat import NextLat
+from nextlat_rl.models.objective import (
+    ObjectiveConfig,
+    compute_losses,
+    forward,
+    policy_weights,
+    rollout_starts,
+    total_loss,
+)
+from nextlat_rl.models.returns import lambda_returns
+from tests.tiny import make_batch, tiny_model
+
+LENGTHS = [[5, 4, 3], [12], [2, 2, 8], [1, 11]]
+
+
+def double(model: NextLat, batch: Batch) -> tuple[NextLat, Batch]:
+    moved = {f.name: getattr(batch, f.name) for f in dataclasses.fields(batch)}
+    moved["observation"] = {k: v.double() if v.is_floating_point() else v for k, v in batch.observation.items()}
+    moved = {k: v.double() if isinstance(v, Tensor) and v.is_floating_point() else v for k, v in moved.items()}
+    return model.double(), Batch(**moved)
+
+
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(7)
+
+
+def slow_losses(model: NextLat, batch: Batch, config: ObjectiveConfig) -> dict[str, Tensor]:
+    """Position by position, roll-out by roll-out, with the head frozen by copying it."""
+    out = forward(model, batch)
+    belief = out.belief
+    frozen = tiny_model().double()
+    frozen.load_state_dict(model.state_dict())
+    frozen.requires_grad_(False)
+    rows, columns = belief.shape[:2]
+    sums: dict[str, list[Tensor]] = {k: [] for k in ("policy", "value", "reward", "end", "observation")}
+    latent: dict[str, list[Tensor]] = {k: [] for k in ("latent", "kl", "latent_blind", "kl_blind")}
+    values = model.value.mean(model.value.head(belief)).detach()
+    targets = lambda_returns(batch.reward, batch.terminated, values, batch.has_next, config.discount, config.lambda_)
+    for b in range(rows):
+        for t in range(columns):
+            h = belief[b, t]
+            if not batch.has_action[b, t]:
+                continue
+            g = model.after(h, model.embed_action(batch.action[b, t]))
+            answer = model.answer(g)
+            sums["policy"].append(-model.action.log_prob(model.action.head(h), batch.action[b, t]))
+            sums["reward"].append(-model.reward.log_prob(answer.reward, batch.reward[b, t]))
+            p_end = torch.sigmoid(answer.end)
+            sums["end"].append(-torch.log(p_end if batch.terminated[b, t] else 1 - p_end))
+            if batch.has_next[b, t]:
+                sums["value"].append(-model.value.log_prob(model.value.head(h), targets[b, t]))
+                following = {k: v[b, t + 1] for k, v in batch.observation.items()}
+                sums["observation"].append(-model.observation_log_prob(answer, following))
+    starts = zip(*rollout_starts(batch.has_next, config.start_fraction, config.horizon, generator()), strict=True)
+    for b, t in [(int(b), int(t)) for b, t in starts]:
+        for kind in ("", "_blind"):
+            h = belief[b, t].detach() if kind else belief[b, t]
+            for i in range(1, config.horizon + 1):
+                if t + i >= columns or not batch.has_next[b, t + i - 1]:
+                    break
+                a = model.embed_action(batch.action[b, t + i - 1])
+                observation = {k: v[b, t + i] for k, v in batch.observation.items()}
+                x = (
+                    a + model.unseen
+                    if kind
+                    else model.embed_step(a, batch.reward[b, t + i - 1], observation, torch.tensor(False))
+                )
+                h = h + model.dynamics_net(torch.cat((h, x)))
+                truth = belief[b, t + i].detach()
+                latent[f"latent{kind}"].append(F.smooth_l1_loss(h, truth))
+                kl = config.value_weight * frozen.value.kl(frozen.value.head(truth), frozen.value.head(h))
+                if batch.has_action[b, t + i]:
+                    kl = kl + frozen.action.kl(frozen.action.head(truth), frozen.action.head(h))
+                    after = frozen.embed_action(batch.action[b, t + i])
+                    p, q = (frozen.answer(frozen.after(state, after)) for state in (truth, h))
+                    kl = kl + frozen.reward.kl(p.reward, q.reward)
+                    ends, guessed = torch.sigmoid(p.end), torch.sigmoid(q.end)
+                    kl = kl + ends * (ends / guessed).log() + (1 - ends) * ((1 - ends) / (1 - guessed)).log()
+                    kl = kl + config.observation_weight * frozen.observation_kl(p, q)
+                latent[f"kl{kind}"].append(kl)
+    return {k: torch.stack(v).mean() for k, v in (sums | latent).items()}
+
+
+@pytest.mark.parametrize("horizon", [1, 3])
+def test_losses_and_gradients_equal_slow_reference(horizon: int) -> None:
+    model, batch = double(tiny_model(), make_batch(LENGTHS))
+    torch.manual_seed(1)
+    for parameter in model.parameters():  # away from the initialisation, where heads are zero
+        torch.nn.init.normal_(parameter, std=0.3)
+    config = ObjectiveConfig(horizon=horizon, start_fraction=0.4)
+    fast = compute_losses(model, batch, config, generator())
+    slow = slow_losses(model, batch, config)
+    assert fast.keys() == slow.keys()
+    for name in fast:
+        torch.testing.assert_close(fast[name], slow[name], atol=1e-6, rtol=1e-6, msg=name)
+    parameters = dict(model.named_parameters())
+    gradients = [
+        torch.autograd.grad(total_loss(losses, config), list(parameters.values()), allow_unused=True)
+        for losses in (fast, slow)
+    ]
+    for name, a, b in zip(parameters, *gradients, strict=True):
+        assert (a is None) == (b is None), name
+        if a is not None and b is not None:
+            torch.testing.assert_close(a, b, atol=1e-6, rtol=1e-5, msg=name)
+
+
+def test_latent_target_and_frozen_head_get_no_gradient() -> None:
+    model, batch = tiny_model(), make_batch([[12]])
+    losses = compute_losses(model, batch, ObjectiveConfig(start_fraction=1.0, horizon=2), generator())
+    heads = [*model.value.logits.parameters(), *model.reward.logits.parameters(), *model.end.parameters()]
+    gradients = torch.autograd.grad(losses["kl"], heads, allow_unused=True, retain_graph=True)
+    assert all(gradient is None for gradient in gradients)
+    trunk = torch.autograd.grad(losses["latent_blind"], list(model.trunk.parameters()), allow_unused=True)
+    assert all(gradient is None or not gradient.any() for gradient in trunk)
+
+
+def test_heads_train_again_after_being_frozen() -> None:
+    model, batch = tiny_model(), make_batch([[12]])
+    losses = compute_losses(model, batch, ObjectiveConfig(), generator())
+    losses["kl"].backward(retain_graph=True)
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_nothing_crosses_an_episode_boundary() -> None:
+    """What another episode holds changes neither the loss of this one nor its roll-outs."""
+    model, batch = tiny_model(), make_batch([[6, 6]])
+    changed = make_batch([[6, 6]])
+    for leaf in changed.observation.values():
+        leaf[:, 6:] = leaf[:, 6:].flip(1)
+    first = [forward(model, b) for b in (batch, changed)]
+    torch.testing.assert_close(first[0].belief[:, :6], first[1].belief[:, :6])
+    row, column = rollout_starts(batch.has_next, 1.0, 3, generator())
+    assert set(column.tolist()) == {0, 1, 2, 3, 4, 6, 7, 8, 9, 10}
+    assert row.unique().tolist() == [0]
+
+
+def test_gpt_is_the_next_token_part_of_nextlat() -> None:
+    model, batch = tiny_model(), make_batch(LENGTHS)
+    gpt = compute_losses(model, batch, ObjectiveConfig(name="gpt"), generator())
+    nextlat = compute_losses(model, batch, ObjectiveConfig(), generator())
+    assert set(nextlat) - set(gpt) == {"latent", "kl", "latent_blind", "kl_blind"}
+    for name in gpt:
+        torch.testing.assert_close(gpt[name], nextlat[name])
+
+
+def test_lambda_returns_by_hand() -> None:
+    reward = torch.tensor([[1.0, 2.0, 4.0, 0.0, 8.0]])
+    value = torch.tensor([[10.0, 20.0, 30.0, 40.0, 50.0]])
+    terminated = torch.tensor([[False, False, True, False, False]])
+    has_next = torch.tensor([[True, True, True, False, False]])  # column 3 ends the episode, column 4 is cut off
+    monte_carlo = lambda_returns(reward, terminated, value, has_next, 0.5, 1.0)
+    assert monte_carlo.tolist() == [[1 + 0.5 * (2 + 0.5 * 4), 2 + 0.5 * 4, 4.0, 40.0, 50.0]]
+    one_step = lambda_returns(reward, terminated, value, has_next, 0.5, 0.0)
+    assert one_step.tolist() == [[11.0, 17.0, 4.0, 40.0, 50.0]]
+
+
+def test_time_limit_bootstraps_and_termination_does_not() -> None:
+    reward, value = torch.ones(1, 2), torch.full((1, 2), 7.0)
+    has_next = torch.tensor([[True, False]])
+    for terminated, expected in ((True, 1.0), (False, 1 + 0.9 * 7)):
+        flag = torch.tensor([[terminated, False]])
+        assert lambda_returns(reward, flag, value, has_next, 0.9, 1.0)[0, 0] == pytest.approx(expected)
+
+
+def test_policy_weights_favour_advantage_and_average_one() -> None:
+    advantage = torch.tensor([[-1.0, 0.0, 1.0, 99.0]])
+    known = torch.tensor([[True, True, True, False]])
+    weight = policy_weights(advantage, known, temperature=0.5)
+    assert weight[known].mean().item() == pytest.approx(1.0)
+    assert weight[0, 0] < weight[0, 1] < weight[0, 2]
+    assert weight[0, 2] / weight[0, 1] == pytest.approx(torch.e**2, rel=1e-4)
+    assert policy_weights(advantage, known, temperature=0).tolist() == [[1.0] * 4]

@@ -1,0 +1,97 @@
+"""Promise 2: cached, packed and one-by-one passes agree; nothing leaks from the future or from other episodes."""
+
+import pytest
+import torch
+
+from nextlat_rl.models.transformer import KVCache, Transformer, TrunkConfig
+
+TOLERANCE = 1e-5
+
+
+def trunk(context: int = 64) -> Transformer:
+    torch.manual_seed(0)
+    return Transformer(TrunkConfig(layers=3, heads=2, width=16, context=context)).eval()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("context", [4, 64])
+def test_cached_steps_equal_full_pass(context: int) -> None:
+    model, x = trunk(context), torch.randn(3, 11, 16)
+    full = model(x, torch.zeros(3, 11, dtype=torch.long))
+    cache = KVCache(model, 3)
+    steps = torch.stack([model.extend(x[:, t : t + 1], cache)[:, 0] for t in range(11)], 1)
+    torch.testing.assert_close(steps, full, atol=TOLERANCE, rtol=0)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("context", [4, 64])
+def test_cached_chunks_equal_full_pass(context: int) -> None:
+    model, x = trunk(context), torch.randn(2, 12, 16)
+    full = model(x, torch.zeros(2, 12, dtype=torch.long))
+    cache = KVCache(model, 2, capacity=context + 3)
+    chunks = torch.cat([model.extend(x[:, t : t + 4], cache) for t in (0, 4, 8)], 1)
+    torch.testing.assert_close(chunks, full, atol=TOLERANCE, rtol=0)
+
+
+@torch.no_grad()
+def test_packed_equals_one_by_one() -> None:
+    model, x = trunk(), torch.randn(1, 12, 16)
+    segment = torch.tensor([[0] * 5 + [1] * 4 + [2] * 3])
+    packed = model(x, segment)
+    alone = [model(part, torch.zeros(1, part.shape[1], dtype=torch.long)) for part in x.split([5, 4, 3], dim=1)]
+    torch.testing.assert_close(packed, torch.cat(alone, 1), atol=TOLERANCE, rtol=0)
+
+
+def test_no_leak_from_future_or_other_episodes() -> None:
+    model = trunk()
+    x = torch.randn(1, 9, 16, requires_grad=True)
+    segment = torch.tensor([[0] * 4 + [1] * 5])
+    for t in range(9):
+        (gradient,) = torch.autograd.grad(model(x, segment)[0, t].square().sum(), x)
+        reached = (gradient[0].abs().sum(-1) > 0).nonzero().squeeze(1).tolist()
+        assert reached == list(range(0 if t < 4 else 4, t + 1))
+
+
+def test_context_bounds_what_one_layer_sees() -> None:
+    torch.manual_seed(0)
+    model = Transformer(TrunkConfig(layers=1, heads=2, width=16, context=3))
+    x = torch.randn(1, 8, 16, requires_grad=True)
+    (gradient,) = torch.autograd.grad(model(x, torch.zeros(1, 8, dtype=torch.long))[0, 6].square().sum(), x)
+    assert (gradient[0].abs().sum(-1) > 0).nonzero().squeeze(1).tolist() == [4, 5, 6]
+
+
+@torch.no_grad()
+def test_crop_forgets_a_rejected_draft() -> None:
+    model, x, draft = trunk(), torch.randn(2, 6, 16), torch.randn(2, 3, 16)
+    straight, drafted = KVCache(model, 2), KVCache(model, 2)
+    model.extend(x[:, :4], straight)
+    model.extend(x[:, :4], drafted)
+    model.extend(draft, drafted)
+    drafted.crop(torch.tensor([4, 4]))
+    torch.testing.assert_close(
+        model.extend(x[:, 4:], drafted), model.extend(x[:, 4:], straight), atol=TOLERANCE, rtol=0
+    )
+
+
+@torch.no_grad()
+def test_rows_crop_to_different_lengths() -> None:
+    model, x = trunk(), torch.randn(2, 6, 16)
+    cache = KVCache(model, 2)
+    model.extend(x, cache)
+    cache.crop(torch.tensor([2, 5]))
+    after = model.extend(torch.stack((x[0, 2:3], x[1, 5:6])), cache)
+    full = model(x, torch.zeros(2, 6, dtype=torch.long))
+    torch.testing.assert_close(after[:, 0], torch.stack((full[0, 2], full[1, 5])), atol=TOLERANCE, rtol=0)
+
+
+@torch.no_grad()
+def test_reset_starts_a_new_episode_in_one_row() -> None:
+    model, x = trunk(), torch.randn(2, 7, 16)
+    cache = KVCache(model, 2)
+    model.extend(x[:, :4], cache)
+    cache.reset(torch.tensor([True, False]))
+    after = model.extend(x[:, 4:], cache)
+    fresh = model(x[:1, 4:], torch.zeros(1, 3, dtype=torch.long))
+    full = model(x, torch.zeros(2, 7, dtype=torch.long))
+    torch.testing.assert_close(after[0], fresh[0], atol=TOLERANCE, rtol=0)
+    torch.testing.assert_close(after[1], full[1, 4:], atol=TOLERANCE, rtol=0)

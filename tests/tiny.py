@@ -1,0 +1,72 @@
+"""A tiny model and hand-made batches, shared by the tests."""
+
+from __future__ import annotations
+
+import gymnasium as gym
+import numpy as np
+import torch
+
+from nextlat_rl.data.batches import Batch
+from nextlat_rl.models.nextlat import ModelConfig, NextLat, Spaces
+from nextlat_rl.models.transformer import TrunkConfig
+
+OBSERVATION = gym.spaces.Dict({"place": gym.spaces.Discrete(5), "speed": gym.spaces.Box(-1, 1, (2,), np.float32)})
+ACTION = gym.spaces.Discrete(3)
+STATISTICS = {
+    "observation": {"place": {}, "speed": {"mean": [0.0, 0.0], "std": [1.0, 1.0]}},
+    "action": {},
+    "reward": {"kind": "set", "values": [0.0, 1.0]},
+    "value": {"kind": "twohot", "low": 0.0, "high": 2.0, "bins": 7},
+}
+
+
+def tiny_model(width: int = 16, layers: int = 2, context: int = 64, seed: int = 0) -> NextLat:
+    torch.manual_seed(seed)
+    trunk = TrunkConfig(layers=layers, heads=2, width=width, context=context)
+    return NextLat(Spaces(OBSERVATION, ACTION, STATISTICS), ModelConfig(trunk, dynamics_width=24)).eval()
+
+
+def make_batch(lengths: list[list[int]], seed: int = 0) -> Batch:
+    """Windows packed from episodes of the given numbers of rows; the last episode of a window may be cut.
+
+    `lengths[b]` are the rows of the episodes in window b; every window must have the same sum.
+    """
+    total = sum(lengths[0])
+    rng = np.random.default_rng(seed)
+    shape = (len(lengths), total)
+    segment, first, final = np.zeros(shape, int), np.zeros(shape, bool), np.zeros(shape, bool)
+    for b, window in enumerate(lengths):
+        assert sum(window) == total
+        start = 0
+        for e, rows in enumerate(window):
+            segment[b, start : start + rows] = 10 * b + e
+            first[b, start] = True
+            final[b, start + rows - 1] = True
+            start += rows
+    has_action = ~final
+    action = rng.integers(3, size=shape) * has_action
+    reward = rng.integers(2, size=shape).astype(np.float32) * has_action
+    # An episode ends for good on its last action in half of the cases, in the others it is cut by a time limit.
+    before_final = np.roll(final, -1, axis=1) & has_action
+    terminated = before_final & (rng.random(shape) < 0.5)
+    previous_action, previous_reward = np.roll(action, 1, axis=1), np.roll(reward, 1, axis=1)
+    previous_action[first], previous_reward[first] = 0, 0
+    has_next = has_action.copy()
+    has_next[:, -1] = False
+    arrays = {
+        "action": action,
+        "reward": reward,
+        "terminated": terminated,
+        "previous_action": previous_action,
+        "previous_reward": previous_reward,
+        "is_first": first,
+        "segment": segment,
+        "has_action": has_action,
+        "has_next": has_next,
+        "valid": np.ones(shape, bool),
+    }
+    observation = {
+        "place": torch.from_numpy(rng.integers(5, size=shape)),
+        "speed": torch.from_numpy(rng.uniform(-1, 1, (*shape, 2)).astype(np.float32)),
+    }
+    return Batch(observation, **{name: torch.from_numpy(array) for name, array in arrays.items()})
