@@ -116,7 +116,8 @@ class _Slot:
         self.observation, _ = self.env.reset(seed=self.seed)
         self.first_observation = self.observation
         self.reward, self.is_first = 0.0, True
-        self.total, self.length, self.success = 0.0, 0, None
+        self.total, self.length = 0.0, 0
+        self.success: bool | None = None
         self.recording = self.index < record
         self.frames = [self._frame()] if self.recording else []
 

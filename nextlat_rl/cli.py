@@ -62,10 +62,10 @@ def _store_environments(arguments: list[str]) -> None:
         for name in argument.removeprefix("env=").split(","):
             group, _, leaf = f"env/{name}".rpartition("/")
             base = re.sub(r"-v\d+$", "", name)
-            defaults = [f"/env/{base}"] if base in files and base != name else []
+            defaults = [base] if base in files and base != name else []
             if name not in files and leaf:
-                node = {"defaults": [*defaults, "_self_"], "env": {"id": name}}
-                ConfigStore.instance().store(group=group, name=leaf, node=node, package="_global_")
+                node = {"defaults": [*defaults, "_self_"], "id": name}
+                ConfigStore.instance().store(group=group, name=leaf, node=node, package="env")
 
 
 def _explain(error: Exception, schema: type[Any]) -> str:
@@ -90,8 +90,8 @@ def _explain(error: Exception, schema: type[Any]) -> str:
 def _options(config: DictConfig, prefix: str = "") -> list[str]:
     names: list[str] = []
     for key in config:
-        value = config._get_node(key)
-        names.append(f"{prefix}{key}")
+        value, name = config._get_node(key), prefix + str(key)
+        names.append(name)
         if isinstance(value, DictConfig) and not value._is_none():
-            names.extend(_options(value, f"{prefix}{key}."))
+            names.extend(_options(value, f"{name}."))
     return names

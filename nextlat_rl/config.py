@@ -5,14 +5,35 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from omegaconf import II
+
 from nextlat_rl.errors import UserError
 
 
 @dataclass
 class EnvConfig:
-    """Which environment."""
+    """Which environment, and what suits it: the defaults of the options named in brackets.
+
+    Attributes:
+        id: any Gymnasium id, the version may be left out.
+        behaviour: who gathers its data (`collect.behaviour`).
+        data_steps: how much of it (`collect.steps`).
+        sb3: hyper-parameters of the `sb3` behaviour (`collect.sb3`).
+        context: how many steps the trunk looks back, 0 for an episode up to 128 (`model.context`).
+        train_steps: optimiser steps (`trainer.steps`).
+        policy_temperature: 0 clones, above 0 prefers what went well (`objective.policy_temperature`).
+        deterministic: act by the most likely action (`deterministic`).
+
+    """
 
     id: str = "MiniGrid-FourRooms"
+    behaviour: str = "auto"
+    data_steps: int = 100_000
+    sb3: dict[str, Any] = field(default_factory=dict)
+    context: int = 0
+    train_steps: int = 1000
+    policy_temperature: float = 0.0
+    deterministic: bool = False
 
 
 @dataclass
@@ -31,13 +52,13 @@ class CollectConfig:
 
     """
 
-    behaviour: str = "auto"
-    steps: int = 100_000
+    behaviour: str = II("env.behaviour")
+    steps: int = II("env.data_steps")
     episodes: int | None = None
     epsilon: float = 0.0
     seed: int = 0
     workers: int = 0
-    sb3: dict[str, Any] = field(default_factory=dict)
+    sb3: dict[str, Any] = II("env.sb3")
 
 
 @dataclass
@@ -47,7 +68,7 @@ class ModelSettings:
     layers: int = 4
     heads: int = 4
     width: int = 128
-    context: int = 0
+    context: int = II("env.context")
     dynamics_width: int = 256
 
 
@@ -62,7 +83,7 @@ class ObjectiveSettings:
     start_fraction: float = 0.125
     observation_weight: float = 0.1
     value_weight: float = 0.5
-    policy_temperature: float = 0.0
+    policy_temperature: float = II("env.policy_temperature")
     discount: float = 0.99
     lambda_: float = 0.95
 
@@ -83,7 +104,7 @@ class TrainerConfig:
 
     """
 
-    steps: int = 2000
+    steps: int = II("env.train_steps")
     batch_size: int = 32
     length: int = 0
     learning_rate: float = 1e-3
@@ -121,7 +142,7 @@ class TrainConfig:
     objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     acting: str = "trunk"
-    deterministic: bool = False
+    deterministic: bool = II("env.deterministic")
     seed: int = 0
     device: str = "auto"
     runs: str = "runs"

@@ -2,4 +2,4 @@
 
 
 class UserError(Exception):
-    """Bad input. The message is one line that names the thing and the remedy; commands print it and exit with code 2."""
+    """Bad input; the message is one line that names the thing and the remedy. Commands print it and exit with 2."""

@@ -15,7 +15,12 @@ DOOR_GAIN = float(os.environ.get("DOOR_GAIN", 10.0))
 TRAVEL = float(os.environ.get("TRAVEL", 1.0))
 POWER = float(os.environ.get("POWER", 1.0))
 STALE = float(os.environ.get("STALE", 0.5))
-LAYERS = int(os.environ.get("LAYERS", 1))
+LAYERS = int(os.environ.get("LAYERS", 5))
+RUN = int(os.environ.get("RUN", 2))
+EXT = int(os.environ.get("EXT", 8))
+CUM = 1
+GUESS_OPAQUE = int(os.environ.get("GUESS_OPAQUE", 1))
+
 
 
 class ExplorerBehaviour:
@@ -91,7 +96,9 @@ class ExplorerBehaviour:
 
     def _explore(self, reach: Reach, free: int) -> list[int]:
         cells = np.flatnonzero(self._map.passable())
-        gains = new_cells(self._map.opaque(), self._frontier(), cells, WIDTH)
+        i, e, g = self._guess()
+        o = self._map.opaque() | (unbits(g) if GUESS_OPAQUE else 0)
+        gains = new_cells(o, unbits(i), unbits(e), cells, WIDTH)
         score = (gains.astype(float) ** POWER).ravel()
         poses = (cells[None] + CELLS * np.arange(4)[:, None]).ravel()
         doors = bits_of(self._map.where(CLOSED_DOOR))
@@ -123,16 +130,39 @@ class ExplorerBehaviour:
         self._promise(plan)
         return plan
 
-    def _frontier(self):
-        unknown = self._map.unknown()
-        grown = self._map.passable()
-        total = np.zeros_like(unknown)
+    def _guess(self):
+        m = self._map
+        codes = m.codes
+        walls = bits(codes == 2); unknown = bits(codes == 0); free = bits(m.passable())
+        solid = bits((codes == 2) | (codes==CLOSED_DOOR)|(codes==LOCKED_DOOR))
+        guess = 0
+        for shift in (1, WIDTH):
+            run = solid
+            for i in range(1, RUN): run &= solid << i * shift
+            e = run
+            for _ in range(EXT):
+                e = e << shift & unknown
+                guess |= e
+            run = solid
+            for i in range(1, RUN): run &= solid >> i * shift
+            e = run
+            for _ in range(EXT):
+                e = e >> shift & unknown
+                guess |= e
+        inside = 0
+        grown = free
+        open_ = unknown & ~guess
         for _ in range(LAYERS):
-            near = grown.copy()
-            near[1:] |= grown[:-1]; near[:-1] |= grown[1:]; near[WIDTH:] |= grown[:-WIDTH]; near[:-WIDTH] |= grown[WIDTH:]
-            grown = near & unknown
-            total |= grown
-        return total
+            grown = dilate(grown) & open_
+            inside |= grown
+            if not CUM: pass
+            else: grown = inside
+        edge = dilate(free | inside) & guess
+        return inside, edge, guess
+
+    def _frontier(self):
+        i, e, g = self._guess()
+        return unbits(i | e)
 
     def _promise(self, plan):
         # cells which the last pose would show
@@ -145,6 +175,10 @@ class ExplorerBehaviour:
         self._promised = box[self._frontier()[box]]
 
 
+def dilate(x):
+    return x | x << 1 | x >> 1 | x << WIDTH | x >> WIDTH
+def unbits(x):
+    return np.unpackbits(np.frombuffer((x & (1<<CELLS)-1).to_bytes(CELLS // 8, "little"), dtype=np.uint8), bitorder="little")
 def bits_of(cells: np.ndarray) -> int:
     total = 0
     for cell in cells.tolist():

@@ -44,7 +44,7 @@ def windows(cells: np.ndarray, stride: int) -> np.ndarray:
     return fours[: -3 * stride] | fours[3 * stride :] << 3
 
 
-def new_cells(opaque: np.ndarray, unknown: np.ndarray, cells: np.ndarray, width: int) -> np.ndarray:
+def new_cells(opaque: np.ndarray, unknown: np.ndarray, edge, cells: np.ndarray, width: int) -> np.ndarray:
     """How many unknown cells would be seen from each cell in each direction, unknown cells taken as transparent.
 
     Args:
@@ -57,21 +57,24 @@ def new_cells(opaque: np.ndarray, unknown: np.ndarray, cells: np.ndarray, width:
         [4, C] counts; directions are east, south, west, north.
     """
     seen, following = row_tables()
-    board = opaque.astype(np.uint16) | unknown.astype(np.uint16) << VIEW
+    board = opaque.astype(np.uint32) | unknown.astype(np.uint32) << VIEW | edge.astype(np.uint32) << 14
     along_rows, along_columns = windows(board, 1), windows(board, width)
     packed = np.concatenate([along_rows, along_columns])
     on_rows, on_columns = cells - HALF, cells - HALF * width + len(along_rows)
     index = np.concatenate([on_columns, on_rows, on_columns, on_rows])
     step = np.repeat([1, width, -1, -width], len(cells))
     lit = np.full(len(index), START << VIEW, dtype=np.uint16)
-    total = np.zeros(len(index), dtype=np.uint8)
+    total = np.zeros(len(index), dtype=np.uint16)
     for _ in range(VIEW):
         row = packed[index]
         look_up = lit | (row & FULL)
-        total += _BITS[seen[look_up] & (row >> VIEW)]
+        v = seen[look_up]; total += _BITS[v & (row >> VIEW & 127)]*4 + _BITS[v & (row >> 14)]*EDGE
         lit = following[look_up].astype(np.uint16) << VIEW
         index = index + step
     return total.reshape(4, len(cells))
 
 
 _BITS = np.array([bits.bit_count() for bits in range(1 << VIEW)], dtype=np.uint8)
+
+import os
+EDGE = int(os.environ.get("EDGE", 1))

@@ -12,6 +12,7 @@ from statistics import median
 from typing import Any
 
 import torch
+from omegaconf import OmegaConf
 from rich.console import Console
 from rich.table import Table
 
@@ -35,7 +36,7 @@ def speed_rows(quick: bool, console: Console) -> list[dict[str, Any]]:
     """Measure everything; a row for each pair."""
     set_threads(0)
     rounds = 3 if quick else 15
-    config = TrainConfig()
+    config: TrainConfig = OmegaConf.to_object(OmegaConf.structured(TrainConfig))  # type: ignore[assignment]
     config.env.id, config.collect.behaviour, config.collect.steps = _ENV, "explorer", _DATA_STEPS
     env_id = resolve_env_id(_ENV)
     _, dataset = ensure_dataset("auto", env_id, config.collect, console)

@@ -9,6 +9,7 @@ import numpy as np
 from omegaconf import OmegaConf
 from rich.console import Console
 
+from nextlat_rl.agents.episodes import EpisodeResult
 from nextlat_rl.commands.evaluate import COLUMNS, cells, eval_tags, score
 from nextlat_rl.config import TrainConfig
 from nextlat_rl.console import table
@@ -45,7 +46,8 @@ def final_report(
     """Evaluate, diagnose, draw, log; the result rows: the policy in each way of acting, and its behaviour."""
     world_model = WorldModel(model, env_id)
     others: list[Acting] = ["trunk", "recurrent"] if config.objective.name == "nextlat" else ["trunk"]
-    rows, episodes = [], []
+    rows: list[dict[str, Any]] = []
+    episodes: list[list[EpisodeResult]] = []
     for acting in sorted(others, key=lambda way: way != config.acting):
         row, played = score(
             world_model,
@@ -75,7 +77,7 @@ def final_report(
     return rows
 
 
-def imagined_gap(world_model: WorldModel, episodes: list[Any], limit: int | None) -> dict[str, Any]:
+def imagined_gap(world_model: WorldModel, episodes: list[EpisodeResult], limit: int | None) -> dict[str, Any]:
     """Imagined and real return from the same starts, over the same number of steps.
 
     Real episodes longer than the horizon would count rewards that imagination never reached, so the horizon is the

@@ -44,7 +44,7 @@ def train(config: TrainConfig) -> list[dict[str, Any]]:
     device = pick_device(config.device)
     env_id = resolve_env_id(config.env.id)
     try:
-        run, rows = _train(config, env_id, device, console, started)
+        rows = _train(config, env_id, device, console, started)
     except KeyboardInterrupt:
         console.print("\nInterrupted while gathering data: nothing was kept; run the same command again.")
         raise SystemExit(130) from None
@@ -55,7 +55,7 @@ def train(config: TrainConfig) -> list[dict[str, Any]]:
 
 def _train(
     config: TrainConfig, env_id: str, device: torch.device, console: Console, started: float
-) -> tuple[Path, list[dict[str, Any]]]:
+) -> list[dict[str, Any]]:
     env = make_env(env_id)
     limit = env.spec.max_episode_steps if env.spec is not None else None
     dataset_id, dataset = ensure_dataset(config.data, env_id, config.collect, console)
@@ -100,7 +100,7 @@ def _train(
     console.print(f"  evaluate:  python -m nextlat_rl.evaluate checkpoint={run} acting=recurrent", highlight=False)
     more = 2 * config.trainer.steps
     console.print(f"  go on:     python -m nextlat_rl.train resume={run} trainer.steps={more}", highlight=False)
-    return run, rows
+    return rows
 
 
 class Job:

@@ -32,13 +32,33 @@ _UNFINISHED = "unfinished_"
 class Episode(Protocol):
     """One episode of T transitions as an environment gave it: T+1 observations and T of everything else."""
 
-    observations: Sequence[Any]
-    actions: Sequence[Any]
-    rewards: Sequence[float]
-    terminations: Sequence[bool]
-    truncations: Sequence[bool]
-    seed: int | None
-    behaviour: str | None
+    @property
+    def observations(self) -> Sequence[Any]:
+        """T+1 elements of the observation space."""
+
+    @property
+    def actions(self) -> Sequence[Any]:
+        """T elements of the action space."""
+
+    @property
+    def rewards(self) -> Sequence[float]:
+        """T rewards."""
+
+    @property
+    def terminations(self) -> Sequence[bool]:
+        """T flags: the action ended the episode for good."""
+
+    @property
+    def truncations(self) -> Sequence[bool]:
+        """T flags: the episode was cut after the action."""
+
+    @property
+    def seed(self) -> int | None:
+        """What the environment was reset with."""
+
+    @property
+    def behaviour(self) -> str | None:
+        """What chose the actions."""
 
 
 def write_dataset(
@@ -79,7 +99,7 @@ def write_dataset(
             description=description or f"{env_id}, gathered by {behaviour} with epsilon {epsilon}",
         ).storage
         behaviours: list[str | None] = []
-        storage.update_episodes(_buffers(episodes, observation_space, action_space, behaviours, temporary))
+        storage.update_episodes(_buffers(episodes, observation_space, action_space, behaviours, temporary.parent))
         if not behaviours:
             raise UserError(f"no episodes were gathered for data set '{dataset_id}': ask for more steps")
         storage.update_episode_metadata({} if name is None else {"behaviour": name} for name in behaviours)

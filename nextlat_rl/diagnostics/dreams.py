@@ -51,8 +51,8 @@ def dream_figure(world_model: WorldModel, batch: Batch, horizon: int, draw: Draw
     if not vectors:
         return None
     names = [f"{name}[{i}]" for name in vectors for i in range(real[name].shape[1])]
-    stacked = [torch.cat([part[name] for name in vectors], dim=1).cpu().numpy() for part in (real, guess)]
-    return curves_figure(*stacked, names)
+    truth, dream = (torch.cat([part[name] for name in vectors], dim=1).cpu().numpy() for part in (real, guess))
+    return curves_figure(truth, dream, names)
 
 
 def _longest_episode(batch: Batch) -> tuple[int, int, int]:

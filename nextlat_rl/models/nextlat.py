@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import gymnasium as gym
 import torch
@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nextlat_rl.models.transformer import Transformer, TrunkConfig
-from nextlat_rl.spaces import build_codec, build_scalar, leaves
+from nextlat_rl.spaces import Codec, build_codec, build_scalar, leaves
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class NextLat(nn.Module):
         width = config.trunk.width
         statistics = spaces.statistics
         self.action = build_codec(spaces.action, width, statistics["action"], role="action")
-        self.observation = nn.ModuleDict(
+        self.observation_codecs = nn.ModuleDict(
             {
                 name: build_codec(space, width, statistics["observation"][name], role="observation")
                 for name, space in leaves(spaces.observation).items()
@@ -82,6 +82,11 @@ class NextLat(nn.Module):
         self.after_net = nn.Sequential(
             nn.LayerNorm(2 * width), nn.Linear(2 * width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
         )
+
+    @property
+    def observation(self) -> dict[str, Codec]:
+        """The codecs of the observation's leaves."""
+        return cast("dict[str, Codec]", self.observation_codecs)
 
     def embed_action(self, action: Tensor) -> Tensor:
         """`[*B, *action] -> [*B, D]`."""
@@ -156,7 +161,14 @@ class NextLat(nn.Module):
     @contextmanager
     def frozen_heads(self) -> Iterator[None]:
         """Inside, the heads pass gradients to their inputs but collect none themselves (eq. 5's frozen output head)."""
-        modules: list[nn.Module] = [self.action, self.observation, self.reward, self.value, self.end, self.after_net]
+        modules: list[nn.Module] = [
+            self.action,
+            self.observation_codecs,
+            self.reward,
+            self.value,
+            self.end,
+            self.after_net,
+        ]
         parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
         for parameter in parameters:
             parameter.requires_grad_(False)

@@ -6,7 +6,9 @@ apply one rule, that position `t` sees the positions `t - context + 1 .. t` of i
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -92,12 +94,13 @@ class Transformer(nn.Module):
     def __init__(self, config: TrunkConfig) -> None:
         super().__init__()
         self.width, self.heads, self.context = config.width, config.heads, config.context
-        self.blocks = nn.ModuleList(Block(config.width, config.heads) for _ in range(config.layers))
+        blocks = [Block(config.width, config.heads) for _ in range(config.layers)]
+        self.blocks = nn.ModuleList(blocks)
         self.norm = nn.LayerNorm(config.width)
         self.apply(_initialise)
-        for block in self.blocks:  # keep the residual stream's variance flat with depth (GPT-2)
-            for layer in (block.attention.out, block.mlp[2]):
-                nn.init.normal_(layer.weight, std=0.02 / (2 * config.layers) ** 0.5)
+        for block in blocks:  # keep the residual stream's variance flat with depth (GPT-2)
+            for weight in (block.attention.out.weight, cast("nn.Linear", block.mlp[2]).weight):
+                nn.init.normal_(weight, std=0.02 / (2 * config.layers) ** 0.5)
 
     def forward(self, x: Tensor, segment: Tensor) -> Tensor:
         """Beliefs of packed windows.
@@ -132,7 +135,7 @@ class Transformer(nn.Module):
         mask = additive_mask(visible, x.dtype)
         rotation = rotation_table(position[:, None, :], self.width // self.heads, x.dtype)
         rows = torch.arange(batch, device=x.device)[:, None]
-        for block, (keys, values) in zip(self.blocks, cache.entries, strict=True):
+        for block, (keys, values) in zip(cast("Iterable[Block]", self.blocks), cache.entries, strict=True):
             q, k, v = block.attention.project(block.norm1(x), rotation)
             keys[rows, :, slot] = k.transpose(1, 2)
             values[rows, :, slot] = v.transpose(1, 2)
