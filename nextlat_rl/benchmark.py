@@ -9,7 +9,7 @@ from nextlat_rl.config import BenchmarkConfig
 def main() -> None:
     """Entry point."""
 
-    def body(config: BenchmarkConfig) -> None:
+    def body(config: BenchmarkConfig, typed: list[str]) -> None:
         from nextlat_rl.commands.benchmark import benchmark
 
         benchmark(config)

@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 import hydra
 from hydra.core.config_store import ConfigStore
-from hydra.errors import HydraException
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -21,9 +22,10 @@ from nextlat_rl.errors import UserError
 Config = TypeVar("Config")
 
 
-def run(command: str, schema: type[Config], body: Callable[[Config], None]) -> None:
-    """Parse `sys.argv` with Hydra into `schema` and call `body`.
+def run(command: str, schema: type[Config], body: Callable[[Config, list[str]], None]) -> None:
+    """Parse `sys.argv` with Hydra into `schema` and call `body` with it and with the options as they were typed.
 
+    The body runs after Hydra's job (after all of them with `--multirun`), out of reach of Hydra's own error messages.
     Bad input (a `UserError`, or whatever Hydra refuses) prints one line and exits with code 2; Ctrl-C exits with 130.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let Hydra's own errors reach the handler below
@@ -32,10 +34,13 @@ def run(command: str, schema: type[Config], body: Callable[[Config], None]) -> N
 
     @hydra.main(version_base="1.3", config_path="pkg://nextlat_rl.configs", config_name=command)
     def main(config: DictConfig) -> None:
-        body(OmegaConf.to_object(config))  # type: ignore[arg-type]
+        jobs.append((OmegaConf.to_object(config), list(HydraConfig.get().overrides.task)))
 
+    jobs: list[tuple[Any, list[str]]] = []
     try:
         main()
+        for config, typed in jobs:
+            body(config, typed)
     except UserError as error:
         _fail(str(error))
     except (HydraException, OmegaConfBaseException) as error:
@@ -84,6 +89,8 @@ def _explain(error: Exception, schema: type[Any]) -> str:
         ]
         hint = f"did you mean {', '.join(close[:3])}?" if close else "see --help for all of them"
         return f"unknown option '{option}'; {hint}"
+    if isinstance(error, MissingConfigException) and error.options:
+        return f"there is no '{error.missing_cfg_file}'; choose one of: {', '.join(error.options)}"
     return str(error).split("\n\n")[0].split("\nSet the")[0]
 
 

@@ -9,7 +9,7 @@ from nextlat_rl.config import CollectCommand
 def main() -> None:
     """Entry point."""
 
-    def body(config: CollectCommand) -> None:
+    def body(config: CollectCommand, typed: list[str]) -> None:
         from nextlat_rl.commands.collect import collect
 
         collect(config)

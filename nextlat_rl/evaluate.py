@@ -9,7 +9,7 @@ from nextlat_rl.config import EvaluateConfig
 def main() -> None:
     """Entry point."""
 
-    def body(config: EvaluateConfig) -> None:
+    def body(config: EvaluateConfig, typed: list[str]) -> None:
         from nextlat_rl.commands.evaluate import evaluate
 
         evaluate(config)

@@ -9,10 +9,10 @@ from nextlat_rl.config import TrainConfig
 def main() -> None:
     """Entry point."""
 
-    def body(config: TrainConfig) -> None:
+    def body(config: TrainConfig, typed: list[str]) -> None:
         from nextlat_rl.commands.train import train
 
-        train(config)
+        train(config, typed)
 
     run("train", TrainConfig, body)
 

@@ -14,11 +14,11 @@ import os
 DOOR_GAIN = float(os.environ.get("DOOR_GAIN", 10.0))
 TRAVEL = float(os.environ.get("TRAVEL", 1.0))
 POWER = float(os.environ.get("POWER", 1.0))
-STALE = float(os.environ.get("STALE", 0.5))
+STALE = float(os.environ.get("STALE", 0))
 LAYERS = int(os.environ.get("LAYERS", 5))
 RUN = int(os.environ.get("RUN", 2))
-EXT = int(os.environ.get("EXT", 8))
-CUM = 1
+EXT = int(os.environ.get("EXT", 2))
+WEIGHTS=[float(x) for x in os.environ.get("WEIGHTS","1,.5,.25,.3").split(",")]
 GUESS_OPAQUE = int(os.environ.get("GUESS_OPAQUE", 1))
 
 
@@ -96,9 +96,9 @@ class ExplorerBehaviour:
 
     def _explore(self, reach: Reach, free: int) -> list[int]:
         cells = np.flatnonzero(self._map.passable())
-        i, e, g = self._guess()
+        planes, g = self._guess()
         o = self._map.opaque() | (unbits(g) if GUESS_OPAQUE else 0)
-        gains = new_cells(o, unbits(i), unbits(e), cells, WIDTH)
+        gains = new_cells(o, [unbits(x) for x in planes], WEIGHTS, cells, WIDTH)
         score = (gains.astype(float) ** POWER).ravel()
         poses = (cells[None] + CELLS * np.arange(4)[:, None]).ravel()
         doors = bits_of(self._map.where(CLOSED_DOOR))
@@ -149,20 +149,20 @@ class ExplorerBehaviour:
             for _ in range(EXT):
                 e = e >> shift & unknown
                 guess |= e
-        inside = 0
+        layers = []
         grown = free
         open_ = unknown & ~guess
-        for _ in range(LAYERS):
+        for _ in range(8):
             grown = dilate(grown) & open_
-            inside |= grown
-            if not CUM: pass
-            else: grown = inside
-        edge = dilate(free | inside) & guess
-        return inside, edge, guess
+            open_ &= ~grown
+            layers.append(grown)
+        a, b_, c = layers[0] | layers[1], layers[2] | layers[3] | layers[4], layers[5] | layers[6] | layers[7]
+        edge = dilate(free | a | b_ | c) & guess
+        return [a, b_, c, edge], guess
 
     def _frontier(self):
-        i, e, g = self._guess()
-        return unbits(i | e)
+        (a,b,c,e), g = self._guess()
+        return unbits(a|b|c|e)
 
     def _promise(self, plan):
         # cells which the last pose would show

@@ -44,37 +44,26 @@ def windows(cells: np.ndarray, stride: int) -> np.ndarray:
     return fours[: -3 * stride] | fours[3 * stride :] << 3
 
 
-def new_cells(opaque: np.ndarray, unknown: np.ndarray, edge, cells: np.ndarray, width: int) -> np.ndarray:
-    """How many unknown cells would be seen from each cell in each direction, unknown cells taken as transparent.
-
-    Args:
-        opaque: [board] 0/1, cells known to block sight.
-        unknown: [board] 0/1, cells never seen.
-        cells: [C] board indices at least 7 cells away from the board's border.
-        width: row length of the board.
-
-    Returns:
-        [4, C] counts; directions are east, south, west, north.
-    """
+def new_cells(opaque, planes, weights, cells, width):
     seen, following = row_tables()
-    board = opaque.astype(np.uint32) | unknown.astype(np.uint32) << VIEW | edge.astype(np.uint32) << 14
+    board = opaque.astype(np.int64)
+    for i, p in enumerate(planes): board |= p.astype(np.int64) << (7 + 7 * i)
     along_rows, along_columns = windows(board, 1), windows(board, width)
     packed = np.concatenate([along_rows, along_columns])
     on_rows, on_columns = cells - HALF, cells - HALF * width + len(along_rows)
     index = np.concatenate([on_columns, on_rows, on_columns, on_rows])
     step = np.repeat([1, width, -1, -width], len(cells))
     lit = np.full(len(index), START << VIEW, dtype=np.uint16)
-    total = np.zeros(len(index), dtype=np.uint16)
+    total = np.zeros(len(index))
     for _ in range(VIEW):
         row = packed[index]
         look_up = lit | (row & FULL)
-        v = seen[look_up]; total += _BITS[v & (row >> VIEW & 127)]*4 + _BITS[v & (row >> 14)]*EDGE
+        v = seen[look_up]
+        for i, w in enumerate(weights):
+            total += w * _BITS[v & (row >> (7 + 7 * i) & FULL)]
         lit = following[look_up].astype(np.uint16) << VIEW
         index = index + step
     return total.reshape(4, len(cells))
 
 
 _BITS = np.array([bits.bit_count() for bits in range(1 << VIEW)], dtype=np.uint8)
-
-import os
-EDGE = int(os.environ.get("EDGE", 1))

@@ -22,16 +22,13 @@ MAX_CONTEXT = 128
 _RETURN_SAMPLE = 1_000_000  # rows looked at for the range of the value
 
 
-def merge_resumed(config: TrainConfig) -> TrainConfig:
-    """With `resume`, the run's own settings, changed by what was asked for on the command line."""
+def merge_resumed(config: TrainConfig, typed: list[str]) -> TrainConfig:
+    """With `resume`, the run's own settings, changed by the options that were typed."""
     if not config.resume:
         return config
-    from hydra.core.hydra_config import HydraConfig
-
     saved = checkpoint.load_config(config.resume)["train_config"]
-    asked = list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else [f"resume={config.resume}"]
     # `env=` and other group names choose whole groups, which a running job cannot change.
-    plain = [item for item in asked if item.split("=", 1)[0] not in ("env", "model", "objective", "trainer")]
+    plain = [item for item in typed if item.split("=", 1)[0] not in ("env", "model", "objective", "trainer")]
     merged = OmegaConf.merge(OmegaConf.structured(TrainConfig), saved, OmegaConf.from_dotlist(plain))
     return OmegaConf.to_object(merged)  # type: ignore[return-value]
 

@@ -34,10 +34,16 @@ HELD_OUT = 0.02  # share of the episodes that training never sees
 _DIAGNOSTIC_EPISODES = 64
 
 
-def train(config: TrainConfig) -> list[dict[str, Any]]:
-    """`python -m nextlat_rl.train`; the rows of `results.json`."""
+def train(config: TrainConfig, typed: list[str]) -> list[dict[str, Any]]:
+    """`python -m nextlat_rl.train`; the rows of `results.json`.
+
+    Args:
+        config: all settings.
+        typed: the options given on the command line, which with `resume` change the run's own settings.
+
+    """
     started = time.monotonic()
-    config = merge_resumed(config)
+    config = merge_resumed(config, typed)
     check_train(config)
     console = make_console(config.json)
     set_threads(config.trainer.threads)

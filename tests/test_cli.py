@@ -1,0 +1,83 @@
+"""Promise 6: bad input gets one clear line and exit code 2, at once, and nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def command(tmp_path: Path, name: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    caches = {"MINARI_DATASETS_PATH": str(tmp_path / "minari"), "NEXTLAT_CACHE": str(tmp_path / "cache")}
+    return subprocess.run(
+        [sys.executable, "-m", f"nextlat_rl.{name}", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=os.environ | caches | {"PYTHONPATH": str(Path(__file__).parents[1])} | environment,
+        check=False,
+        timeout=120,
+    )
+
+
+BAD = [
+    ("train", ["env=MiniGrid-ForRooms"], ["MiniGrid-ForRooms", "MiniGrid-FourRooms-v0"]),
+    ("train", ["trainer.stepps=3"], ["trainer.stepps", "trainer.steps"]),
+    ("train", ["trainer.steps=many"], ["trainer.steps", "many"]),
+    ("train", ["trainer.steps=0"], ["steps=0", "at least 1"]),
+    ("train", ["model.width=130"], ["model.width=130", "multiple"]),
+    ("train", ["objective=gpd"], ["gpd", "gpt"]),
+    ("train", ["env=CartPole-v1", "data=not/there-v0"], ["not/there-v0", "nextlat_rl.collect"]),
+    ("train", ["resume=runs/nothing"], ["runs/nothing", "does not exist"]),
+    ("train", ["device=tpu"], ["tpu", "device=auto"]),
+    ("collect", ["env=CartPole-v1", "behaviour=clever"], ["clever", "explorer"]),
+    ("collect", ["env=CartPole-v1", "behaviour=random", "seed=10000000"], ["10000000", "evaluation"]),
+    ("collect", ["env=CartPole-v1", "epsilon=2"], ["epsilon", "1"]),
+    ("evaluate", [], ["checkpoint="]),
+    ("evaluate", ["checkpoint=missing"], ["missing", "does not exist"]),
+    ("evaluate", ["checkpoint=missing", "acting=magic"], ["magic", "trunk, recurrent"]),
+    ("benchmark", ["suite=nothing"], ["nothing", "train"]),
+    ("benchmark", ["only=Chess"], ["Chess", "FourRooms"]),
+]
+
+
+@pytest.mark.parametrize(("name", "arguments", "words"), BAD, ids=[" ".join([n, *a]) for n, a, _ in BAD])
+def test_bad_input_gets_one_line_and_exit_code_2(
+    tmp_path: Path, name: str, arguments: list[str], words: list[str]
+) -> None:
+    done = command(tmp_path, name, *arguments)
+    lines = done.stderr.strip().splitlines()
+    assert done.returncode == 2, done.stderr
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("error: ")
+    for word in words:
+        assert word in lines[0]
+    left = [p for p in tmp_path.rglob("*") if p.is_file()]
+    assert left == []
+
+
+@pytest.mark.parametrize("name", ["train", "collect", "evaluate", "benchmark"])
+def test_help_and_misspelt_options_do_not_load_torch(tmp_path: Path, name: str) -> None:
+    for argument, code in (("--help", 0), ("no_such_option=1", 2)):
+        script = (
+            f"import sys, importlib; sys.argv = ['{name}', '{argument}']\n"
+            f"try: importlib.import_module('nextlat_rl.{name}').main()\n"
+            "except SystemExit as error: code = error.code or 0\n"
+            "else: code = 0\n"
+            f"assert code == {code}, code\n"
+            "assert 'torch' not in sys.modules and 'minari' not in sys.modules\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", script], cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+
+
+def test_any_environment_id_is_an_option(tmp_path: Path) -> None:
+    for env in ("CartPole-v1", "ALE/Pong-v5", "MiniGrid-FourRooms-v0"):
+        done = command(tmp_path, "train", f"env={env}", "--cfg", "job")
+        assert f"id: {env}" in done.stdout
+    assert "behaviour: explorer" in done.stdout  # the defaults of MiniGrid-FourRooms, version or not

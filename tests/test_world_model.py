@@ -1,0 +1,80 @@
+"""The world model's promises: shapes, modes, noise keyed by row, and the noise itself."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from nextlat_rl.noise import uniform
+from nextlat_rl.world_model import Mode, WorldModel
+from tests.tiny import tiny_model
+
+
+@pytest.fixture
+def world_model() -> WorldModel:
+    return WorldModel(tiny_model(), "none")
+
+
+@pytest.mark.parametrize("mode", ["blind", "mode", "sample"])
+def test_imagine_shapes(world_model: WorldModel, mode: Mode) -> None:
+    imagined = world_model.imagine(torch.randn(5, 16), torch.randint(3, (5, 4)), mode=mode)
+    assert imagined.belief.shape == (5, 5, 16)
+    assert imagined.value.shape == (5, 5)
+    assert imagined.reward.shape == imagined.alive.shape == imagined.action.shape == (5, 4)
+    assert imagined.observation["place"].shape == (5, 4)
+    assert imagined.observation["speed"].shape == (5, 4, 2)
+    assert imagined.running.shape == (5,)
+    assert (imagined.alive[:, 0] == 1).all()
+
+
+def test_blind_imagination_is_the_masked_dynamics(world_model: WorldModel) -> None:
+    model, belief, actions = world_model.model, torch.randn(2, 16), torch.tensor([[0, 1], [2, 2]])
+    expected = belief
+    with torch.no_grad():
+        for k in range(2):
+            expected = model.dynamics(expected, model.embed_blind(model.embed_action(actions[:, k])))
+    torch.testing.assert_close(world_model.imagine(belief, actions).belief[:, -1], expected)
+
+
+def test_imagined_return_stops_with_the_episode(world_model: WorldModel) -> None:
+    imagined = world_model.imagine(torch.randn(1, 16), torch.zeros(1, 3, dtype=torch.long))
+    imagined.reward, imagined.alive = torch.tensor([[1.0, 2.0, 4.0]]), torch.tensor([[1.0, 1.0, 0.0]])
+    assert imagined.imagined_return().tolist() == [3.0]
+    assert imagined.imagined_return(0.5).tolist() == [2.0]
+
+
+def test_sampled_imagination_does_not_depend_on_other_rows(world_model: WorldModel) -> None:
+    belief = torch.randn(6, 16)
+    together = world_model.imagine(belief, horizon=5, mode="sample", seed=3)
+    first = world_model.imagine(belief[:2], horizon=5, mode="sample", seed=3)
+    assert torch.equal(together.action[:2], first.action)
+    assert torch.equal(together.observation["place"][:2], first.observation["place"])
+    other = world_model.imagine(belief, horizon=5, mode="sample", seed=4)
+    assert not torch.equal(together.action, other.action)
+
+
+def test_imagine_needs_a_horizon(world_model: WorldModel) -> None:
+    with pytest.raises(ValueError, match="horizon of at least 1"):
+        world_model.imagine(torch.randn(1, 16))
+
+
+def test_encoding_round_trip(world_model: WorldModel) -> None:
+    space = world_model.model.spaces.observation
+    observations = [space.sample() for _ in range(4)]
+    decoded = world_model.decode_observations(world_model.encode_observations(observations))
+    assert [int(o["place"]) for o in decoded] == [int(o["place"]) for o in observations]
+    assert world_model.decode_actions(world_model.encode_actions([0, 2, 1])) == [0, 2, 1]
+
+
+def test_noise_is_uniform_and_keyed() -> None:
+    stream, step = torch.arange(2000), torch.arange(2000) % 7
+    noise = uniform(0, stream, step, 50)
+    assert 0 <= noise.min() and noise.max() < 1
+    counts = torch.histc(noise, bins=20, min=0, max=1)
+    expected = noise.numel() / 20
+    chi_square = float(((counts - expected) ** 2 / expected).sum())
+    assert chi_square < 43.8  # 99.9% quantile with 19 degrees of freedom
+    assert abs(float(torch.corrcoef(noise.T[:2])[0, 1])) < 0.08
+    assert torch.equal(uniform(0, stream[5:6], step[5:6], 50), noise[5:6])
+    for changed in (uniform(1, stream, step, 50), uniform(0, stream + 1, step, 50), uniform(0, stream, step + 1, 50)):
+        assert (changed != noise).float().mean() > 0.99
