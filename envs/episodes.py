@@ -3,40 +3,30 @@
 import itertools
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
 
-from nextlat_rl.envs.behaviours.mixture import MixedBehaviour, parse_mixture
+from nextlat_rl.envs.behaviours.mixture import parse_mixture
+from nextlat_rl.envs.episode import EVALUATION_SEEDS, Episode, check_seed, record, snapshot
 from nextlat_rl.envs.factory import make_env
 from nextlat_rl.envs.registry import is_babyai, is_minigrid, resolve_env_id
+from nextlat_rl.envs.roller import Roller
 from nextlat_rl.errors import UserError
 
-EVALUATION_SEEDS = 10_000_000  # seeds from here on are for evaluation only
+__all__ = [
+    "EVALUATION_SEEDS",
+    "Episode",
+    "check_seed",
+    "collect_episodes",
+    "default_behaviour",
+    "record",
+    "snapshot",
+]
+
 RECENT = 100  # episodes in the mean return reported as progress
 
 Progress = Callable[[int, int, float], None]
-
-
-@dataclass
-class Episode:
-    """One episode of T transitions: T + 1 observations, T actions, rewards and flags, in the environment's own spaces.
-
-    `seed` reset the environment; `behaviour` names what chose the actions.
-    """
-
-    seed: int
-    behaviour: str
-    observations: list[Any] = field(default_factory=list)
-    actions: list[Any] = field(default_factory=list)
-    rewards: list[float] = field(default_factory=list)
-    terminations: list[bool] = field(default_factory=list)
-    truncations: list[bool] = field(default_factory=list)
-
-    def __len__(self) -> int:
-        return len(self.actions)
 
 
 def collect_episodes(
@@ -99,56 +89,7 @@ def default_behaviour(env_id: str) -> str:
         env.close()
 
 
-class Roller:
-    """Rolls out single episodes in an environment of its own."""
-
-    def __init__(self, env_id: str, behaviour: str, epsilon: float) -> None:
-        self._env = make_env(env_id)
-        self._behaviour = MixedBehaviour(parse_mixture(behaviour), env_id, epsilon)
-        self._integers = isinstance(self._env.action_space, gym.spaces.Discrete)
-
-    def episode(self, seed: int) -> Episode:
-        """Episode of the environment reset with `seed`."""
-        observation, _ = self._env.reset(seed=seed)
-        self._behaviour.reset(self._env, seed)
-        episode = Episode(seed, self._behaviour.name, [snapshot(observation)])
-        over = False
-        while not over:
-            action = self._behaviour.act(observation)
-            action = int(action) if self._integers else action
-            observation, reward, terminated, truncated, _ = self._env.step(action)
-            record(episode, action, observation, reward, terminated, truncated)
-            over = terminated or truncated
-        return episode
-
-    def close(self) -> None:
-        """Close the environment."""
-        self._env.close()
-
-
-def record(episode: Episode, action: Any, observation: Any, reward: Any, terminated: Any, truncated: Any) -> None:
-    """Append one transition."""
-    episode.actions.append(snapshot(action))
-    episode.observations.append(snapshot(observation))
-    episode.rewards.append(float(reward))
-    episode.terminations.append(bool(terminated))
-    episode.truncations.append(bool(truncated))
-
-
-def snapshot(element: Any) -> Any:
-    """Copy of an element of a space, safe from environments that write into the arrays they return."""
-    if isinstance(element, np.ndarray):
-        return element.copy()
-    if isinstance(element, dict):
-        return {name: snapshot(part) for name, part in element.items()}
-    if isinstance(element, tuple):
-        return tuple(snapshot(part) for part in element)
-    return element
-
-
-def _check(
-    behaviour: str, steps: int | None, episodes: int | None, seed: int, epsilon: float, workers: int
-) -> None:
+def _check(behaviour: str, steps: int | None, episodes: int | None, seed: int, epsilon: float, workers: int) -> None:
     if steps is None and episodes is None:
         raise UserError("say how much to collect: steps or episodes")
     if behaviour == "sb3" and (steps is None or episodes is not None):
@@ -163,12 +104,7 @@ def _check(
     if seed < 0:
         raise UserError(f"seed must not be negative, got {seed}")
     check_seed(seed + (episodes or 1) - 1)
-
-
-def check_seed(seed: int) -> None:
-    """Raise UserError when `seed` is reserved for evaluation."""
-    if seed >= EVALUATION_SEEDS:
-        raise UserError(f"seed {seed} is reserved for evaluation; collect with seeds below {EVALUATION_SEEDS:,}")
+    parse_mixture(behaviour)
 
 
 def _source(

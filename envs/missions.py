@@ -1,4 +1,4 @@
-"""MiniGrid missions as `gymnasium.spaces.Text`, which data sets and codecs understand (MissionSpace does not serialise)."""
+"""MiniGrid missions as `gymnasium.spaces.Text`: data sets cannot store a MissionSpace."""
 
 import contextlib
 import io

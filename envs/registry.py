@@ -49,7 +49,9 @@ def _import_module(module: str, name: str) -> None:
     try:
         importlib.import_module(module)
     except ModuleNotFoundError as error:
-        raise UserError(f"environment '{name}': no module named '{error.name}'; install it or drop the prefix") from None
+        raise UserError(
+            f"environment '{name}': no module named '{error.name}'; install it or drop the prefix"
+        ) from None
 
 
 def _register_package_of(name: str) -> None:

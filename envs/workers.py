@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import multiprocessing
+import os
 import queue
 import signal
 import threading
@@ -10,7 +11,8 @@ import traceback
 from collections.abc import Iterator
 from typing import Any
 
-from nextlat_rl.envs.episodes import EVALUATION_SEEDS, Episode, Roller, check_seed
+from nextlat_rl.envs.episode import EVALUATION_SEEDS, Episode, check_seed
+from nextlat_rl.envs.roller import Roller
 from nextlat_rl.errors import UserError
 
 CHUNK = 8  # episodes a message
@@ -39,7 +41,7 @@ def parallel_episodes(
         for first, mailbox in enumerate(queues)
     ]
     try:
-        with _interrupts_ignored():
+        with _interrupts_ignored(), _one_thread_each():
             for process in processes:
                 process.start()
         for turn in itertools.count():
@@ -71,7 +73,6 @@ def _work(
     mailbox: Any,
 ) -> None:
     try:
-        _limit_torch_threads()
         roller = Roller(env_id, behaviour, epsilon)
         end = EVALUATION_SEEDS - seed if episodes is None else episodes
         for chunk in itertools.count(first, workers):
@@ -98,13 +99,6 @@ def _receive(mailbox: Any, process: Any) -> list[Episode]:
         return message
 
 
-def _limit_torch_threads() -> None:
-    import sys
-
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(1)
-
-
 @contextlib.contextmanager
 def _interrupts_ignored() -> Iterator[None]:
     """Start children deaf to Ctrl-C, which a terminal sends to all: the parent ends them, without tracebacks."""
@@ -116,3 +110,19 @@ def _interrupts_ignored() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, handler)
+
+
+@contextlib.contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Children inherit one thread for numpy and torch: the workers themselves are the parallelism."""
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -18,7 +18,7 @@ class EnvConfig:
         id: any Gymnasium id, the version may be left out.
         behaviour: who gathers its data (`collect.behaviour`).
         data_steps: how much of it (`collect.steps`).
-        sb3: hyper-parameters of the `sb3` behaviour (`collect.sb3`).
+        sb3: hyper-parameters of the `sb3` behaviour; `+env.sb3.n_envs=4` adds one.
         context: how many steps the trunk looks back, 0 for an episode up to 128 (`model.context`).
         train_steps: optimiser steps (`trainer.steps`).
         policy_temperature: 0 clones, above 0 prefers what went well (`objective.policy_temperature`).
@@ -48,7 +48,6 @@ class CollectConfig:
         epsilon: probability of a uniformly random action at each step.
         seed: seed of the first episode; episode i uses seed + i.
         workers: processes that gather; 0 takes one per core, at most 8.
-        sb3: hyper-parameters of the `sb3` behaviour.
 
     """
 
@@ -58,7 +57,6 @@ class CollectConfig:
     epsilon: float = 0.0
     seed: int = 0
     workers: int = 0
-    sb3: dict[str, Any] = II("env.sb3")
 
 
 @dataclass
@@ -77,10 +75,10 @@ class ObjectiveSettings:
     """The losses; see `nextlat_rl.models.objective.ObjectiveConfig`."""
 
     name: str = "nextlat"
-    horizon: int = 4
+    horizon: int = 16
     latent_weight: float = 1.0
     kl_weight: float = 1.0
-    start_fraction: float = 0.125
+    start_fraction: float = 0.03
     observation_weight: float = 0.1
     value_weight: float = 0.5
     policy_temperature: float = II("env.policy_temperature")

@@ -23,4 +23,5 @@ class Behaviour(Protocol):
         """Action for `observation`, an element of the environment's action space."""
 
     def replace_last(self, action: Any) -> None:
-        """The environment received `action` instead of the one `act` returned last."""
+        """The environment received `action` instead of the one `act` returned last; by default nothing changes."""
+        return None

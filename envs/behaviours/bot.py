@@ -25,6 +25,7 @@ class BotBehaviour:
         self._taken: int | None = None
         self._fallback = RandomBehaviour()
         self._fallback.reset(env, seed)
+        self._bot: BabyAIBot | None
         try:
             self._bot = BabyAIBot(env)
         except Exception:  # the bot asserts its way out of levels it does not understand

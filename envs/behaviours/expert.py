@@ -43,14 +43,18 @@ class ExpertBehaviour:
     def _shortest_path(self) -> deque[int]:
         level: Any = self._env.unwrapped
         if not hasattr(level, "grid") or not hasattr(level, "agent_pos"):
-            raise UserError(f"behaviour 'expert' solves MiniGrid and BabyAI levels, not '{_name(self._env)}'; use 'sb3'")
+            raise UserError(
+                f"behaviour 'expert' solves MiniGrid and BabyAI levels, not '{_name(self._env)}'; use 'sb3'"
+            )
         x, y = level.agent_pos
         carried = level.carrying
         key = carried.color if carried is not None and carried.type == "key" else None
         start = _State((int(x), int(y)), int(level.agent_dir), key, frozenset())
         path = _search(level.grid, start, hands_free=carried is None)
         if path is None:
-            raise UserError(f"behaviour 'expert' finds no path to a goal in '{_name(self._env)}'; use 'sb3' or 'random'")
+            raise UserError(
+                f"behaviour 'expert' finds no path to a goal in '{_name(self._env)}'; use 'sb3' or 'random'"
+            )
         return path
 
 

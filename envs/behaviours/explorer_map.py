@@ -13,6 +13,7 @@ from nextlat_rl.envs.behaviours.grid_actions import (
     GOAL,
     KEY,
     LOCKED,
+    RIGHT,
     STEPS,
     UNSEEN,
     WALL,
@@ -78,31 +79,54 @@ class ExplorerMap:
         if not (VIEW <= x < WIDTH - VIEW and VIEW <= y < WIDTH - VIEW):
             raise UserError("the level is too large for behaviour 'explorer' (up to 25x25); use 'random' or 'expert'")
 
-    @property
-    def ahead(self) -> int:
-        """The cell in front of the agent."""
-        return self.cell + OFFSETS[self.direction]
-
     def passable(self) -> np.ndarray:
-        """[cells] bool, known cells the agent can walk onto safely (lava is not among them)."""
+        """[CELLS] bool, known cells the agent can walk onto safely (lava is not among them)."""
         return _PASSABLE[self.codes]
 
     def opaque(self) -> np.ndarray:
-        """[cells] bool, known cells that block sight."""
+        """[CELLS] bool, known cells that block sight."""
         return _OPAQUE[self.codes]
 
     def unknown(self) -> np.ndarray:
-        """[cells] bool, cells never seen."""
+        """[CELLS] bool, cells never seen."""
         return self.codes == UNSEEN
 
     def where(self, code: int) -> np.ndarray:
         """Indices of the cells with `code`."""
         return np.flatnonzero(self.codes == code)
 
+    def count_landmarks(self) -> int:
+        """Goals and keys seen; a change makes any plan out of date."""
+        return int(np.count_nonzero((self.codes == GOAL) | (self.codes == KEY)))
 
-def bits(cells: np.ndarray) -> int:
-    """[cells] bool as an integer with bit i for cell i."""
+    def view_after(self, actions: list[int]) -> np.ndarray:
+        """Indices of the 49 cells in the field of view after turning and walking freely."""
+        cell, direction = self.cell, self.direction
+        for action in actions:
+            if action == FORWARD:
+                cell += OFFSETS[direction]
+            else:
+                direction = (direction + (1 if action == RIGHT else -1)) % 4
+        return _VIEW_CELLS[direction] + cell
+
+
+def as_bits(cells: np.ndarray) -> int:
+    """[CELLS] bool as an integer with bit i for cell i."""
     return int.from_bytes(np.packbits(cells, bitorder="little").tobytes(), "little")
+
+
+def as_cells(bits: int) -> np.ndarray:
+    """Inverse of `as_bits`, [CELLS] bool."""
+    data = np.frombuffer(bits.to_bytes(CELLS // 8, "little"), dtype=np.uint8)
+    return np.unpackbits(data, bitorder="little").view(bool)
+
+
+def bits_at(cells: np.ndarray) -> int:
+    """Integer with the bits of these cell indices set."""
+    bits = 0
+    for cell in cells.tolist():
+        bits |= 1 << cell
+    return bits
 
 
 def _is_view(observation: Any) -> bool:

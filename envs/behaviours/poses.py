@@ -63,7 +63,7 @@ class Reach:
         return None
 
     def actions_to(self, targets: Poses, depth: int) -> list[int]:
-        """Actions to one of `targets` in level `depth`; of all shortest ones the first in the order forward, left, right.
+        """Actions to one of `targets` in level `depth`: of the shortest the first in the order forward, left, right.
 
         The order is egocentric on purpose: mirrored or rotated situations get the same actions, which is easy to clone.
         """

@@ -37,9 +37,9 @@ def useful_actions(env: gym.Env) -> tuple[int, ...] | None:
 
     "done" never does; pick up, drop and toggle only where the level has doors, keys, balls or boxes.
     """
-    grid = getattr(env.unwrapped, "grid", None)
-    if not hasattr(grid, "grid"):
+    level: Any = env.unwrapped
+    if not hasattr(level, "agent_view_size"):
         return None
-    usable = any(cell is not None and cell.type in ("door", "key", "ball", "box") for cell in grid.grid)
-    count = int(env.action_space.n)  # type: ignore[attr-defined]
+    usable = any(cell is not None and cell.type in ("door", "key", "ball", "box") for cell in level.grid.grid)
+    count = int(level.action_space.n)
     return tuple(action for action in (MOVES_AND_USES if usable else MOVES) if action < count)

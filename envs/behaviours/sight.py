@@ -17,15 +17,20 @@ START = 1 << HALF  # the agent stands in the middle of its own row
 
 @functools.cache
 def row_tables() -> tuple[np.ndarray, np.ndarray]:
-    """Bits seen in a row and bits lit in the next, both [2**14] uint8 indexed by `lit << 7 | opaque`."""
+    """What becomes of a row of the view, both [2**14] int64 indexed by `lit << 7 | opaque`.
+
+    Returns:
+        The bits seen in the row, twice (in bits 0-6 and 7-13, to mask two groups at once), and the bits lit in the next
+        row, already shifted by 7.
+    """
     number = np.arange(1 << 2 * VIEW)
     seen, opaque = number >> VIEW, number & FULL
     for _ in range(VIEW):
         source = seen & ~opaque
-        seen = seen | ((source << 1 | source >> 1) & FULL)
+        seen = seen | (source << 1 | source >> 1) & FULL
     source = seen & ~opaque
     following = (source | source << 1 | source >> 1) & FULL
-    return seen.astype(np.uint8), following.astype(np.uint8)
+    return seen << VIEW | seen, following << VIEW
 
 
 def windows(cells: np.ndarray, stride: int) -> np.ndarray:
@@ -40,30 +45,50 @@ def windows(cells: np.ndarray, stride: int) -> np.ndarray:
     """
     pairs = cells[:-stride] | cells[stride:] << 1
     fours = pairs[: -2 * stride] | pairs[2 * stride :] << 2
-    # 4 + 4 bits would overlap the next group: take the last three cells as a shifted four and mask by construction.
+    # Two fours that share a cell: four and four would spill into the next group of 7 bits.
     return fours[: -3 * stride] | fours[3 * stride :] << 3
 
 
-def new_cells(opaque, planes, weights, cells, width):
+@functools.lru_cache(maxsize=8)
+def _pair_values(weights: tuple[int, int]) -> np.ndarray:
+    """Value of the set bits in two 7-bit groups, [2**14] int64."""
+    number = np.arange(1 << 2 * VIEW)
+    bits = number[:, None] >> np.arange(2 * VIEW) & 1
+    return bits @ np.repeat(weights, VIEW)
+
+
+def view_values(
+    opaque: np.ndarray, planes: tuple[np.ndarray, ...], weights: tuple[int, ...], cells: np.ndarray, width: int
+) -> np.ndarray:
+    """Value of what would be seen from each cell in each direction.
+
+    Args:
+        opaque: [board] 0/1, cells that block sight.
+        planes: four disjoint sets of cells, each [board] 0/1.
+        weights: value of seeing a cell of each set.
+        cells: [C] board indices at least 7 cells away from the board's border.
+        width: row length of the board.
+
+    Returns:
+        [4, C] int64; directions are east, south, west, north.
+    """
     seen, following = row_tables()
+    first, second = _pair_values((weights[0], weights[1])), _pair_values((weights[2], weights[3]))
     board = opaque.astype(np.int64)
-    for i, p in enumerate(planes): board |= p.astype(np.int64) << (7 + 7 * i)
+    for i, plane in enumerate(planes, start=1):
+        board |= plane.astype(np.int64) << VIEW * i
     along_rows, along_columns = windows(board, 1), windows(board, width)
     packed = np.concatenate([along_rows, along_columns])
     on_rows, on_columns = cells - HALF, cells - HALF * width + len(along_rows)
     index = np.concatenate([on_columns, on_rows, on_columns, on_rows])
     step = np.repeat([1, width, -1, -width], len(cells))
-    lit = np.full(len(index), START << VIEW, dtype=np.uint16)
-    total = np.zeros(len(index))
+    lit = np.full(len(index), START << VIEW)
+    total = np.zeros(len(index), dtype=np.int64)
     for _ in range(VIEW):
         row = packed[index]
-        look_up = lit | (row & FULL)
-        v = seen[look_up]
-        for i, w in enumerate(weights):
-            total += w * _BITS[v & (row >> (7 + 7 * i) & FULL)]
-        lit = following[look_up].astype(np.uint16) << VIEW
-        index = index + step
+        look_up = lit | row & FULL
+        in_sight = seen[look_up]
+        total += first[row >> VIEW & in_sight] + second[row >> 3 * VIEW & in_sight]
+        lit = following[look_up]
+        index += step
     return total.reshape(4, len(cells))
-
-
-_BITS = np.array([bits.bit_count() for bits in range(1 << VIEW)], dtype=np.uint8)

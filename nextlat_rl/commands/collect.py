@@ -8,6 +8,7 @@ import os
 import re
 import time
 from dataclasses import asdict
+from typing import Any
 
 from minari import MinariDataset
 from rich.console import Console
@@ -25,20 +26,20 @@ def collect(config: CollectCommand) -> None:
     check_collect(config)
     console = make_console(quiet=False)
     env_id = resolve_env_id(config.env.id)
-    dataset_id = config.id or default_dataset_id(env_id, config)
+    dataset_id = config.id or default_dataset_id(env_id, config, config.env.sb3)
     if exists(dataset_id):
         raise UserError(
             f"data set '{dataset_id}' exists already; choose another with id=, or train with data={dataset_id}"
         )
-    gather(dataset_id, env_id, config, console)
+    gather(dataset_id, env_id, config, config.env.sb3, console)
     console.print(f"Next: python -m nextlat_rl.train env={env_id} data={dataset_id}", highlight=False)
 
 
-def default_dataset_id(env_id: str, config: CollectConfig) -> str:
+def default_dataset_id(env_id: str, config: CollectConfig, sb3: dict[str, Any]) -> str:
     """A name that tells data sets of different settings apart."""
     behaviour = behaviour_of(env_id, config)
     settings = {key: value for key, value in asdict(config).items() if key in CollectConfig.__dataclass_fields__}
-    settings = {**settings, "behaviour": behaviour, "workers": None}  # the workers do not change what is gathered
+    settings = {**settings, "behaviour": behaviour, "workers": None, "sb3": sb3}  # the workers do not change what is gathered
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:6]
     amount = f"{config.episodes}ep" if config.episodes else f"{config.steps}"
     slug = re.sub(r"[^A-Za-z0-9]+", "-", behaviour).strip("-")[:40]
@@ -50,7 +51,9 @@ def behaviour_of(env_id: str, config: CollectConfig) -> str:
     return default_behaviour(env_id) if config.behaviour == "auto" else config.behaviour
 
 
-def gather(dataset_id: str, env_id: str, config: CollectConfig, console: Console) -> MinariDataset:
+def gather(
+    dataset_id: str, env_id: str, config: CollectConfig, sb3: dict[str, Any], console: Console
+) -> MinariDataset:
     """Gather episodes and write them as a Minari data set, with a progress bar."""
     behaviour = behaviour_of(env_id, config)
     env = make_env(env_id)
@@ -72,7 +75,7 @@ def gather(dataset_id: str, env_id: str, config: CollectConfig, console: Console
             seed=config.seed,
             epsilon=config.epsilon,
             workers=config.workers or min(os.cpu_count() or 1, 8),
-            sb3=config.sb3,
+            sb3=sb3,
             on_progress=on_progress,
         )
         dataset = write_dataset(
@@ -93,7 +96,9 @@ def gather(dataset_id: str, env_id: str, config: CollectConfig, console: Console
     return dataset
 
 
-def ensure_dataset(data: str, env_id: str, config: CollectConfig, console: Console) -> tuple[str, MinariDataset]:
+def ensure_dataset(
+    data: str, env_id: str, config: CollectConfig, sb3: dict[str, Any], console: Console
+) -> tuple[str, MinariDataset]:
     """The data set to train on; `auto` gathers the environment's own if it is not there.
 
     Raises:
@@ -102,9 +107,9 @@ def ensure_dataset(data: str, env_id: str, config: CollectConfig, console: Conso
     """
     if data != "auto":
         return data, load_dataset(data)
-    dataset_id = default_dataset_id(env_id, config)
+    dataset_id = default_dataset_id(env_id, config, sb3)
     if exists(dataset_id):
         console.print(f"Data set {dataset_id} is there already.", highlight=False)
         return dataset_id, load_dataset(dataset_id)
     console.print(f"No data set {dataset_id} yet: gathering it first.", highlight=False)
-    return dataset_id, gather(dataset_id, env_id, config, console)
+    return dataset_id, gather(dataset_id, env_id, config, sb3, console)

@@ -39,10 +39,10 @@ class ObjectiveConfig:
     """
 
     name: str = "nextlat"
-    horizon: int = 4
+    horizon: int = 16
     latent_weight: float = 1.0
     kl_weight: float = 1.0
-    start_fraction: float = 0.125
+    start_fraction: float = 0.03
     observation_weight: float = 0.1
     value_weight: float = 0.5
     policy_temperature: float = 0.0
@@ -114,67 +114,68 @@ def policy_weights(advantage: Tensor, known: Tensor, temperature: float) -> Tens
 def latent_losses(
     model: NextLat, batch: Batch, out: Forward, config: ObjectiveConfig, generator: torch.Generator
 ) -> dict[str, Tensor]:
-    """Smooth-L1 and KL of the grounded and the blind roll-outs, means over steps that stay inside an episode."""
-    row, column = rollout_starts(batch.has_next, config.start_fraction, config.horizon, generator)
-    count = row.numel()
+    """Smooth-L1 and KL of the grounded and the blind roll-outs, means over steps that stay inside an episode.
+
+    The heads cost more than the dynamics, so the KL's mean is estimated on a random subset of the rolled-out steps, as
+    many as there are roll-outs.
+    """
+    row, column = rollout_starts(batch.has_next, config.start_fraction, generator)
     start = out.belief[row, column]
     # Blind roll-outs start from a detached belief: they learn to predict its mean future without asking the
     # belief itself to forget what only an observation can tell.
-    belief = torch.cat((start, start.detach()))
-    alive = torch.ones(count, dtype=torch.bool, device=row.device)
-    length = batch.has_next.shape[1]
-    totals = {name: belief.new_zeros(2) for name in ("latent", "kl")}
-    weights = belief.new_zeros(())
+    belief = torch.stack((start, start.detach()))
+    alive = torch.ones_like(row, dtype=torch.bool)
+    beliefs, columns, reached = [], [], []
+    last = batch.has_next.shape[1] - 1
     for i in range(1, config.horizon + 1):
-        alive = alive & (column + i < length) & batch.has_next[row, (column + i - 1).clamp_max(length - 1)]
-        at = (row, (column + i).clamp_max(length - 1))
+        alive = alive & (column + i <= last) & batch.has_next[row, (column + i - 1).clamp_max(last)]
+        at = (row, (column + i).clamp_max(last))
         blind = model.embed_blind(out.previous_action_embedding[at])
-        belief = model.dynamics(belief, torch.cat((out.step_embedding[at], blind)))
-        smooth_l1 = F.smooth_l1_loss(belief, out.belief[at].detach().repeat(2, 1), reduction="none").mean(-1)
-        kl = head_kl(model, out, at, belief, batch.has_action[at], config)
-        mask = alive.to(belief.dtype)
-        totals["latent"] = totals["latent"] + (smooth_l1.view(2, count) * mask).sum(1)
-        totals["kl"] = totals["kl"] + (kl.view(2, count) * mask).sum(1)
-        weights = weights + mask.sum()
-    mean = {name: total / weights.clamp_min(1) for name, total in totals.items()}
-    return {
-        "latent": mean["latent"][0],
-        "kl": mean["kl"][0],
-        "latent_blind": mean["latent"][1],
-        "kl_blind": mean["kl"][1],
-    }
+        belief = model.dynamics(belief, torch.stack((out.step_embedding[at], blind)))
+        beliefs.append(belief)
+        columns.append(at[1])
+        reached.append(alive)
+    inside = torch.cat(reached).nonzero().squeeze(1)
+    at = (row.repeat(config.horizon)[inside], torch.cat(columns)[inside])
+    rolled = torch.cat(beliefs, 1)[:, inside]  # [2, R, D], grounded and blind
+    smooth_l1 = F.smooth_l1_loss(rolled, out.belief[at].detach().expand_as(rolled), reduction="none").mean((1, 2))
+    chosen = random_subset(inside.numel(), row.numel(), generator).to(row.device)
+    kl = head_kl(model, batch, out, (at[0][chosen], at[1][chosen]), rolled[:, chosen], config).mean(1)
+    return {"latent": smooth_l1[0], "kl": kl[0], "latent_blind": smooth_l1[1], "kl_blind": kl[1]}
 
 
-def rollout_starts(
-    has_next: Tensor, fraction: float, horizon: int, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
+def rollout_starts(has_next: Tensor, fraction: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Rows and columns `[S]` of a random subset of the positions that have a successor."""
     candidates = has_next.flatten().nonzero().squeeze(1)
     count = max(1, round(fraction * has_next.numel()))
-    order = torch.randperm(candidates.numel(), generator=generator, device=generator.device)[:count]
-    chosen = candidates[order.to(candidates.device)]
+    chosen = candidates[random_subset(candidates.numel(), count, generator).to(candidates.device)]
     return chosen // has_next.shape[1], chosen % has_next.shape[1]
 
 
-def head_kl(
-    model: NextLat, out: Forward, at: tuple[Tensor, Tensor], belief: Tensor, acted: Tensor, config: ObjectiveConfig
-) -> Tensor:
-    """KL between what the heads say of the true belief at `at` and of `belief: [2 S, D]`; `[2 S]`.
+def random_subset(total: int, count: int, generator: torch.Generator) -> Tensor:
+    """Up to `count` different numbers below `total`, in random order."""
+    return torch.randperm(total, generator=generator)[:count]
 
-    The answer to the action that was really taken counts only where there was one (`acted: [S]`).
+
+def head_kl(
+    model: NextLat, batch: Batch, out: Forward, at: tuple[Tensor, Tensor], belief: Tensor, config: ObjectiveConfig
+) -> Tensor:
+    """KL between what the heads say of the true beliefs at `at` (`[R]` rows, columns) and of `belief: [2, R, D]`.
+
+    The sum over the policy, the value, and the answer to the action that was really taken, where there was one;
+    `[2, R]`. The heads' own weights are frozen.
     """
 
     def target(parameters: Tensor) -> Tensor:
-        return parameters[at].detach().repeat(2, 1)
+        return parameters[at].detach().expand(2, *parameters[at].shape)
 
-    action_embedding = out.action_embedding[at].detach().repeat(2, 1)
     true = Answer(
         target(out.answer.reward),
-        out.answer.end[at].detach().repeat(2),
+        target(out.answer.end),
         {name: target(parameters) for name, parameters in out.answer.observation.items()},
     )
     with model.frozen_heads():
-        guess = model.answer(model.after(belief, action_embedding))
+        guess = model.answer(model.after(belief, target(out.action_embedding)))
         policy = model.action.kl(target(out.policy), model.action.head(belief))
         value = model.value.kl(target(out.value), model.value.head(belief))
         answer = (
@@ -182,8 +183,7 @@ def head_kl(
             + bernoulli_kl(true.end, guess.end)
             + config.observation_weight * model.observation_kl(true, guess)
         )
-    had_action = acted.repeat(2)
-    return torch.where(had_action, policy + answer, 0.0) + config.value_weight * value
+    return torch.where(batch.has_action[at], policy + answer, 0.0) + config.value_weight * value
 
 
 def bernoulli_kl(p: Tensor, q: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from nextlat_rl.models.objective import (
     compute_losses,
     forward,
     policy_weights,
+    random_subset,
     rollout_starts,
     total_loss,
 )
@@ -61,13 +62,14 @@ def slow_losses(model: NextLat, batch: Batch, config: ObjectiveConfig) -> dict[s
                 sums["value"].append(-model.value.log_prob(model.value.head(h), targets[b, t]))
                 following = {k: v[b, t + 1] for k, v in batch.observation.items()}
                 sums["observation"].append(-model.observation_log_prob(answer, following))
-    starts = zip(*rollout_starts(batch.has_next, config.start_fraction, config.horizon, generator()), strict=True)
-    for b, t in [(int(b), int(t)) for b, t in starts]:
-        for kind in ("", "_blind"):
-            h = belief[b, t].detach() if kind else belief[b, t]
-            for i in range(1, config.horizon + 1):
-                if t + i >= columns or not batch.has_next[b, t + i - 1]:
-                    break
+    random = generator()
+    row, column = rollout_starts(batch.has_next, config.start_fraction, random)
+    for kind in ("", "_blind"):
+        h = [belief[b, t].detach() if kind else belief[b, t] for b, t in zip(row, column, strict=True)]
+        for i in range(1, config.horizon + 1):  # step by step, so that the pairs come in the order of the fast code
+            for s, (b, t) in enumerate(zip(row.tolist(), column.tolist(), strict=True)):
+                if t + i >= columns or not batch.has_next[b, t : t + i].all():
+                    continue
                 a = model.embed_action(batch.action[b, t + i - 1])
                 observation = {k: v[b, t + i] for k, v in batch.observation.items()}
                 x = (
@@ -75,20 +77,29 @@ def slow_losses(model: NextLat, batch: Batch, config: ObjectiveConfig) -> dict[s
                     if kind
                     else model.embed_step(a, batch.reward[b, t + i - 1], observation, torch.tensor(False))
                 )
-                h = h + model.dynamics_net(torch.cat((h, x)))
+                h[s] = h[s] + model.dynamics_net(torch.cat((h[s], x)))
                 truth = belief[b, t + i].detach()
-                latent[f"latent{kind}"].append(F.smooth_l1_loss(h, truth))
-                kl = config.value_weight * frozen.value.kl(frozen.value.head(truth), frozen.value.head(h))
-                if batch.has_action[b, t + i]:
-                    kl = kl + frozen.action.kl(frozen.action.head(truth), frozen.action.head(h))
-                    after = frozen.embed_action(batch.action[b, t + i])
-                    p, q = (frozen.answer(frozen.after(state, after)) for state in (truth, h))
-                    kl = kl + frozen.reward.kl(p.reward, q.reward)
-                    ends, guessed = torch.sigmoid(p.end), torch.sigmoid(q.end)
-                    kl = kl + ends * (ends / guessed).log() + (1 - ends) * ((1 - ends) / (1 - guessed)).log()
-                    kl = kl + config.observation_weight * frozen.observation_kl(p, q)
-                latent[f"kl{kind}"].append(kl)
+                latent[f"latent{kind}"].append(F.smooth_l1_loss(h[s], truth))
+                latent[f"kl{kind}"].append(slow_kl(frozen, truth, h[s], batch, (b, t + i), config))
+    chosen = random_subset(len(latent["kl"]), len(row), random).tolist()
+    for name in ("kl", "kl_blind"):
+        latent[name] = [latent[name][i] for i in chosen]
     return {k: torch.stack(v).mean() for k, v in (sums | latent).items()}
+
+
+def slow_kl(
+    frozen: NextLat, truth: Tensor, h: Tensor, batch: Batch, at: tuple[int, int], config: ObjectiveConfig
+) -> Tensor:
+    kl = config.value_weight * frozen.value.kl(frozen.value.head(truth), frozen.value.head(h))
+    if not batch.has_action[at]:
+        return kl
+    kl = kl + frozen.action.kl(frozen.action.head(truth), frozen.action.head(h))
+    after = frozen.embed_action(batch.action[at])
+    p, q = (frozen.answer(frozen.after(state, after)) for state in (truth, h))
+    kl = kl + frozen.reward.kl(p.reward, q.reward)
+    ends, guessed = torch.sigmoid(p.end), torch.sigmoid(q.end)
+    kl = kl + ends * (ends / guessed).log() + (1 - ends) * ((1 - ends) / (1 - guessed)).log()
+    return kl + config.observation_weight * frozen.observation_kl(p, q)
 
 
 @pytest.mark.parametrize("horizon", [1, 3])
@@ -139,7 +150,7 @@ def test_nothing_crosses_an_episode_boundary() -> None:
         leaf[:, 6:] = leaf[:, 6:].flip(1)
     first = [forward(model, b) for b in (batch, changed)]
     torch.testing.assert_close(first[0].belief[:, :6], first[1].belief[:, :6])
-    row, column = rollout_starts(batch.has_next, 1.0, 3, generator())
+    row, column = rollout_starts(batch.has_next, 1.0, generator())
     assert set(column.tolist()) == {0, 1, 2, 3, 4, 6, 7, 8, 9, 10}
     assert row.unique().tolist() == [0]
 

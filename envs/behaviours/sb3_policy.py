@@ -1,0 +1,66 @@
+"""Acts with a policy saved by Stable-Baselines3."""
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+
+from nextlat_rl.envs.behaviours.features import FeatureWrapper
+from nextlat_rl.errors import UserError
+
+ALGORITHMS = {"sac": "SAC", "td3": "TD3", "dqn": "DQN"}  # by the module of the policy class; PPO and A2C share theirs
+
+
+class SavedPolicyBehaviour:
+    """Greedy actions of an SB3 model; `epsilon` adds noise where it is wanted.
+
+    Loading such a file can run code it contains: load only files you trust.
+    """
+
+    def __init__(self, path: str) -> None:
+        import stable_baselines3
+
+        self._path = path
+        self._model = getattr(stable_baselines3, _algorithm(Path(path))).load(path, device="cpu")
+
+    def reset(self, env: gym.Env, seed: int) -> None:
+        """Find out whether the policy reads the environment's observations or our features of them.
+
+        Raises:
+            UserError: neither fits, or the action spaces differ.
+        """
+        features = FeatureWrapper(env)
+        expected = self._model.observation_space
+        readable = expected in (env.observation_space, features.observation_space)
+        if not readable or self._model.action_space != env.action_space:
+            raise UserError(f"policy '{self._path}' was trained on other spaces than those of '{_name(env)}'")
+        self._features = None if expected == env.observation_space else features
+
+    def act(self, observation: Any) -> Any:
+        """The policy's most likely action."""
+        seen = observation if self._features is None else self._features.observation(observation)
+        return self._model.predict(seen, deterministic=True)[0]
+
+    def replace_last(self, action: Any) -> None:
+        """Nothing to remember."""
+
+
+def _algorithm(file: Path) -> str:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            data = json.loads(archive.read("data"))
+        module = data["policy_class"]["__module__"]
+    except FileNotFoundError:
+        raise UserError(f"no policy file '{file}'; give a zip saved by Stable-Baselines3: sb3:<policy.zip>") from None
+    except (zipfile.BadZipFile, KeyError, ValueError, OSError):
+        raise UserError(f"'{file}' is no policy saved by Stable-Baselines3; save one with model.save") from None
+    for part, name in ALGORITHMS.items():
+        if f".{part}." in module:
+            return name
+    return "PPO" if "clip_range" in data else "A2C"
+
+
+def _name(env: gym.Env) -> str:
+    return env.spec.id if env.spec is not None else type(env.unwrapped).__name__

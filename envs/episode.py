@@ -1,0 +1,55 @@
+"""What an episode is, and how one is filled."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from nextlat_rl.errors import UserError
+
+EVALUATION_SEEDS = 10_000_000  # seeds from here on are for evaluation only
+
+
+@dataclass
+class Episode:
+    """One episode of T transitions: T + 1 observations, T actions, rewards and flags, in the environment's own spaces.
+
+    `seed` reset the environment; `behaviour` names what chose the actions.
+    """
+
+    seed: int
+    behaviour: str
+    observations: list[Any] = field(default_factory=list)
+    actions: list[Any] = field(default_factory=list)
+    rewards: list[float] = field(default_factory=list)
+    terminations: list[bool] = field(default_factory=list)
+    truncations: list[bool] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.actions)
+
+
+def record(episode: Episode, action: Any, observation: Any, reward: Any, terminated: Any, truncated: Any) -> None:
+    """Append one transition."""
+    episode.actions.append(snapshot(action))
+    episode.observations.append(snapshot(observation))
+    episode.rewards.append(float(reward))
+    episode.terminations.append(bool(terminated))
+    episode.truncations.append(bool(truncated))
+
+
+def snapshot(element: Any) -> Any:
+    """Copy of an element of a space, safe from environments that write into the arrays they return."""
+    if isinstance(element, np.ndarray):
+        return element.copy()
+    if isinstance(element, dict):
+        return {name: snapshot(part) for name, part in element.items()}
+    if isinstance(element, tuple):
+        return tuple(snapshot(part) for part in element)
+    return element
+
+
+def check_seed(seed: int) -> None:
+    """Raise UserError when `seed` is reserved for evaluation."""
+    if seed >= EVALUATION_SEEDS:
+        raise UserError(f"seed {seed} is reserved for evaluation; collect with seeds below {EVALUATION_SEEDS:,}")
