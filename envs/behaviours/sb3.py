@@ -1,5 +1,6 @@
 """Trains PPO or SAC with Stable-Baselines3 and hands over everything the training went through."""
 
+import copy
 import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -64,7 +65,7 @@ def _build_model(env_id: str, settings: dict[str, Any], recording: Recording, se
     algorithm = str(settings.get("algorithm") or _suited_algorithm(action_space))
     if algorithm not in DEFAULTS:
         raise UserError(f"sb3.algorithm '{algorithm}' is unknown; known: {', '.join(DEFAULTS)}")
-    options = {**DEFAULTS[algorithm], **settings}
+    options = {**DEFAULTS[algorithm], **copy.deepcopy(settings)}  # SB3 writes into policy_kwargs
     options.pop("algorithm", None)
     n_envs = options.pop("n_envs")
     cls = {"ppo": PPO, "sac": SAC}[algorithm]

@@ -24,7 +24,7 @@ class TextCodec(Codec):
 
     Stored as uint8 codes: index in the sorted charset + 1, and 0 after the end. The distribution is a categorical over
     the texts in the statistics plus the class "other", `P = texts + 1`. The embedding reads the characters, so texts
-    outside the statistics have one too.
+    outside the statistics have one too, unless the data had a single text.
     """
 
     known: Tensor
@@ -44,8 +44,11 @@ class TextCodec(Codec):
         known_hash, known_class = self._hash(known[:-1]).sort()
         self.register_buffer("known_hash", known_hash, persistent=False)
         self.register_buffer("known_class", known_class, persistent=False)
-        self.characters = nn.Embedding(len(_characters(space)) + 1, _CHARACTER_WIDTH)
-        self.embedding = mlp(self.storage_shape[0] * _CHARACTER_WIDTH, width)
+        # A text that never changed in the data tells nothing, and a network that never saw another cannot read it.
+        self._constant = len(texts) == 1
+        if not self._constant:
+            self.characters = nn.Embedding(len(_characters(space)) + 1, _CHARACTER_WIDTH)
+            self.embedding = mlp(self.storage_shape[0] * _CHARACTER_WIDTH, width)
         self.logits = nn.Linear(width, len(known))
 
     @classmethod
@@ -88,7 +91,9 @@ class TextCodec(Codec):
         return [texts[i] for i in inverse.reshape(-1)]
 
     def embed(self, x: Tensor) -> Tensor:
-        """MLP of the characters, run once for every different text in the batch."""
+        """MLP of the characters, run once for every different text in the batch; zeros if the data had one text."""
+        if self._constant:
+            return self.logits.weight.new_zeros(*x.shape[:-1], self.width)
         rows = x.reshape(-1, *self.storage_shape)
         unique, inverse = torch.unique(self._hash(rows), return_inverse=True)
         positions = torch.arange(len(rows), device=x.device)
