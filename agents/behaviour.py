@@ -33,3 +33,7 @@ class AgentBehaviour(Behaviour):
         action = self.agent.act([observation], [self.reward], [self.is_first], [self.seed])[0]
         self.is_first = False
         return action
+
+    def replace_last(self, action: Any) -> None:
+        """Remember the action that the environment really got."""
+        self.agent.last_action = self.agent.world_model.encode_actions([action])

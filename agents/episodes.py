@@ -69,7 +69,7 @@ def run_episodes(
         record: how many of the first episodes keep their rendered frames.
 
     """
-    envs = [make_env(env_id, render_mode="rgb_array" if i < record else None) for i in range(n_envs)]
+    envs = [_make(env_id, drawn=i < record) for i in range(n_envs)]
     slots = [_Slot(env) for env in envs]
     queue = list(enumerate(seeds))[::-1]
     results: dict[int, EpisodeResult] = {}
@@ -97,6 +97,15 @@ def run_episodes(
     return [results[i] for i in range(len(seeds))], timing
 
 
+def _make(env_id: str, drawn: bool) -> gym.Env:
+    """The environment, rendering to arrays if it is to be `drawn` and knows how."""
+    env = make_env(env_id)
+    if drawn and "rgb_array" in env.metadata.get("render_modes", ()):
+        env.close()
+        return make_env(env_id, render_mode="rgb_array")
+    return env
+
+
 class _Slot:
     """One environment and the episode it is in."""
 
@@ -118,7 +127,7 @@ class _Slot:
         self.reward, self.is_first = 0.0, True
         self.total, self.length = 0.0, 0
         self.success: bool | None = None
-        self.recording = self.index < record
+        self.recording = self.index < record and self.env.render_mode == "rgb_array"
         self.frames = [self._frame()] if self.recording else []
 
     def step(self, action: Any) -> bool:

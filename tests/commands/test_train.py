@@ -1,0 +1,166 @@
+"""The main job, small: a tiny world is solved, Ctrl-C keeps a checkpoint, resuming goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from nextlat_rl.agents.agent import Agent
+from nextlat_rl.agents.episodes import evaluation_seeds, run_episodes
+from nextlat_rl.config import TrainerConfig
+from nextlat_rl.data.batches import Batcher
+from nextlat_rl.data.minari_io import write_dataset
+from nextlat_rl.data.store import Store, build_store
+from nextlat_rl.diagnostics.gap import imagined_returns
+from nextlat_rl.models.nextlat import ModelConfig, NextLat, Spaces
+from nextlat_rl.models.objective import ObjectiveConfig
+from nextlat_rl.models.transformer import TrunkConfig
+from nextlat_rl.training import Trainer
+from nextlat_rl.world_model import Acting, WorldModel
+from tests.worlds import Recall, recall_episodes
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def recall_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    folder = tmp_path_factory.mktemp("recall")
+    os.environ["MINARI_DATASETS_PATH"] = str(folder / "minari")
+    try:
+        episodes = recall_episodes(400)
+        spaces = Recall.observation_space, Recall.action_space
+        dataset = write_dataset("test/recall-v0", "Recall-v0", *spaces, episodes, behaviour="random")
+        return build_store(dataset, folder / "cache")
+    finally:
+        del os.environ["MINARI_DATASETS_PATH"]
+
+
+@pytest.fixture(scope="module")
+def recall_model(recall_store: Store) -> WorldModel:
+    torch.manual_seed(0)
+    statistics = {**recall_store.statistics, "value": {"kind": "twohot", "low": 0.0, "high": 1.0, "bins": 9}}
+    spaces = Spaces(recall_store.observation_space, recall_store.action_space, statistics)
+    model = NextLat(spaces, ModelConfig(TrunkConfig(layers=2, heads=2, width=32, context=8), dynamics_width=64))
+    settings = TrainerConfig(steps=500, batch_size=32, learning_rate=3e-3, warmup=20)
+    objective = ObjectiveConfig(horizon=3, start_fraction=0.25, policy_temperature=0.2, observation_weight=1.0)
+    trainer = Trainer(model, Batcher(recall_store, 32, 8, seed=0), objective, settings, seed=0)
+    while trainer.step < settings.steps:
+        trainer.train_step()
+    return WorldModel(model, "Recall-v0")
+
+
+@pytest.mark.parametrize("acting", ["trunk", "recurrent"])
+def test_random_data_of_a_memory_task_gives_the_optimal_policy(recall_model: WorldModel, acting: Acting) -> None:
+    """The cue must be carried through a step that does not show it: by attention, or by the latent dynamics alone."""
+    agent = Agent(recall_model, 50, acting, deterministic=True)
+    results, _ = run_episodes("Recall-v0", agent, evaluation_seeds(50), 50)
+    assert [r.episode_return for r in results] == [1.0] * 50
+
+
+def test_imagination_knows_rewards_and_ends(recall_model: WorldModel) -> None:
+    """From the cue on, right and wrong choices are imagined with their rewards, and the end after three steps."""
+    belief = recall_model.observe(recall_model.first_step([1, 2]), recall_model.memory(2))
+    for actions, expected in (([0, 0, 0], [1.0, 0.0]), ([0, 0, 1], [0.0, 1.0])):
+        stored = torch.stack([recall_model.encode_actions(actions)] * 2)
+        imagined = recall_model.imagine(belief, stored, mode="mode")
+        assert imagined.imagined_return().tolist() == expected
+        assert imagined.alive.tolist() == [[1.0, 1.0, 1.0]] * 2
+        assert imagined.running.tolist() == [0.0, 0.0]
+        assert imagined.observation["observation"].tolist() == [[0, 3, 0]] * 2
+
+
+def test_imagined_return_agrees_with_the_real_one(recall_model: WorldModel) -> None:
+    imagined = imagined_returns(recall_model, [1, 2] * 100, horizon=10)
+    results, _ = run_episodes("Recall-v0", Agent(recall_model, 50), evaluation_seeds(200), 50)
+    real = sum(r.episode_return for r in results) / 200
+    assert abs(float(imagined.mean()) - real) < 0.1
+
+
+SMALL = [
+    "env=CartPole-v1",
+    "collect.behaviour=random",
+    "trainer=smoke",
+    "collect.steps=400",
+    "trainer.eval_episodes=4",
+    "trainer.log_every=1",
+]
+
+
+def command(tmp_path: Path, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", "nextlat_rl.train", *arguments, f"runs={tmp_path / 'runs'}"]
+
+
+def environment(tmp_path: Path) -> dict[str, str]:
+    caches = {"MINARI_DATASETS_PATH": str(tmp_path / "minari"), "NEXTLAT_CACHE": str(tmp_path / "cache")}
+    return os.environ | caches | {"PYTHONPATH": str(ROOT)}
+
+
+def test_main_job_leaves_everything_behind(tmp_path: Path) -> None:
+    done = subprocess.run(
+        command(tmp_path, *SMALL, "json=true"), env=environment(tmp_path), capture_output=True, text=True, check=True
+    )
+    rows = json.loads(done.stdout)
+    assert [row["agent"] for row in rows] == ["policy (trunk)", "policy (recurrent)", "behaviour (the data)"]
+    (run,) = (tmp_path / "runs" / "CartPole-v1").iterdir()
+    assert json.loads((run / "results.json").read_text()) == rows
+    for name in ("config.yaml", "imagination-real_against_imagined.png", "eval-episode.gif"):
+        assert (run / name).stat().st_size > 0
+    tags = _tensorboard_tags(run)
+    for tag in (
+        "train/grad_norm",
+        "loss/policy",
+        "loss/latent",
+        "eval/mean_reward",
+        "eval/mean_ep_length",
+        "eval/imagined_gap",
+        "diagnostics/effective_rank",
+        "latent_error/grounded_01",
+        "imagination/real_against_imagined",
+        "eval/episode",
+        "config/text_summary",
+        "git_revision/text_summary",
+    ):
+        assert tag in tags, tag
+
+
+def _tensorboard_tags(run: Path) -> set[str]:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(run))
+    events.Reload()
+    tags = events.Tags()
+    return {*tags["scalars"], *tags["images"], *tags["tensors"]}
+
+
+def test_interrupt_keeps_a_checkpoint_and_resume_goes_on(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        command(tmp_path, *SMALL, "trainer.steps=100000", "trainer.save_every=100000"),
+        env=environment(tmp_path),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "runs").glob("*/*/checkpoints/step-*")):
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.2)
+    time.sleep(3)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    (run,) = (tmp_path / "runs" / "CartPole-v1").iterdir()
+    assert f"nextlat_rl.train resume={run}" in output
+    (kept,) = (run / "checkpoints").iterdir()
+    step = int(kept.name.removeprefix("step-"))
+    assert step > 0
+    resumed = [sys.executable, "-m", "nextlat_rl.train", f"resume={run}", f"trainer.steps={step + 2}"]
+    subprocess.run(resumed, env=environment(tmp_path), check=True, capture_output=True)
+    assert [p.name for p in (run / "checkpoints").iterdir()] == [f"step-{step + 2:08d}"]
+    assert (run / "results.json").exists()
