@@ -37,3 +37,7 @@ class AgentBehaviour(Behaviour):
     def replace_last(self, action: Any) -> None:
         """Remember the action that the environment really got."""
         self.agent.last_action = self.agent.world_model.encode_actions([action])
+
+    def rewarded(self, reward: float) -> None:
+        """Remember the reward: it is part of the next token."""
+        self.reward = reward

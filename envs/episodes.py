@@ -72,8 +72,9 @@ def collect_episodes(
 
 
 def default_behaviour(env_id: str) -> str:
-    """The behaviour to gather data with: "explorer" for MiniGrid levels with a goal, "expert" for BabyAI, else "sb3".
+    """The behaviour to gather data with.
 
+    "explorer" for MiniGrid levels with a goal and nothing that moves by itself, "expert" for BabyAI, else "sb3";
     "random" where the action space is none that "sb3" can handle.
     """
     env_id = resolve_env_id(env_id)
@@ -81,7 +82,7 @@ def default_behaviour(env_id: str) -> str:
         return "expert"
     env = make_env(env_id)
     try:
-        if is_minigrid(env_id) and _has_goal(env):
+        if is_minigrid(env_id) and _has_still_goal(env):
             return "explorer"
         trainable = isinstance(env.action_space, gym.spaces.Discrete | gym.spaces.MultiDiscrete | gym.spaces.Box)
         return "sb3" if trainable else "random"
@@ -143,7 +144,9 @@ def _report(source: Iterator[Episode], on_progress: Progress | None) -> Iterator
         yield episode
 
 
-def _has_goal(env: gym.Env) -> bool:
+def _has_still_goal(env: gym.Env) -> bool:
     env.reset(seed=0)
     level: Any = env.unwrapped
+    if hasattr(level, "obstacles"):  # balls that move by themselves: the explorer's map takes the world to stand still
+        return False
     return any(cell is not None and cell.type == "goal" for cell in level.grid.grid)

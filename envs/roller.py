@@ -25,6 +25,7 @@ class Roller:
             action = self._behaviour.act(observation)
             action = int(action) if self._integers else action
             observation, reward, terminated, truncated, _ = self._env.step(action)
+            self._behaviour.rewarded(float(reward))
             record(episode, action, observation, reward, terminated, truncated)
             over = terminated or truncated
         return episode

@@ -75,10 +75,11 @@ class ObjectiveSettings:
     """The losses; see `nextlat_rl.models.objective.ObjectiveConfig`."""
 
     name: str = "nextlat"
-    horizon: int = 16
+    horizon: int = 12
     latent_weight: float = 1.0
     kl_weight: float = 1.0
-    start_fraction: float = 0.03
+    blind_weight: float = 0.1
+    start_fraction: float = 0.06
     observation_weight: float = 0.1
     value_weight: float = 0.5
     policy_temperature: float = II("env.policy_temperature")
@@ -245,7 +246,14 @@ def check_train(config: TrainConfig) -> None:
     at_least(config.model, 0, "context")
     at_least(config.objective, 1, "horizon")
     at_least(
-        config.objective, 0, "latent_weight", "kl_weight", "observation_weight", "value_weight", "policy_temperature"
+        config.objective,
+        0,
+        "latent_weight",
+        "kl_weight",
+        "blind_weight",
+        "observation_weight",
+        "value_weight",
+        "policy_temperature",
     )
     at_least(config.trainer, 1, "steps", "batch_size", "eval_episodes", "log_every", "save_every")
     at_least(config.trainer, 0, "length", "weight_decay", "warmup", "cooldown", "threads")

@@ -39,5 +39,3 @@ def recall_episodes(count: int, seed: int = 0) -> list[Any]:
 
     register()
     return list(collect_episodes("Recall-v0", "random", episodes=count, seed=seed))
-
-

@@ -4,11 +4,12 @@ from typing import Any
 
 import gymnasium as gym
 
+from nextlat_rl.envs.behaviours.base import Behaviour
 from nextlat_rl.envs.behaviours.random import RandomBehaviour
 from nextlat_rl.errors import UserError
 
 
-class BotBehaviour:
+class BotBehaviour(Behaviour):
     """`minigrid.utils.baby_ai_bot.BabyAIBot`; where the bot gives up, the rest of the episode is random."""
 
     def reset(self, env: gym.Env, seed: int) -> None:

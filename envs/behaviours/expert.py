@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import gymnasium as gym
 
+from nextlat_rl.envs.behaviours.base import Behaviour
 from nextlat_rl.envs.behaviours.grid_actions import FORWARD, LEFT, PICKUP, RIGHT, STEPS, TOGGLE
 from nextlat_rl.errors import UserError
 
@@ -18,7 +19,7 @@ class _State(NamedTuple):
     changed: frozenset[Cell]  # doors opened and keys picked up
 
 
-class ExpertBehaviour:
+class ExpertBehaviour(Behaviour):
     """Breadth-first search over pose, key and doors; avoids lava. It acts on what the agent cannot see."""
 
     def reset(self, env: gym.Env, seed: int) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from nextlat_rl.envs.behaviours.base import Behaviour
 from nextlat_rl.envs.behaviours.explorer_map import (
     CELLS,
     CLOSED_DOOR,
@@ -27,7 +28,7 @@ DOOR_VALUE = 100
 HASTE = 1.0  # views are compared by value / (actions to get there + HASTE)
 
 
-class ExplorerBehaviour:
+class ExplorerBehaviour(Behaviour):
     """Looks for the goal with a map of its own and walks to it as soon as it has been seen.
 
     In order of preference it goes to the goal, fetches a key, unlocks a door, or takes the view that promises most for

@@ -14,7 +14,7 @@ from nextlat_rl.errors import UserError
 KNOWN = "explorer, expert, bot, random, sb3, sb3:<policy.zip>, agent:<run folder>"
 
 
-class MixedBehaviour:
+class MixedBehaviour(Behaviour):
     """One of several behaviours, drawn for each episode, with a uniformly random action now and then.
 
     Both draws come from the episode's seed. A random action is one the random behaviour could take.
@@ -49,6 +49,10 @@ class MixedBehaviour:
     def replace_last(self, action: Any) -> None:
         """Pass on to the episode's behaviour."""
         self._current.replace_last(action)
+
+    def rewarded(self, reward: float) -> None:
+        """Pass on to the episode's behaviour."""
+        self._current.rewarded(reward)
 
 
 def parse_mixture(text: str) -> list[tuple[str, float]]:

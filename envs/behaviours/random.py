@@ -6,30 +6,31 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from nextlat_rl.envs.behaviours.base import Behaviour
 from nextlat_rl.envs.behaviours.grid_actions import DROP, FORWARD, LEFT, PICKUP, RIGHT, TOGGLE
 
 MOVES = (LEFT, RIGHT, FORWARD)
 MOVES_AND_USES = (LEFT, RIGHT, FORWARD, PICKUP, DROP, TOGGLE)
 
 
-class RandomBehaviour:
+class RandomBehaviour(Behaviour):
     """Uniform over the action space; in MiniGrid and BabyAI over the actions that can have an effect in the level."""
 
     def reset(self, env: gym.Env, seed: int) -> None:
         """Seed the episode and look up which actions have an effect."""
         self._actions = useful_actions(env)
-        self._rng = np.random.default_rng(seed)
+        # Not the environment's own stream: seeded alike, the first draws of actions and of the level would be the same
+        # numbers, and a model would learn that actions know what nobody has seen.
+        own = np.random.SeedSequence([seed, 0x616374])
+        self._rng = np.random.default_rng(own)
         self._space = copy.deepcopy(env.action_space)
-        self._space.seed(seed)
+        self._space.seed(int(own.generate_state(1)[0]))
 
     def act(self, observation: Any) -> Any:
         """Draw an action; the observation is not looked at."""
         if self._actions is None:
             return self._space.sample()
         return self._actions[self._rng.integers(len(self._actions))]
-
-    def replace_last(self, action: Any) -> None:
-        """Nothing to remember."""
 
 
 def useful_actions(env: gym.Env) -> tuple[int, ...] | None:

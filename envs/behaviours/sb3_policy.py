@@ -7,13 +7,14 @@ from typing import Any
 
 import gymnasium as gym
 
+from nextlat_rl.envs.behaviours.base import Behaviour
 from nextlat_rl.envs.behaviours.features import FeatureWrapper
 from nextlat_rl.errors import UserError
 
 ALGORITHMS = {"sac": "SAC", "td3": "TD3", "dqn": "DQN"}  # by the module of the policy class; PPO and A2C share theirs
 
 
-class SavedPolicyBehaviour:
+class SavedPolicyBehaviour(Behaviour):
     """Greedy actions of an SB3 model; `epsilon` adds noise where it is wanted.
 
     Loading such a file can run code it contains: load only files you trust.
@@ -42,9 +43,6 @@ class SavedPolicyBehaviour:
         """The policy's most likely action."""
         seen = observation if self._features is None else self._features.observation(observation)
         return self._model.predict(seen, deterministic=True)[0]
-
-    def replace_last(self, action: Any) -> None:
-        """Nothing to remember."""
 
 
 def _algorithm(file: Path) -> str:

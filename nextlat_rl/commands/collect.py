@@ -39,7 +39,12 @@ def default_dataset_id(env_id: str, config: CollectConfig, sb3: dict[str, Any]) 
     """A name that tells data sets of different settings apart."""
     behaviour = behaviour_of(env_id, config)
     settings = {key: value for key, value in asdict(config).items() if key in CollectConfig.__dataclass_fields__}
-    settings = {**settings, "behaviour": behaviour, "workers": None, "sb3": sb3}  # the workers do not change what is gathered
+    settings = {
+        **settings,
+        "behaviour": behaviour,
+        "workers": None,
+        "sb3": sb3,
+    }  # the workers do not change what is gathered
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:6]
     amount = f"{config.episodes}ep" if config.episodes else f"{config.steps}"
     slug = re.sub(r"[^A-Za-z0-9]+", "-", behaviour).strip("-")[:40]
@@ -51,9 +56,7 @@ def behaviour_of(env_id: str, config: CollectConfig) -> str:
     return default_behaviour(env_id) if config.behaviour == "auto" else config.behaviour
 
 
-def gather(
-    dataset_id: str, env_id: str, config: CollectConfig, sb3: dict[str, Any], console: Console
-) -> MinariDataset:
+def gather(dataset_id: str, env_id: str, config: CollectConfig, sb3: dict[str, Any], console: Console) -> MinariDataset:
     """Gather episodes and write them as a Minari data set, with a progress bar."""
     behaviour = behaviour_of(env_id, config)
     env = make_env(env_id)

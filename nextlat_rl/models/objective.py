@@ -28,6 +28,8 @@ class ObjectiveConfig:
         horizon: d, how many steps the latent dynamics is rolled out in training.
         latent_weight: lambda_h of eq. 3.
         kl_weight: lambda_KL of eq. 3.
+        blind_weight: both latent losses' weight, once more, on blind roll-outs: what an observation would have told
+            can't be predicted, and at full weight that noise drowns the grounded roll-outs.
         start_fraction: share of a batch's positions from which the dynamics is rolled out.
         observation_weight: weight of the observation's log-likelihood, a sum over its parts.
         value_weight: weight of the value loss.
@@ -39,10 +41,11 @@ class ObjectiveConfig:
     """
 
     name: str = "nextlat"
-    horizon: int = 16
+    horizon: int = 12
     latent_weight: float = 1.0
     kl_weight: float = 1.0
-    start_fraction: float = 0.03
+    blind_weight: float = 0.1
+    start_fraction: float = 0.06
     observation_weight: float = 0.1
     value_weight: float = 0.5
     policy_temperature: float = 0.0
@@ -201,9 +204,9 @@ def total_loss(losses: dict[str, Tensor], config: ObjectiveConfig) -> Tensor:
         "end": 1.0,
         "observation": config.observation_weight,
         "latent": config.latent_weight,
-        "latent_blind": config.latent_weight,
+        "latent_blind": config.blind_weight * config.latent_weight,
         "kl": config.kl_weight,
-        "kl_blind": config.kl_weight,
+        "kl_blind": config.blind_weight * config.kl_weight,
     }
     return torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
 

@@ -120,5 +120,3 @@ def _empty_room() -> Agent:
     }
     spaces = Spaces(env.observation_space, env.action_space, statistics)
     return Agent(WorldModel(NextLat(spaces, ModelConfig(TrunkConfig(1, 2, 16, 16), 16)), "none"), 2)
-
-

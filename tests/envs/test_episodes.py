@@ -120,6 +120,7 @@ def test_bad_arguments_are_user_errors(arguments: dict[str, Any]) -> None:
     [
         ("MiniGrid-FourRooms", "explorer"),
         ("MiniGrid-Fetch-5x5-N2", "sb3"),
+        ("MiniGrid-Dynamic-Obstacles-6x6", "sb3"),
         ("BabyAI-GoToRedBall", "expert"),
         ("CartPole", "sb3"),
         ("Pendulum", "sb3"),
