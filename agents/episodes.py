@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -102,6 +103,7 @@ def _make(env_id: str, drawn: bool) -> gym.Env:
     env = make_env(env_id)
     if drawn and "rgb_array" in env.metadata.get("render_modes", ()):
         env.close()
+        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # classic control draws with SDL, which looks for a screen
         return make_env(env_id, render_mode="rgb_array")
     return env
 

@@ -21,6 +21,8 @@ class EnvConfig:
         sb3: hyper-parameters of the `sb3` behaviour; `+env.sb3.n_envs=4` adds one.
         context: how many steps the trunk looks back, 0 for an episode up to 128 (`model.context`).
         train_steps: optimiser steps (`trainer.steps`).
+        batch_size: windows per batch (`trainer.batch_size`).
+        horizon: steps that the latent dynamics is rolled out in training (`objective.horizon`).
         policy_temperature: 0 clones, above 0 prefers what went well (`objective.policy_temperature`).
         deterministic: act by the most likely action (`deterministic`).
 
@@ -32,6 +34,8 @@ class EnvConfig:
     sb3: dict[str, Any] = field(default_factory=dict)
     context: int = 0
     train_steps: int = 1000
+    batch_size: int = 32
+    horizon: int = 12
     policy_temperature: float = 0.0
     deterministic: bool = False
 
@@ -67,7 +71,7 @@ class ModelSettings:
     heads: int = 4
     width: int = 128
     context: int = II("env.context")
-    dynamics_width: int = 256
+    dynamics_width: int = 384
 
 
 @dataclass
@@ -75,7 +79,7 @@ class ObjectiveSettings:
     """The losses; see `nextlat_rl.models.objective.ObjectiveConfig`."""
 
     name: str = "nextlat"
-    horizon: int = 12
+    horizon: int = II("env.horizon")
     latent_weight: float = 1.0
     kl_weight: float = 1.0
     blind_weight: float = 0.1
@@ -94,7 +98,7 @@ class TrainerConfig:
     Attributes:
         steps: optimiser steps.
         batch_size: windows per batch.
-        length: steps per window; 0 takes the context.
+        length: steps per window; 0 takes the longest episode's, up to 128.
         learning_rate: peak, after `warmup` steps; falls linearly to a tenth over the last `cooldown` share of steps.
         eval_episodes: episodes of the final evaluation.
         log_every: steps between scalars in TensorBoard.
@@ -104,7 +108,7 @@ class TrainerConfig:
     """
 
     steps: int = II("env.train_steps")
-    batch_size: int = 32
+    batch_size: int = II("env.batch_size")
     length: int = 0
     learning_rate: float = 1e-3
     weight_decay: float = 0.01

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 
 
 class Recall(gym.Env):
@@ -39,3 +40,45 @@ def recall_episodes(count: int, seed: int = 0) -> list[Any]:
 
     register()
     return list(collect_episodes("Recall-v0", "random", episodes=count, seed=seed))
+
+
+class Zoo(gym.Env):
+    """Every kind of observation at once; what happens in it is random."""
+
+    observation_space = gym.spaces.Dict(
+        {
+            "image": gym.spaces.Box(0, 255, (20, 24, 3), np.uint8),
+            "pair": gym.spaces.Tuple((gym.spaces.Discrete(3), gym.spaces.MultiBinary(4))),
+            "many": gym.spaces.MultiDiscrete([2, 5]),
+            "vector": gym.spaces.Box(-np.inf, np.inf, (3,), np.float64),
+            "mission": gym.spaces.Text(12),
+        }
+    )
+
+    def __init__(self, action_space: gym.Space) -> None:
+        self.action_space = action_space
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.observation_space.seed(seed)
+        self.time = 0
+        return self.observation_space.sample(), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        assert self.action_space.contains(action), action
+        self.time += 1
+        reward = float(self.np_random.normal())
+        return self.observation_space.sample(), reward, self.time >= 5, False, {}
+
+
+ZOO_ACTIONS = {
+    "Discrete": gym.spaces.Discrete(4, start=2),
+    "MultiDiscrete": gym.spaces.MultiDiscrete([3, 2]),
+    "Box": gym.spaces.Box(np.float32([-1, 0]), np.float32([1, 5])),
+}
+
+
+def register_zoo() -> None:
+    for name, space in ZOO_ACTIONS.items():
+        if f"Zoo{name}-v0" not in gym.registry:
+            gym.register(f"Zoo{name}-v0", entry_point=Zoo, kwargs={"action_space": space}, disable_env_checker=True)

@@ -18,7 +18,7 @@ from nextlat_rl.models.objective import ObjectiveConfig
 from nextlat_rl.models.transformer import TrunkConfig
 from nextlat_rl.spaces import scalar_statistics
 
-MAX_CONTEXT = 128
+MAX_WINDOW = 128
 _RETURN_SAMPLE = 1_000_000  # rows looked at for the range of the value
 
 
@@ -40,9 +40,9 @@ def open_store(dataset: MinariDataset, console: Console) -> Store:
 
 
 def window_length(config: TrainConfig, store: Store) -> int:
-    """Steps per training window: as asked, or the longest episode up to `MAX_CONTEXT`."""
+    """Steps per training window: as asked, or the longest episode up to `MAX_WINDOW`."""
     longest = int(np.diff(store.episode_start).max())
-    return config.trainer.length or config.model.context or min(longest, MAX_CONTEXT)
+    return config.trainer.length or min(longest, MAX_WINDOW)
 
 
 def build_model(config: TrainConfig, store: Store, length: int) -> NextLat:

@@ -122,7 +122,8 @@ def _create(
     """Create an empty data set, with the environment's spec if the id is registered."""
     try:
         spec = gym.spec(env_id)
-    except gym.error.Error:
+        spec.to_json()
+    except (gym.error.Error, ValueError, TypeError):  # not registered, or registered with what JSON cannot hold
         spec = None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Minari asks for an author, an e-mail address and a link to the code

@@ -18,6 +18,8 @@ from nextlat_rl.data.batches import Batch
 from nextlat_rl.models.nextlat import Answer, NextLat
 from nextlat_rl.models.returns import lambda_returns
 
+_FULL_HORIZON = 12
+
 
 @dataclass
 class ObjectiveConfig:
@@ -30,7 +32,8 @@ class ObjectiveConfig:
         kl_weight: lambda_KL of eq. 3.
         blind_weight: both latent losses' weight, once more, on blind roll-outs: what an observation would have told
             can't be predicted, and at full weight that noise drowns the grounded roll-outs.
-        start_fraction: share of a batch's positions from which the dynamics is rolled out.
+        start_fraction: share of a batch's positions from which the dynamics is rolled out; beyond a horizon of 12
+            proportionally fewer, so that a longer horizon does not make a training step slower.
         observation_weight: weight of the observation's log-likelihood, a sum over its parts.
         value_weight: weight of the value loss.
         policy_temperature: behaviour cloning weights each step by exp(advantage / temperature), in units of the
@@ -122,7 +125,8 @@ def latent_losses(
     The heads cost more than the dynamics, so the KL's mean is estimated on a random subset of the rolled-out steps, as
     many as there are roll-outs.
     """
-    row, column = rollout_starts(batch.has_next, config.start_fraction, generator)
+    fraction = config.start_fraction * min(1.0, _FULL_HORIZON / config.horizon)
+    row, column = rollout_starts(batch.has_next, fraction, generator)
     start = out.belief[row, column]
     # Blind roll-outs start from a detached belief: they learn to predict its mean future without asking the
     # belief itself to forget what only an observation can tell.
