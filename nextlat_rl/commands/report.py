@@ -29,6 +29,7 @@ _ENVS = 64
 _GAP_EPISODES = 256
 _GAP_HORIZON = 500
 _DREAM_HORIZON = 20
+_MAX_FRAMES = 200
 
 
 def final_report(
@@ -146,8 +147,10 @@ def _log(
     if dream is not None:
         tracker.figure("imagination/real_against_imagined", dream, step)
     if frames:
-        tracker.animation("eval/episode", frames, step)
-    settings = {k: v for k, v in _flat(OmegaConf.to_container(OmegaConf.structured(config))).items() if v is not None}
+        tracker.animation("eval/episode", frames[:_MAX_FRAMES], step)
+    flat = _flat(OmegaConf.to_container(OmegaConf.structured(config)))
+    # Of the environment's group only the id: its other entries are the defaults of options that are listed anyway.
+    settings = {k: v for k, v in flat.items() if v is not None and (k == "env.id" or not k.startswith("env."))}
     metrics = {"hparam/return": rows[0]["return_mean"], "hparam/imagined_gap": gap["imagined_gap"], "hparam/rank": rank}
     tracker.hparams(settings | {"git_revision": git_revision()}, metrics)
 

@@ -87,8 +87,13 @@ class BinnedCodec(Codec):
         return two_hot_log_prob(self._bins(parameters), self._normalised(x), self.centres).sum(-1)
 
     def mode(self, parameters: Tensor) -> Tensor:
-        """The most likely bin, refined to the centroid of it and its two neighbours."""
-        return self._action(local_centroid(self._bins(parameters), self.centres))
+        """The median bin, refined to the centroid of it and its two neighbours.
+
+        The likeliest of many bins is a noisy estimate when an action is spread over them; the median is not, and unlike
+        the mean it does not fall between two ways of acting.
+        """
+        bins = self._bins(parameters)
+        return self._action(local_centroid(bins, self.centres, inverse_cdf(bins, torch.full_like(bins[..., 0], 0.5))))
 
     def sample(self, parameters: Tensor, uniform: Tensor) -> Tensor:
         """Centres of bins drawn with one uniform per dimension."""

@@ -54,13 +54,14 @@ def two_hot_log_prob(logits: Tensor, x: Tensor, centres: Tensor) -> Tensor:
     return torch.lerp(log_p[..., 0], log_p[..., 1], weight.to(log_p.dtype))
 
 
-def local_centroid(logits: Tensor, centres: Tensor) -> Tensor:
-    """Mean `[*batch]` over the most likely class of logits `[*batch, n]` and its two neighbours.
+def local_centroid(logits: Tensor, centres: Tensor, around: Tensor | None = None) -> Tensor:
+    """Mean `[*batch]` over a class of logits `[*batch, n]` (`around: [*batch]`, or the likeliest) and its neighbours.
 
     It undoes the spreading of the two-hot target: the value of a deterministic target is returned exactly.
     """
     count = logits.shape[-1]
-    window = logits.argmax(-1, keepdim=True) + torch.arange(-1, 2, device=logits.device)
+    middle = logits.argmax(-1) if around is None else around
+    window = middle.unsqueeze(-1) + torch.arange(-1, 2, device=logits.device)
     inside = (window >= 0) & (window < count)
     window = window.clamp(0, count - 1)
     weights = logits.softmax(-1).gather(-1, window) * inside
