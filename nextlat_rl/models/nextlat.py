@@ -65,6 +65,8 @@ class NextLat(nn.Module):
                 for name, space in leaves(spaces.observation).items()
             }
         )
+        # Whatever the space, an observation weighs as much in a token as the action and the reward do.
+        self.observation_norm = nn.LayerNorm(width)
         self.reward = build_scalar(width, statistics["reward"])
         self.value = build_scalar(width, statistics["value"])
         self.end = nn.Linear(width, 1)
@@ -93,8 +95,9 @@ class NextLat(nn.Module):
         return self.action.embed(action)
 
     def embed_observation(self, observation: dict[str, Tensor]) -> Tensor:
-        """Sum of the leaves' embeddings, `[*B, D]`."""
-        return torch.stack([codec.embed(observation[name]) for name, codec in self.observation.items()]).sum(0)
+        """Normalised sum of the leaves' embeddings, `[*B, D]`."""
+        parts = [codec.embed(observation[name]) for name, codec in self.observation.items()]
+        return self.observation_norm(torch.stack(parts).sum(0))
 
     def embed_step(
         self, action_embedding: Tensor, reward: Tensor, observation: dict[str, Tensor], is_first: Tensor

@@ -21,6 +21,7 @@ from nextlat_rl.spaces.distributions import (
 BINS = 63
 _MAX_SET = 8
 _ZERO_ODDS = 99.0
+_TABLE_STD = 0.3  # small beside an observation: a reward's size should not drown what was seen
 
 
 class ScalarCodec(nn.Module, ABC):
@@ -40,6 +41,7 @@ class ScalarCodec(nn.Module, ABC):
         self.width = width
         self.register_buffer("centres", torch.tensor(centres, dtype=torch.float32), persistent=False)
         self.table = nn.Embedding(len(centres), width)
+        nn.init.normal_(self.table.weight, std=_TABLE_STD)
         self.logits = nn.Linear(width, len(centres))
         nn.init.zeros_(self.logits.weight)
         with torch.no_grad():
