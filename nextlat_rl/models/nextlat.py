@@ -126,9 +126,9 @@ class NextLat(nn.Module):
             observation={name: codec.head(afterstate) for name, codec in self.observation.items()},
         )
 
-    def observation_log_prob(self, answer: Answer, observation: dict[str, Tensor]) -> Tensor:
-        """log p(o_{t+1} | g_t), `[*B]`."""
-        parts = [c.log_prob(answer.observation[name], observation[name]) for name, c in self.observation.items()]
+    def observation_loss(self, answer: Answer, observation: dict[str, Tensor]) -> Tensor:
+        """What training minimises of p(o_{t+1} | g_t), `[*B]`, a sum over the leaves."""
+        parts = [c.loss(answer.observation[name], observation[name]) for name, c in self.observation.items()]
         return torch.stack(parts).sum(0)
 
     def observation_kl(self, p: Answer, q: Answer) -> Tensor:

@@ -34,7 +34,7 @@ class ObjectiveConfig:
             can't be predicted, and at full weight that noise drowns the grounded roll-outs.
         start_fraction: share of a batch's positions from which the dynamics is rolled out; beyond a horizon of 12
             proportionally fewer, so that a longer horizon does not make a training step slower.
-        observation_weight: weight of the observation's log-likelihood, a sum over its parts.
+        observation_weight: weight of the observation's loss, a sum over its parts.
         value_weight: weight of the value loss.
         policy_temperature: behaviour cloning weights each step by exp(advantage / temperature), in units of the
             batch's advantage spread; 0 clones without weights.
@@ -101,7 +101,7 @@ def next_token_losses(model: NextLat, batch: Batch, out: Forward, config: Object
         "value": masked_mean(-model.value.log_prob(out.value, target), answered),
         "reward": masked_mean(-model.reward.log_prob(out.answer.reward, batch.reward), acted),
         "end": masked_mean(-model.end_log_prob(out.answer.end, batch.terminated), acted),
-        "observation": masked_mean(-model.observation_log_prob(guess, next_observation), seen),
+        "observation": masked_mean(model.observation_loss(guess, next_observation), seen),
     }
 
 

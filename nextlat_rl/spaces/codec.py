@@ -72,6 +72,10 @@ class Codec(nn.Module, ABC):
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
         """Log-probability (nats) of stored values, `[*batch]`, summed over the parts of an element."""
 
+    def loss(self, parameters: Tensor, x: Tensor) -> Tensor:
+        """What training minimises, `[*batch]`: the negative log-probability, or a better conditioned stand-in."""
+        return -self.log_prob(parameters, x)
+
     @abstractmethod
     def mode(self, parameters: Tensor) -> Tensor:
         """Most likely value of every part, `[*batch, *storage_shape]`."""

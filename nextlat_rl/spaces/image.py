@@ -14,6 +14,7 @@ from nextlat_rl.spaces.distributions import full_precision, gaussian_kl, gaussia
 SMALLEST = 16
 _EMBED_SIZE = 64
 _PREDICT_SIZE = 32
+_LOSS_PARTS = 100
 _LOG_STD = (-5.0, 2.0)
 _FIRST_LOG_STD = -1.5  # about the spread of pixels in [0, 1]
 
@@ -74,6 +75,10 @@ class ImageCodec(Codec):
         """
         target = self._shrunk(x, (_PREDICT_SIZE, _PREDICT_SIZE)).flatten(1).view(*parameters.shape[:-1], self.noise)
         return gaussian_log_prob(target, *self._split(parameters)).sum(-1)
+
+    def loss(self, parameters: Tensor, x: Tensor) -> Tensor:
+        """The negative log-density as if the image had 100 numbers, so that it weighs like other observations."""
+        return -self.log_prob(parameters, x) * (_LOSS_PARTS / self.noise)
 
     def mode(self, parameters: Tensor) -> Tensor:
         """Mean image, enlarged to the original size (nearest)."""

@@ -61,7 +61,9 @@ def slow_losses(model: NextLat, batch: Batch, config: ObjectiveConfig) -> dict[s
             if batch.has_next[b, t]:
                 sums["value"].append(-model.value.log_prob(model.value.head(h), targets[b, t]))
                 following = {k: v[b, t + 1] for k, v in batch.observation.items()}
-                sums["observation"].append(-model.observation_log_prob(answer, following))
+                place = -model.observation["place"].log_prob(answer.observation["place"], following["place"])
+                speed = model.observation["speed"].loss(answer.observation["speed"], following["speed"])
+                sums["observation"].append(place + speed)
     random = generator()
     row, column = rollout_starts(batch.has_next, config.start_fraction, random)
     for kind in ("", "_blind"):

@@ -286,3 +286,18 @@ def test_minigrid_observations_round_trip():
     assert codec_class(direction).decode(direction, codec_class(direction).encode(direction, directions)) == directions
     codec = build_codec(view, WIDTH, {})
     assert torch.isfinite(codec.log_prob(parameters_of(codec, len(images)), torch.from_numpy(stored))).all()
+
+
+def test_box_loss_has_the_gradient_of_beta_nll():
+    """d loss / d mean = (mean - x) / std, d loss / d log_std = std (1 - z^2), by hand for one number."""
+    codec = build_codec(spaces.Box(-9, 9, (1,), np.float32), 4, {"mean": [0.0], "std": [1.0]})
+    parameters = torch.tensor([[0.5, -1.0]], requires_grad=True)
+    mean, log_std = codec._split(parameters)
+    std = log_std.exp()
+    (gradient,) = torch.autograd.grad(
+        codec.loss(parameters, torch.tensor([[2.0]])).sum(), parameters, retain_graph=True
+    )
+    z = (2.0 - mean) / std
+    (slope,) = torch.autograd.grad(log_std.sum(), parameters)
+    expected = torch.cat([-(z / std) * std, std * (1 - z**2) * slope[:, 1:]], -1)
+    torch.testing.assert_close(gradient, expected)
