@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import os
 import re
 import sys
@@ -45,6 +46,10 @@ def run(command: str, schema: type[Config], body: Callable[[Config, list[str]], 
         _fail(str(error))
     except (HydraException, OmegaConfBaseException) as error:
         _fail(_explain(error, schema))
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _fail(f"the disk is full ({error.filename or 'while writing'}); free some space and run the same command again")
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)

@@ -83,7 +83,7 @@ class ObjectiveSettings:
     latent_weight: float = 1.0
     kl_weight: float = 1.0
     blind_weight: float = 0.1
-    start_fraction: float = 0.06
+    start_fraction: float = 0.08
     observation_weight: float = 0.1
     value_weight: float = 0.5
     policy_temperature: float = II("env.policy_temperature")
