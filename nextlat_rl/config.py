@@ -71,7 +71,7 @@ class ModelSettings:
     heads: int = 4
     width: int = 128
     context: int = II("env.context")
-    dynamics_width: int = 384
+    dynamics_width: int = 256
 
 
 @dataclass
@@ -83,7 +83,7 @@ class ObjectiveSettings:
     latent_weight: float = 1.0
     kl_weight: float = 1.0
     blind_weight: float = 0.1
-    start_fraction: float = 0.08
+    start_fraction: float = 0.05
     observation_weight: float = 0.1
     value_weight: float = 0.5
     policy_temperature: float = II("env.policy_temperature")

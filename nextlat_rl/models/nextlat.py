@@ -29,7 +29,7 @@ class ModelConfig:
     """Sizes of the networks."""
 
     trunk: TrunkConfig
-    dynamics_width: int = 384
+    dynamics_width: int = 256
 
 
 @dataclass(frozen=True)

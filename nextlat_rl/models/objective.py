@@ -48,7 +48,7 @@ class ObjectiveConfig:
     latent_weight: float = 1.0
     kl_weight: float = 1.0
     blind_weight: float = 0.1
-    start_fraction: float = 0.08
+    start_fraction: float = 0.05
     observation_weight: float = 0.1
     value_weight: float = 0.5
     policy_temperature: float = 0.0
