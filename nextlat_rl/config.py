@@ -117,7 +117,7 @@ class TrainerConfig:
     cooldown: float = 0.4
     eval_episodes: int = 500
     log_every: int = 50
-    save_every: int = 500
+    save_every: int = 250
     threads: int = 0
 
 
