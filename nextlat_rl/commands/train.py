@@ -63,7 +63,7 @@ def _train(
     config: TrainConfig, env_id: str, device: torch.device, console: Console, started: float
 ) -> list[dict[str, Any]]:
     env = make_env(env_id)
-    limit = env.spec.max_episode_steps if env.spec is not None else None
+    limit = (env.spec.max_episode_steps if env.spec is not None else None) or getattr(env.unwrapped, "max_steps", None)
     dataset_id, dataset = ensure_dataset(config.data, env_id, config.collect, config.env.sb3, console)
     check_spaces(dataset.observation_space, dataset.action_space, env.observation_space, env.action_space)
     env.close()
