@@ -168,7 +168,7 @@ class EvaluateConfig:
 
     Attributes:
         checkpoint: a run folder or checkpoint folder.
-        env: empty takes the checkpoint's environment.
+        env: the environment; by default the one that the checkpoint was trained for.
         acting: `trunk` (exact beliefs) or `recurrent` (the latent dynamics alone).
         episodes: how many, on seeds from 10,000,000 on.
         deterministic: most likely actions instead of drawn ones.
@@ -178,7 +178,7 @@ class EvaluateConfig:
     """
 
     checkpoint: str = ""
-    env: str = ""
+    env: EnvConfig = field(default_factory=EnvConfig)
     acting: str = "trunk"
     episodes: int = 500
     deterministic: bool = False

@@ -38,6 +38,7 @@ BAD = [
     ("collect", ["env=CartPole-v1", "epsilon=2"], ["epsilon", "1"]),
     ("evaluate", [], ["checkpoint="]),
     ("evaluate", ["checkpoint=missing"], ["missing", "does not exist"]),
+    ("evaluate", ["checkpoint=missing", "env=CartPole-v1"], ["missing", "does not exist"]),
     ("evaluate", ["checkpoint=missing", "acting=magic"], ["magic", "trunk, recurrent"]),
     ("benchmark", ["suite=nothing"], ["nothing", "train"]),
     ("benchmark", ["only=Chess"], ["Chess", "FourRooms"]),

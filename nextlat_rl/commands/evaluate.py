@@ -31,7 +31,7 @@ def evaluate(config: EvaluateConfig) -> None:
     console = make_console(config.json)
     set_threads(config.threads)
     saved = load_config(config.checkpoint)
-    env_id = resolve_env_id(config.env or saved["env_id"])
+    env_id = resolve_env_id(config.env.id or saved["env_id"])
     world_model = WorldModel.load(config.checkpoint, config.device)
     check_env(world_model, env_id)
     row, _ = score(
