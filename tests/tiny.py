@@ -70,3 +70,17 @@ def make_batch(lengths: list[list[int]], seed: int = 0) -> Batch:
         "speed": torch.from_numpy(rng.uniform(-1, 1, (*shape, 2)).astype(np.float32)),
     }
     return Batch(observation, **{name: torch.from_numpy(array) for name, array in arrays.items()})
+
+
+def cartpole_model() -> NextLat:
+    """An untrained model for CartPole-v1."""
+    env = gym.make("CartPole-v1")
+    statistics = {
+        "observation": {"observation": {"mean": [0.0] * 4, "std": [1.0] * 4}},
+        "action": {},
+        "reward": {"kind": "set", "values": [1.0]},
+        "value": {"kind": "twohot", "low": 0.0, "high": 50.0, "bins": 9},
+    }
+    torch.manual_seed(0)
+    spaces = Spaces(env.observation_space, env.action_space, statistics)
+    return NextLat(spaces, ModelConfig(TrunkConfig(2, 2, 16, 32), 16))

@@ -10,7 +10,7 @@ from nextlat_rl.agents.agent import Agent
 from nextlat_rl.agents.episodes import EVALUATION_SEED, evaluation_seeds, run_episodes
 from nextlat_rl.models.objective import forward
 from nextlat_rl.world_model import Acting, Step, WorldModel
-from tests.tiny import make_batch, tiny_model
+from tests.tiny import cartpole_model, make_batch, tiny_model
 
 
 def beliefs(acting: Acting) -> tuple[torch.Tensor, WorldModel]:
@@ -50,21 +50,7 @@ def test_recurrent_beliefs_follow_the_latent_dynamics() -> None:
 
 @pytest.fixture(scope="module")
 def cartpole() -> WorldModel:
-    import gymnasium as gym
-
-    from nextlat_rl.models.nextlat import ModelConfig, NextLat, Spaces
-    from nextlat_rl.models.transformer import TrunkConfig
-
-    env = gym.make("CartPole-v1")
-    statistics = {
-        "observation": {"observation": {"mean": [0.0] * 4, "std": [1.0] * 4}},
-        "action": {},
-        "reward": {"kind": "set", "values": [1.0]},
-        "value": {"kind": "twohot", "low": 0.0, "high": 50.0, "bins": 9},
-    }
-    torch.manual_seed(0)
-    spaces = Spaces(env.observation_space, env.action_space, statistics)
-    return WorldModel(NextLat(spaces, ModelConfig(TrunkConfig(2, 2, 16, 32), 16)), "CartPole-v1")
+    return WorldModel(cartpole_model(), "CartPole-v1")
 
 
 @pytest.mark.parametrize("acting", ["trunk", "recurrent"])

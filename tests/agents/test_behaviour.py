@@ -13,24 +13,13 @@ from nextlat_rl.agents.behaviour import AgentBehaviour
 from nextlat_rl.agents.episodes import run_episodes
 from nextlat_rl.config import TrainerConfig
 from nextlat_rl.envs.episodes import collect_episodes
-from nextlat_rl.models.nextlat import ModelConfig, NextLat, Spaces
-from nextlat_rl.models.transformer import TrunkConfig
 from nextlat_rl.training import make_optimizer
 from nextlat_rl.world_model import WorldModel
+from tests.tiny import cartpole_model
 
 
 def saved(folder: Path) -> Path:
-    env = gym.make("CartPole-v1")
-    statistics = {
-        "observation": {"observation": {"mean": [0.0] * 4, "std": [1.0] * 4}},
-        "action": {},
-        "reward": {"kind": "set", "values": [1.0]},
-        "value": {"kind": "twohot", "low": 0.0, "high": 50.0, "bins": 9},
-    }
-    torch.manual_seed(0)
-    model = NextLat(
-        Spaces(env.observation_space, env.action_space, statistics), ModelConfig(TrunkConfig(2, 2, 16, 32), 16)
-    )
+    model = cartpole_model()
     checkpoint.save(folder, 0, model, make_optimizer(model, TrainerConfig()), {"env_id": "CartPole-v1"})
     return folder
 
