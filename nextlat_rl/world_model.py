@@ -15,6 +15,7 @@ from nextlat_rl.models.nextlat import Answer, NextLat
 from nextlat_rl.models.transformer import KVCache
 from nextlat_rl.noise import uniform
 from nextlat_rl.spaces import flatten_list, leaves, unflatten
+from nextlat_rl.tracing import Traced
 
 Acting = Literal["trunk", "recurrent"]
 Mode = Literal["blind", "mode", "sample"]
@@ -71,6 +72,11 @@ class WorldModel:
         self.model = model.eval()
         self.env_id = env_id
         self.device = model.start.device
+        self._leaves = leaves(model.spaces.observation)
+        self._embed_step = Traced(model, self._embed)
+        self._carry = Traced(model, lambda belief, *step: model.dynamics(belief, self._embed(*step)))
+        self._most_likely = Traced(model, lambda belief: model.action.mode(model.action.head(belief)))
+        self._draw = Traced(model, lambda belief, noise: model.action.sample(model.action.head(belief), noise))
 
     @classmethod
     def load(cls, path: str | Path, device: str = "auto") -> WorldModel:
@@ -88,10 +94,9 @@ class WorldModel:
 
     def encode_observations(self, observations: Sequence[Any]) -> dict[str, Tensor]:
         """Elements of the observation space to stored form, leaf -> `[B, *leaf]`."""
-        space = self.model.spaces.observation
-        flat, spaces = flatten_list(space, observations), leaves(space)
+        flat = flatten_list(self.model.spaces.observation, observations)
         return {
-            name: torch.from_numpy(codec.encode(spaces[name], flat[name])).to(self.device)
+            name: torch.from_numpy(codec.encode(self._leaves[name], flat[name])).to(self.device)
             for name, codec in self.model.observation.items()
         }
 
@@ -116,9 +121,8 @@ class WorldModel:
 
     def decode_observations(self, observation: dict[str, Tensor]) -> list[Any]:
         """Stored observations, leaf -> `[B, *leaf]`, to elements of the observation space."""
-        spaces = leaves(self.model.spaces.observation)
         decoded = {
-            name: codec.decode(spaces[name], observation[name].cpu().numpy())
+            name: codec.decode(self._leaves[name], observation[name].cpu().numpy())
             for name, codec in self.model.observation.items()
         }
         return unflatten(self.model.spaces.observation, decoded)
@@ -134,27 +138,29 @@ class WorldModel:
         With a `trunk` memory the belief is exact; with a `recurrent` one the grounded latent dynamics carries it from
         the episode's first step on, at a fraction of the cost.
         """
-        model = self.model
-        embedded = model.embed_step(
-            model.embed_action(step.previous_action), step.previous_reward, step.observation, step.is_first
-        )
+        arguments = (step.previous_action, step.previous_reward, step.is_first, *step.observation.values())
         if memory.cache is not None:
             memory.cache.reset(step.is_first)
-            memory.belief = model.trunk.extend(embedded[:, None], memory.cache)[:, 0]
+            memory.belief = self.model.trunk.extend(self._embed_step(*arguments)[:, None], memory.cache)[:, 0]
             return memory.belief
-        belief = model.dynamics(memory.belief, embedded)
+        memory.belief = self._carry(memory.belief, *arguments)
         if step.is_first.any():
-            first = embedded[step.is_first][:, None]
+            first = self._embed(*(argument[step.is_first] for argument in arguments))[:, None]
             segment = torch.zeros(first.shape[:2], dtype=torch.long, device=self.device)
-            belief[step.is_first] = model.trunk(first, segment)[:, 0]
-        memory.belief = belief
-        return belief
+            memory.belief[step.is_first] = self.model.trunk(first, segment)[:, 0]
+        return memory.belief
+
+    def _embed(self, previous_action: Tensor, previous_reward: Tensor, is_first: Tensor, *leaf: Tensor) -> Tensor:
+        """emb(x_t) `[B, D]` of the parts of a `Step`."""
+        observation = dict(zip(self.model.observation, leaf, strict=True))
+        return self.model.embed_step(
+            self.model.embed_action(previous_action), previous_reward, observation, is_first
+        )
 
     @torch.no_grad()
     def policy(self, belief: Tensor, noise: Tensor | None = None) -> Tensor:
         """Stored actions `[B, *action]`: drawn with `noise: [B, action noise]`, or the most likely ones."""
-        parameters = self.model.action.head(belief)
-        return self.model.action.mode(parameters) if noise is None else self.model.action.sample(parameters, noise)
+        return self._most_likely(belief) if noise is None else self._draw(belief, noise)
 
     @torch.no_grad()
     def value(self, belief: Tensor) -> Tensor:

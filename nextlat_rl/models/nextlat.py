@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, cast
 
 import gymnasium as gym
@@ -97,7 +98,7 @@ class NextLat(nn.Module):
     def embed_observation(self, observation: dict[str, Tensor]) -> Tensor:
         """Normalised sum of the leaves' embeddings, `[*B, D]`."""
         parts = [codec.embed(observation[name]) for name, codec in self.observation.items()]
-        return self.observation_norm(torch.stack(parts).sum(0))
+        return self.observation_norm(reduce(torch.add, parts))
 
     def embed_step(
         self, action_embedding: Tensor, reward: Tensor, observation: dict[str, Tensor], is_first: Tensor

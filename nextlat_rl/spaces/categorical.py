@@ -38,7 +38,7 @@ class FieldsCodec(Codec):
         self.noise = len(cardinalities)
         self._index_fields(cardinalities)
         total = int(cardinalities.sum())
-        self.table = nn.Linear(total, width)
+        self.table = nn.Embedding(total, width)
         nn.init.normal_(self.table.weight, std=len(cardinalities) ** -0.5)
         self.mix = nn.Sequential(nn.GELU(), nn.Linear(width, width)) if self.noise > 1 else nn.Identity()
         self.logits = nn.Linear(width, total)
@@ -52,18 +52,16 @@ class FieldsCodec(Codec):
     def storage(cls, space: gym.Space[Any]) -> Storage:
         """Class indices in the smallest of uint8, int32 and int64 that holds them."""
         cardinalities, _ = cls.fields(space)
-        largest = int(cardinalities.max(initial=1)) - 1
-        dtype = next(t for t in (np.uint8, np.int32, np.int64) if largest <= np.iinfo(t).max)
-        return np.dtype(dtype), cardinalities.shape
+        return _smallest_type(cardinalities), cardinalities.shape
 
     @classmethod
     def encode(cls, space: gym.Space[Any], values: Any) -> np.ndarray:
         """Values to class indices, which count from the start of each field."""
         cardinalities, starts = cls.fields(space)
         index = as_rows(space, values).astype(np.int64) - starts
-        if np.any(index < 0) or np.any(index >= cardinalities):
+        if (index < 0).any() or (index >= cardinalities).any():
             raise UserError(f"values outside {space}: {cls.remedy}")
-        return index.astype(cls.storage(space)[0])
+        return index.astype(_smallest_type(cardinalities))
 
     @classmethod
     def decode(cls, space: gym.Space[Any], stored: np.ndarray) -> list[Any]:
@@ -74,10 +72,14 @@ class FieldsCodec(Codec):
     def embed(self, x: Tensor) -> Tensor:
         """Sum of one learned vector per field, mixed by GELU and a linear layer when there is more than one."""
         if self.noise == 1:
-            return F.embedding(self._flat(x)[..., 0].long(), self.table.weight.T) + self.table.bias
+            return self.table(self._flat(x)[..., 0].long())
         index = self._ordered(x) * self.stride + self.base
-        one_hot = torch.zeros(*index.shape[:-1], self.table.in_features, device=x.device, dtype=self.table.weight.dtype)
-        return self.mix(self.table(one_hot.scatter_(-1, index, 1.0)))
+        table = self.table.weight
+        if torch.is_grad_enabled():  # the gradient of a bag is three times slower than a product with one-hot rows
+            one_hot = torch.zeros(*index.shape[:-1], len(table), device=x.device, dtype=table.dtype)
+            return self.mix(one_hot.scatter_(-1, index, 1.0) @ table)
+        bags = F.embedding_bag(index.reshape(-1, self.noise), table, mode="sum")
+        return self.mix(bags.view(*index.shape[:-1], self.width))
 
     def head(self, features: Tensor) -> Tensor:
         """Logits of all fields."""
@@ -129,10 +131,15 @@ class FieldsCodec(Codec):
 
     def _restored(self, groups: list[Tensor]) -> Tensor:
         """Inverse of `_ordered` for class indices given by group."""
+        if self.noise == 1:
+            return self._as_stored(groups[0])
         return self._as_stored(torch.cat(groups, -1).index_select(-1, self.inverse_order))
 
     def _groups(self, parameters: Tensor) -> Iterator[Tensor]:
         """Logits `[*batch, c, m]` of every group."""
+        if self.noise == 1:
+            yield parameters.unsqueeze(-1)
+            return
         lengths = [c * m for c, m in zip(self._classes, self._sizes, strict=True)]
         for logits, c in zip(parameters.split(lengths, -1), self._classes, strict=True):
             yield logits.unflatten(-1, (c, -1))
@@ -183,3 +190,9 @@ class SymbolicGridCodec(FieldsCodec):
         """Three fields per cell."""
         starts = np.zeros(space.shape or (), np.int64)
         return starts + GRID_CARDINALITIES, starts
+
+
+def _smallest_type(cardinalities: np.ndarray) -> np.dtype[Any]:
+    """The smallest of uint8, int32 and int64 that holds the class indices."""
+    largest = int(cardinalities.max(initial=1)) - 1
+    return np.dtype(np.uint8 if largest < 2**8 else np.int32 if largest < 2**31 else np.int64)

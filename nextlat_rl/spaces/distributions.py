@@ -40,10 +40,9 @@ def two_hot(x: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
 
     Values outside the centres count as the outermost centre.
     """
-    x = x.clamp(centres[0], centres[-1])
-    lower = torch.searchsorted(centres, x.contiguous(), right=True).clamp(1, len(centres) - 1) - 1
+    lower = torch.bucketize(x.contiguous(), centres[1:-1], right=True)
     start, stop = centres[lower], centres[lower + 1]
-    return lower, (x - start) / (stop - start).clamp(min=1e-12)
+    return lower, ((x - start) / (stop - start)).clamp(0.0, 1.0)
 
 
 def two_hot_log_prob(logits: Tensor, x: Tensor, centres: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import gymnasium as gym
@@ -71,7 +72,7 @@ class TextCodec(Codec):
         Raises:
             UserError: a character is not in the charset, or the charset is larger than 254.
         """
-        codes = {character: code for code, character in enumerate(_characters(space), start=1)}
+        codes = _codes(space)
         length = cls.storage(space)[1][0]
         row_of = {text: row for row, text in enumerate(dict.fromkeys(values))}
         rows = np.zeros((len(row_of), length), np.uint8)
@@ -134,11 +135,20 @@ class TextCodec(Codec):
 
 
 def _characters(space: gym.Space[Any]) -> list[str]:
+    return list(_codes(space))
+
+
+def _codes(space: gym.Space[Any]) -> dict[str, int]:
+    """Code of every character, in the order of the sorted charset."""
     assert isinstance(space, gym.spaces.Text)
-    characters = sorted(space.character_set)
-    if len(characters) > _MAX_CHARSET:
-        raise UserError(f"{space} has {len(characters)} characters: use a charset of at most {_MAX_CHARSET}")
-    return characters
+    return _codes_of(space.character_set)
+
+
+@lru_cache
+def _codes_of(charset: frozenset[str]) -> dict[str, int]:
+    if len(charset) > _MAX_CHARSET:
+        raise UserError(f"a Text space has {len(charset)} characters: use a charset of at most {_MAX_CHARSET}")
+    return {character: code for code, character in enumerate(sorted(charset), start=1)}
 
 
 def _multipliers(length: int) -> Tensor:

@@ -1,0 +1,55 @@
+"""Small fixed computations without Python's share of their cost: traced once for each shape, then replayed.
+
+At the batch sizes of acting and planning most of a small network's time goes into Python and into looking kernels up.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+
+class Traced:
+    """A function of tensors to one tensor, on weights that may change between calls; gradients are not recorded.
+
+    Args:
+        model: the module whose weights `function` uses.
+        function: branches on nothing but the shapes, types and device of its arguments.
+
+    """
+
+    def __init__(self, model: nn.Module, function: Callable[..., Tensor]) -> None:
+        self._module = _Function(model, function)
+        self._traces: dict[tuple[object, ...], Callable[..., Tensor]] = {}
+
+    @torch.no_grad()
+    def __call__(self, *arguments: Tensor) -> Tensor:
+        """What the function returns."""
+        key = tuple((a.shape, a.dtype, a.device) for a in arguments)
+        trace = self._traces.get(key)
+        if trace is None:
+            trace = self._traces[key] = self._trace(arguments)
+        return trace(*arguments)
+
+    def _trace(self, arguments: tuple[Tensor, ...]) -> Callable[..., Tensor]:
+        with warnings.catch_warnings():
+            # TorchScript is deprecated in favour of torch.compile, which needs a C++ compiler and a minute. The
+            # tracer's own warnings say that it took sizes for constants; here a trace serves one shape only.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            warnings.simplefilter("ignore", torch.jit.TracerWarning)
+            return torch.jit.trace(self._module, arguments, check_trace=False)
+
+
+class _Function(nn.Module):
+    """A function in the form that the tracer wants: a module that owns the weights."""
+
+    def __init__(self, model: nn.Module, function: Callable[..., Tensor]) -> None:
+        super().__init__()
+        self.model, self._function = model, function
+        self.train(model.training)
+
+    def forward(self, *arguments: Tensor) -> Tensor:
+        return self._function(*arguments)
