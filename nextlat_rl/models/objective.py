@@ -93,15 +93,14 @@ def next_token_losses(model: NextLat, batch: Batch, out: Forward, config: Object
     target = lambda_returns(batch.reward, batch.terminated, value, answered, config.discount, config.lambda_)
     weight = policy_weights(target - value, answered, config.policy_temperature)
     policy = -(weight * model.action.log_prob(out.policy, batch.action))
-    seen = answered[:, :-1]
-    next_observation = {name: leaf[:, 1:] for name, leaf in batch.observation.items()}
-    guess = _slice(out.answer, (slice(None), slice(None, -1)))
+    # Shifting the observations, with filling in the last column, is cheaper than cutting a column off the predictions.
+    following = {name: torch.cat((leaf[:, 1:], leaf[:, -1:]), dim=1) for name, leaf in batch.observation.items()}
     return {
         "policy": masked_mean(policy, acted),
         "value": masked_mean(-model.value.log_prob(out.value, target), answered),
         "reward": masked_mean(-model.reward.log_prob(out.answer.reward, batch.reward), acted),
         "end": masked_mean(-model.end_log_prob(out.answer.end, batch.terminated), acted),
-        "observation": masked_mean(model.observation_loss(guess, next_observation), seen),
+        "observation": masked_mean(model.observation_loss(out.answer, following), answered),
     }
 
 
@@ -231,6 +230,3 @@ def masked_mean(x: Tensor, mask: Tensor) -> Tensor:
     weight = mask.to(x.dtype)
     return torch.where(mask, x, 0.0).sum() / weight.sum().clamp_min(1)
 
-
-def _slice(answer: Answer, index: tuple[slice, slice]) -> Answer:
-    return Answer(answer.reward[index], answer.end[index], {k: v[index] for k, v in answer.observation.items()})

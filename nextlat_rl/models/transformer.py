@@ -52,10 +52,12 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(width, 3 * width, bias=False)
         self.out = nn.Linear(width, width, bias=False)
 
-    def project(self, x: Tensor, rotation: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    def project(self, x: Tensor, rotation: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Rotated queries and keys and the values, `[B, H, L, D / H]` each, of `x: [B, L, D]`."""
-        q, k, v = rearrange(self.qkv(x), "b l (three h d) -> three b h l d", three=3, h=self.heads)
-        return rotate(q, rotation), rotate(k, rotation), v
+        width = x.shape[-1]
+        turned, v = self.qkv(x).split((2 * width, width), dim=-1)
+        q, k = rotate(rearrange(turned, "b l (two h d) -> two b h l d", two=2, h=self.heads), rotation)
+        return q, k, rearrange(v, "b l (h d) -> b h l d", h=self.heads)
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
         """Attention output `[B, L, D]`; `mask: [B, 1, L, S]` is added to the scores."""
@@ -72,7 +74,7 @@ class Block(nn.Module):
         self.norm2 = nn.LayerNorm(width)
         self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
 
-    def forward(self, x: Tensor, rotation: tuple[Tensor, Tensor], mask: Tensor) -> Tensor:
+    def forward(self, x: Tensor, rotation: Tensor, mask: Tensor) -> Tensor:
         """One block over whole windows, `[B, L, D] -> [B, L, D]`."""
         x = x + self.attention.attend(*self.attention.project(self.norm1(x), rotation), mask)
         return x + self.mlp(self.norm2(x))
@@ -114,7 +116,7 @@ class Transformer(nn.Module):
         distance = position[:, None] - position[None, :]
         visible = (distance >= 0) & (distance < self.context) & (segment[:, :, None] == segment[:, None, :])
         mask = additive_mask(visible, x.dtype)
-        rotation = rotation_table(position, self.width // self.heads, x.dtype)
+        rotation = rotation_table(position, self.width // self.heads)
         for block in self.blocks:
             x = block(x, rotation, mask)
         return self.norm(x)
@@ -133,7 +135,7 @@ class Transformer(nn.Module):
         distance = position[:, :, None] - cache.slot_position[:, None, :used]
         visible = (distance >= 0) & (distance < self.context) & (cache.slot_position[:, None, :used] >= 0)
         mask = additive_mask(visible, x.dtype)
-        rotation = rotation_table(position[:, None, :], self.width // self.heads, x.dtype)
+        rotation = rotation_table(position[:, None, :], self.width // self.heads)
         rows = torch.arange(batch, device=x.device)[:, None]
         for block, (keys, values) in zip(cast("Iterable[Block]", self.blocks), cache.entries, strict=True):
             q, k, v = block.attention.project(block.norm1(x), rotation)
@@ -144,18 +146,17 @@ class Transformer(nn.Module):
         return self.norm(x)
 
 
-def rotation_table(position: Tensor, dimension: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Cosine and sine of the rotary angles, `[*position.shape, dimension / 2]` each (RoFormer, arXiv 2104.09864)."""
+def rotation_table(position: Tensor, dimension: int) -> Tensor:
+    """Unit complex numbers of the rotary angles, `[*position.shape, dimension / 2]` (RoFormer, arXiv 2104.09864)."""
     frequency = 10_000.0 ** (-torch.arange(0, dimension, 2, device=position.device, dtype=torch.float32) / dimension)
     angle = position[..., None].float() * frequency
-    return angle.cos().to(dtype), angle.sin().to(dtype)
+    return torch.polar(torch.ones_like(angle), angle)
 
 
-def rotate(x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
-    """Turn the halves of `x: [B, H, L, D / H]` by the angles of their positions."""
-    cosine, sine = rotation
-    a, b = x.chunk(2, dim=-1)
-    return torch.cat((a * cosine - b * sine, b * cosine + a * sine), dim=-1)
+def rotate(x: Tensor, rotation: Tensor) -> Tensor:
+    """Turn the pairs of neighbours in the last dimension of `x: [*, L, D / H]` by the angles of their positions."""
+    pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
+    return torch.view_as_real(pairs * rotation).flatten(-2).type_as(x)
 
 
 def additive_mask(visible: Tensor, dtype: torch.dtype) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from nextlat_rl.errors import UserError
 from nextlat_rl.spaces.codec import Codec, Storage, as_rows, elements
-from nextlat_rl.spaces.distributions import categorical_kl, full_precision, inverse_cdf
+from nextlat_rl.spaces.distributions import categorical_kl, fields_cross_entropy, full_precision, inverse_cdf
 
 GRID_CARDINALITIES = (11, 6, 4)
 """MiniGrid's numbers of objects, colours and states (the agent's four directions are states)."""
@@ -87,12 +87,10 @@ class FieldsCodec(Codec):
 
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
         """Sum of the log-probabilities of the fields."""
-        losses = []
-        for logits, target in zip(self._groups(parameters), self._ordered(x).split(self._sizes, -1), strict=True):
-            c, m = logits.shape[-2:]
-            loss = F.cross_entropy(logits.reshape(-1, c, m), target.reshape(-1, m), reduction="none")
-            losses.append(loss.sum(-1))
-        return -torch.stack(losses).sum(0).view(parameters.shape[:-1])
+        batch, size = parameters.shape[:-1], parameters.shape[-1]
+        target = self._ordered(x).expand(*batch, self.noise).reshape(-1, self.noise)
+        groups = list(zip(self._classes, self._sizes, strict=True))
+        return -fields_cross_entropy(parameters.reshape(-1, size), target, groups).view(batch)
 
     def mode(self, parameters: Tensor) -> Tensor:
         """Most likely class of every field."""

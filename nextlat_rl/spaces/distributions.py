@@ -1,6 +1,8 @@
 """Distribution arithmetic shared by the codecs. Plain functions of tensors; no global random state."""
 
 import math
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -27,6 +29,51 @@ def inverse_cdf(logits: Tensor, uniform: Tensor, dim: int = -1) -> Tensor:
     # Rounding can leave the last entry under one: scale the uniform rather than let it fall behind the last class.
     threshold = uniform.clamp(max=_BELOW_ONE) * cumulative.select(dim, -1)
     return (cumulative <= threshold.unsqueeze(dim)).sum(dim)
+
+
+def fields_cross_entropy(logits: Tensor, target: Tensor, groups: list[tuple[int, int]]) -> Tensor:
+    """Sum over many categorical fields of the cross entropy of each, `[N]`.
+
+    Args:
+        logits: `[N, sum(c * m)]`; a group's logits lie together as `[c, m]`.
+        target: `[N, sum(m)]` classes.
+        groups: (c, m) of each group: m fields of c classes.
+    """
+    return _FieldsCrossEntropy.apply(logits, target, groups)  # type: ignore[no-untyped-call, no-any-return]
+
+
+class _FieldsCrossEntropy(torch.autograd.Function):
+    """Saves the logits and each field's log-sum-exp, no more: on a CPU the time goes into moving memory."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, target: Tensor, groups: list[tuple[int, int]]) -> Tensor:
+        sizes = [m for _, m in groups]
+        loss, totals = logits.new_zeros(len(logits)), []
+        for part, wanted in zip(_grouped(logits, groups), target.split(sizes, -1), strict=True):
+            total = part.logsumexp(1)
+            loss += (total - part.gather(1, wanted.unsqueeze(1)).squeeze(1)).sum(-1)
+            totals.append(total)
+        ctx.groups, ctx.sizes = groups, sizes
+        ctx.save_for_backward(logits, target, *totals)
+        return loss
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        logits, target, *totals = ctx.saved_tensors
+        gradient = torch.empty_like(logits)
+        pairs = zip(_grouped(gradient, ctx.groups), _grouped(logits, ctx.groups), totals, strict=True)
+        for (into, part, total), wanted in zip(pairs, target.split(ctx.sizes, -1), strict=True):
+            torch.sub(part, total.unsqueeze(1), out=into)
+            into.exp_()
+            into.scatter_add_(1, wanted.unsqueeze(1), into.new_full((), -1.0).expand(wanted.unsqueeze(1).shape))
+        return gradient.mul_(upstream.unsqueeze(-1)), None, None
+
+
+def _grouped(logits: Tensor, groups: list[tuple[int, int]]) -> Iterator[Tensor]:
+    """Views `[N, c, m]` of the groups of `logits: [N, sum(c * m)]`."""
+    parts = logits.split([c * m for c, m in groups], -1)
+    for part, (c, m) in zip(parts, groups, strict=True):
+        yield part.unflatten(-1, (c, m))
 
 
 def categorical_kl(p: Tensor, q: Tensor, dim: int = -1) -> Tensor:
