@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 
+from nextlat_rl.agents.planning.planner import Planner
 from nextlat_rl.noise import uniform
 from nextlat_rl.world_model import Acting, Step, WorldModel
 
@@ -20,6 +22,7 @@ class Agent:
         acting: `trunk` recomputes exact beliefs with a KV cache; `recurrent` runs the latent dynamics alone.
         deterministic: most likely actions instead of drawn ones.
         seed: keys the noise together with (episode, step), so that a decision does not depend on the batch it is in.
+        planner: looks ahead from each belief; without one the policy acts.
 
     """
 
@@ -30,8 +33,9 @@ class Agent:
         acting: Acting = "trunk",
         deterministic: bool = False,
         seed: int = 0,
+        planner: Planner | None = None,
     ) -> None:
-        self.world_model, self.deterministic, self.seed = world_model, deterministic, seed
+        self.world_model, self.deterministic, self.seed, self.planner = world_model, deterministic, seed, planner
         self.memory = world_model.memory(batch_size, acting)
         self.last_action = world_model.no_actions(batch_size)
         self.step = torch.zeros(batch_size, dtype=torch.long, device=world_model.device)
@@ -58,10 +62,15 @@ class Agent:
         self.step.masked_fill_(first, 0)
         step = Step(wm.encode_observations(observations), self.last_action, reward, first)
         belief = wm.observe(step, self.memory)
-        noise = None
-        if not self.deterministic:
-            stream = torch.tensor(episodes, dtype=torch.long, device=wm.device)
-            noise = uniform(self.seed, stream, self.step, wm.model.action.noise)
-        self.last_action = wm.policy(belief, noise)
+        self.last_action = self._decide(belief, torch.tensor(episodes, dtype=torch.long, device=wm.device))
         self.step += 1
         return wm.decode_actions(self.last_action)
+
+    def _decide(self, belief: Tensor, episode: Tensor) -> Tensor:
+        """Stored actions `[B, *action]` at `belief: [B, D]`."""
+        if self.planner is not None:
+            return self.planner.decide(belief, episode, self.step)
+        wm = self.world_model
+        if self.deterministic:
+            return wm.policy(belief)
+        return wm.policy(belief, uniform(self.seed, episode, self.step, wm.model.action.noise))

@@ -122,6 +122,43 @@ class TrainerConfig:
 
 
 @dataclass
+class PlannerSettings:
+    """Look-ahead in imagination; each planner reads the settings named after it.
+
+    Attributes:
+        name: `lookahead` or `gumbel` for discrete actions, `mppi` for continuous ones, `none` follows the policy.
+        mode: lookahead, gumbel: `blind` imagines the expected next belief, `mode` puts the most likely observation in
+            its place, `sample` a drawn one, which prices information.
+        depth: lookahead: imagined steps ahead.
+        width: lookahead: sequences kept at each step.
+        sharpness: lookahead: nats of preference for a difference of the whole range of returns.
+        simulations: gumbel: network calls for each decision.
+        considered: gumbel: root actions that sequential halving starts with.
+        horizon: mppi: imagined steps ahead.
+        samples: mppi: action sequences in each iteration.
+        policy_samples: mppi: sequences drawn from the policy.
+        iterations: mppi: refits of the Gaussian.
+        elites: mppi: best sequences that it is fitted to.
+        temperature: mppi: how evenly the elites count.
+
+    """
+
+    name: str = "none"
+    mode: str = "blind"
+    depth: int = 8
+    width: int = 16
+    sharpness: float = 20.0
+    simulations: int = 64
+    considered: int = 16
+    horizon: int = 4
+    samples: int = 48
+    policy_samples: int = 16
+    iterations: int = 3
+    elites: int = 12
+    temperature: float = 1.0
+
+
+@dataclass
 class TrainConfig:
     """`python -m nextlat_rl.train`.
 
@@ -129,6 +166,7 @@ class TrainConfig:
         env: the environment, any Gymnasium id.
         data: a Minari data set id; `auto` is the environment's own, gathered if it is not there.
         collect: how `data=auto` is gathered.
+        planner: acts in one more row of the final table.
         seed: of weights and batches.
         device: `auto`, `cpu`, `cuda`, ...
         runs: folder of the run folders.
@@ -144,6 +182,7 @@ class TrainConfig:
     model: ModelSettings = field(default_factory=ModelSettings)
     objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    planner: PlannerSettings = field(default_factory=PlannerSettings)
     acting: str = "trunk"
     deterministic: bool = II("env.deterministic")
     seed: int = 0
@@ -169,6 +208,7 @@ class EvaluateConfig:
     Attributes:
         checkpoint: a run folder or checkpoint folder.
         env: the environment; by default the one that the checkpoint was trained for.
+        planner: looks ahead from the beliefs; without one the policy acts.
         acting: `trunk` (exact beliefs) or `recurrent` (the latent dynamics alone).
         episodes: how many, on seeds from 10,000,000 on.
         deterministic: most likely actions instead of drawn ones.
@@ -179,6 +219,7 @@ class EvaluateConfig:
 
     checkpoint: str = ""
     env: EnvConfig = field(default_factory=EnvConfig)
+    planner: PlannerSettings = field(default_factory=PlannerSettings)
     acting: str = "trunk"
     episodes: int = 500
     deterministic: bool = False
@@ -241,9 +282,21 @@ def check_collect(config: CollectConfig) -> None:
         raise UserError(f"epsilon={config.epsilon} must be at most 1")
 
 
+def check_planner(config: PlannerSettings) -> None:
+    """Validate the settings of a planner."""
+    one_of("planner", config.name, ("none", "lookahead", "gumbel", "mppi"))
+    one_of("planner.mode", config.mode, ("blind", "mode", "sample"))
+    at_least(config, 1, "depth", "width", "simulations", "considered", "horizon", "samples", "policy_samples")
+    at_least(config, 1, "iterations", "elites")
+    at_least(config, 0, "sharpness")
+    if not config.temperature > 0:
+        raise UserError(f"planner.temperature={config.temperature} must be above 0")
+
+
 def check_train(config: TrainConfig) -> None:
     """Validate the settings of a training run."""
     check_collect(config.collect)
+    check_planner(config.planner)
     one_of("objective.name", config.objective.name, ("nextlat", "gpt"))
     one_of("acting", config.acting, ("trunk", "recurrent"))
     at_least(config.model, 1, "layers", "heads", "width", "dynamics_width")
@@ -276,5 +329,6 @@ def check_evaluate(config: EvaluateConfig) -> None:
     if not config.checkpoint:
         raise UserError("checkpoint= is missing; give a run folder such as checkpoint=runs/<env>/<time>")
     one_of("acting", config.acting, ("trunk", "recurrent"))
+    check_planner(config.planner)
     at_least(config, 1, "episodes", "n_envs")
     at_least(config, 0, "seed", "threads")

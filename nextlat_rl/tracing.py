@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 
 class Traced:
-    """A function of tensors to one tensor, on weights that may change between calls; gradients are not recorded.
+    """A function of tensors, to a tensor or a tuple of them, on weights that may change; gradients are not recorded.
 
     Args:
         model: the module whose weights `function` uses.
@@ -21,12 +22,12 @@ class Traced:
 
     """
 
-    def __init__(self, model: nn.Module, function: Callable[..., Tensor]) -> None:
+    def __init__(self, model: nn.Module, function: Callable[..., Any]) -> None:
         self._module = _Function(model, function)
-        self._traces: dict[tuple[object, ...], Callable[..., Tensor]] = {}
+        self._traces: dict[tuple[object, ...], Callable[..., Any]] = {}
 
     @torch.no_grad()
-    def __call__(self, *arguments: Tensor) -> Tensor:
+    def __call__(self, *arguments: Tensor) -> Any:
         """What the function returns."""
         key = tuple((a.shape, a.dtype, a.device) for a in arguments)
         trace = self._traces.get(key)
@@ -34,7 +35,7 @@ class Traced:
             trace = self._traces[key] = self._trace(arguments)
         return trace(*arguments)
 
-    def _trace(self, arguments: tuple[Tensor, ...]) -> Callable[..., Tensor]:
+    def _trace(self, arguments: tuple[Tensor, ...]) -> Callable[..., Any]:
         with warnings.catch_warnings():
             # TorchScript is deprecated in favour of torch.compile, which needs a C++ compiler and a minute. The
             # tracer's own warnings say that it took sizes for constants; here a trace serves one shape only.
@@ -46,10 +47,10 @@ class Traced:
 class _Function(nn.Module):
     """A function in the form that the tracer wants: a module that owns the weights."""
 
-    def __init__(self, model: nn.Module, function: Callable[..., Tensor]) -> None:
+    def __init__(self, model: nn.Module, function: Callable[..., Any]) -> None:
         super().__init__()
         self.model, self._function = model, function
         self.train(model.training)
 
-    def forward(self, *arguments: Tensor) -> Tensor:
+    def forward(self, *arguments: Tensor) -> Any:
         return self._function(*arguments)

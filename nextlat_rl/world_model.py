@@ -65,12 +65,12 @@ class Imagination:
 class WorldModel:
     """A trained NextLat model: beliefs of real histories, imagined futures, policy and value.
 
-    All tensors live on `device`; every method is batched and free of gradients.
+    All tensors live on `device`; every method is batched and free of gradients. `discount` is the value's.
     """
 
-    def __init__(self, model: NextLat, env_id: str) -> None:
+    def __init__(self, model: NextLat, env_id: str, discount: float = 0.99) -> None:
         self.model = model.eval()
-        self.env_id = env_id
+        self.env_id, self.discount = env_id, discount
         self.device = model.start.device
         self._leaves = leaves(model.spaces.observation)
         self._embed_step = Traced(model, self._embed)
@@ -90,7 +90,7 @@ class WorldModel:
         from nextlat_rl.runtime import pick_device
 
         model, config = load_model(path, pick_device(device))
-        return cls(model, config["env_id"])
+        return cls(model, config["env_id"], config["train_config"]["objective"]["discount"])
 
     def encode_observations(self, observations: Sequence[Any]) -> dict[str, Tensor]:
         """Elements of the observation space to stored form, leaf -> `[B, *leaf]`."""
@@ -153,9 +153,7 @@ class WorldModel:
     def _embed(self, previous_action: Tensor, previous_reward: Tensor, is_first: Tensor, *leaf: Tensor) -> Tensor:
         """emb(x_t) `[B, D]` of the parts of a `Step`."""
         observation = dict(zip(self.model.observation, leaf, strict=True))
-        return self.model.embed_step(
-            self.model.embed_action(previous_action), previous_reward, observation, is_first
-        )
+        return self.model.embed_step(self.model.embed_action(previous_action), previous_reward, observation, is_first)
 
     @torch.no_grad()
     def policy(self, belief: Tensor, noise: Tensor | None = None) -> Tensor:

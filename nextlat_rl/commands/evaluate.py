@@ -12,8 +12,9 @@ from rich.console import Console
 
 from nextlat_rl.agents.agent import Agent
 from nextlat_rl.agents.episodes import EpisodeResult, Timing, evaluation_seeds, run_episodes
+from nextlat_rl.agents.planning.planner import build_planner
 from nextlat_rl.checkpoint import load_config, run_folder
-from nextlat_rl.config import EvaluateConfig, check_evaluate
+from nextlat_rl.config import EvaluateConfig, PlannerSettings, check_evaluate
 from nextlat_rl.console import bar, make_console, table
 from nextlat_rl.data.space_check import check_spaces
 from nextlat_rl.envs import make_env, resolve_env_id
@@ -43,9 +44,11 @@ def evaluate(config: EvaluateConfig) -> None:
         n_envs=config.n_envs,
         seed=config.seed,
         console=console,
+        planner=config.planner,
     )
     folder = run_folder(config.checkpoint)
-    name = f"evaluation-{time.strftime('%Y%m%d-%H%M%S')}-{config.acting}"
+    how = config.acting if config.planner.name == "none" else f"{config.acting}-{config.planner.name}"
+    name = f"evaluation-{time.strftime('%Y%m%d-%H%M%S')}-{how}"
     write_json(folder / f"{name}.json", [row])
     tracker = Tracker(folder / name)
     tracker.scalars(eval_tags(row), saved["step"])
@@ -77,15 +80,18 @@ def score(
     console: Console,
     record: int = 0,
     seeds: list[int] | None = None,
+    planner: PlannerSettings | None = None,
 ) -> tuple[dict[str, Any], list[EpisodeResult]]:
     """Play the evaluation episodes (or `seeds`); the result row and the episodes."""
     started = time.monotonic()
     chosen = seeds or evaluation_seeds(episodes)
     n_envs = min(n_envs, len(chosen))
-    agent = Agent(world_model, n_envs, acting, deterministic, seed)
+    search = build_planner(world_model, planner, deterministic, seed) if planner else None
+    agent = Agent(world_model, n_envs, acting, deterministic, seed, search)
+    name = acting if search is None else f"{acting} + {planner.name}"  # type: ignore[union-attr]
     total = 0.0
     finished = 0
-    with bar(console, f"Evaluating ({acting})", len(chosen), "episodes") as shown:
+    with bar(console, f"Evaluating ({name})", len(chosen), "episodes") as shown:
 
         def on_episode(result: EpisodeResult) -> None:
             nonlocal total, finished
@@ -97,7 +103,7 @@ def score(
     row = summary(results, timing)
     row |= {
         "env": env_id,
-        "agent": f"policy ({acting})",
+        "agent": f"policy ({name})",
         "deterministic": deterministic,
         "n_envs": n_envs,
         "seed": seed,
@@ -105,7 +111,7 @@ def score(
         "cores": torch.get_num_threads(),
         "device": str(world_model.device),
         "git_revision": git_revision(),
-        "planner_calls_per_step": 0.0,
+        "planner_calls_per_step": float(search is not None),
         "trunk_calls_per_step": 1.0 if acting == "trunk" else episodes / max(sum(r.length for r in results), 1),
     }
     return row, results

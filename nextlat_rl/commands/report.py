@@ -45,7 +45,7 @@ def final_report(
     limit: int | None,
 ) -> list[dict[str, Any]]:
     """Evaluate, diagnose, draw, log; the result rows: the policy in each way of acting, and its behaviour."""
-    world_model = WorldModel(model, env_id)
+    world_model = WorldModel(model, env_id, config.objective.discount)
     others: list[Acting] = ["trunk", "recurrent"] if config.objective.name == "nextlat" else ["trunk"]
     rows: list[dict[str, Any]] = []
     episodes: list[list[EpisodeResult]] = []

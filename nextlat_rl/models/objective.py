@@ -229,4 +229,3 @@ def masked_mean(x: Tensor, mask: Tensor) -> Tensor:
     """Mean of `x` where `mask`; 0 if it is true nowhere."""
     weight = mask.to(x.dtype)
     return torch.where(mask, x, 0.0).sum() / weight.sum().clamp_min(1)
-

@@ -73,7 +73,7 @@ class BinnedCodec(Codec):
 
     def embed(self, x: Tensor) -> Tensor:
         """MLP of the actions normalised to [-1, 1]."""
-        return self.embedding(self._normalised(x))
+        return self.embedding(self.normalise(x))
 
     def head(self, features: Tensor) -> Tensor:
         """Logits of all histograms."""
@@ -84,7 +84,7 @@ class BinnedCodec(Codec):
 
         At a centre it is the log-probability of the bin; between centres it interpolates the two neighbours.
         """
-        return two_hot_log_prob(self._bins(parameters), self._normalised(x), self.centres).sum(-1)
+        return two_hot_log_prob(self._bins(parameters), self.normalise(x), self.centres).sum(-1)
 
     def mode(self, parameters: Tensor) -> Tensor:
         """The median bin, refined to the centroid of it and its two neighbours.
@@ -93,11 +93,13 @@ class BinnedCodec(Codec):
         the mean it does not fall between two ways of acting.
         """
         bins = self._bins(parameters)
-        return self._action(local_centroid(bins, self.centres, inverse_cdf(bins, torch.full_like(bins[..., 0], 0.5))))
+        return self.denormalise(
+            local_centroid(bins, self.centres, inverse_cdf(bins, torch.full_like(bins[..., 0], 0.5)))
+        )
 
     def sample(self, parameters: Tensor, uniform: Tensor) -> Tensor:
         """Centres of bins drawn with one uniform per dimension."""
-        return self._action(self.centres[inverse_cdf(self._bins(parameters), uniform)])
+        return self.denormalise(self.centres[inverse_cdf(self._bins(parameters), uniform)])
 
     def kl(self, p: Tensor, q: Tensor) -> Tensor:
         """Sum of the divergences of the histograms."""
@@ -107,13 +109,13 @@ class BinnedCodec(Codec):
         """`[*batch, P]` to logits `[*batch, d, 41]`."""
         return parameters.unflatten(-1, (self.noise, BINS))
 
-    def _normalised(self, x: Tensor) -> Tensor:
+    def normalise(self, x: Tensor) -> Tensor:
         """Stored actions to `[*batch, d]` in [-1, 1]."""
         unit = (self._flat(x).to(self.low.dtype) - self.low) / (self.high - self.low)
         return (2.0 * unit - 1.0).clamp(-1.0, 1.0)
 
-    def _action(self, normalised: Tensor) -> Tensor:
-        """Inverse of `_normalised`; exact at the bounds, as `lerp` is."""
+    def denormalise(self, normalised: Tensor) -> Tensor:
+        """Inverse of `normalise`; exact at the bounds, as `lerp` is."""
         unit = (normalised.to(self.low.dtype) + 1.0) / 2.0
         return self._as_stored(torch.lerp(self.low.expand_as(unit), self.high.expand_as(unit), unit))
 

@@ -73,13 +73,18 @@ class FieldsCodec(Codec):
         """Sum of one learned vector per field, mixed by GELU and a linear layer when there is more than one."""
         if self.noise == 1:
             return self.table(self._flat(x)[..., 0].long())
+        if torch.is_grad_enabled():  # the gradient of a bag is three times slower than a product with one-hot rows
+            return self.mix(self.one_hot(x) @ self.table.weight)
+        index = self._ordered(x) * self.stride + self.base
+        bags = F.embedding_bag(index.reshape(-1, self.noise), self.table.weight, mode="sum")
+        return self.mix(bags.view(*index.shape[:-1], self.width))
+
+    def one_hot(self, x: Tensor) -> Tensor:
+        """1 at the parameter of each field's class, 0 elsewhere, `[*batch, P]`."""
         index = self._ordered(x) * self.stride + self.base
         table = self.table.weight
-        if torch.is_grad_enabled():  # the gradient of a bag is three times slower than a product with one-hot rows
-            one_hot = torch.zeros(*index.shape[:-1], len(table), device=x.device, dtype=table.dtype)
-            return self.mix(one_hot.scatter_(-1, index, 1.0) @ table)
-        bags = F.embedding_bag(index.reshape(-1, self.noise), table, mode="sum")
-        return self.mix(bags.view(*index.shape[:-1], self.width))
+        zeros = torch.zeros(*index.shape[:-1], len(table), device=x.device, dtype=table.dtype)
+        return zeros.scatter_(-1, index, 1.0)
 
     def head(self, features: Tensor) -> Tensor:
         """Logits of all fields."""

@@ -39,7 +39,7 @@ def fields_cross_entropy(logits: Tensor, target: Tensor, groups: list[tuple[int,
         target: `[N, sum(m)]` classes.
         groups: (c, m) of each group: m fields of c classes.
     """
-    return _FieldsCrossEntropy.apply(logits, target, groups)  # type: ignore[no-untyped-call, no-any-return]
+    return _FieldsCrossEntropy.apply(logits, target, groups)
 
 
 class _FieldsCrossEntropy(torch.autograd.Function):
@@ -58,7 +58,7 @@ class _FieldsCrossEntropy(torch.autograd.Function):
         return loss
 
     @staticmethod
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None]:
         logits, target, *totals = ctx.saved_tensors
         gradient = torch.empty_like(logits)
         pairs = zip(_grouped(gradient, ctx.groups), _grouped(logits, ctx.groups), totals, strict=True)

@@ -1,0 +1,1 @@
+"""Planners: look ahead in imagination through one callback, and say what to do."""

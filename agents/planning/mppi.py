@@ -1,0 +1,120 @@
+"""Model predictive path integral control for continuous actions, seeded by the policy (as in TD-MPC2, 2310.16828)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+
+class ContinuousModel(Protocol):
+    """A world with actions of `size` numbers in [-1, 1], seen from inside.
+
+    Attributes:
+        size: d.
+        policy_noise: how many uniforms the policy takes for each row.
+
+    """
+
+    size: int
+    policy_noise: int
+
+    def policy(self, belief: Tensor, noise: Tensor) -> Tensor:
+        """Draw actions `[N, d]` at `belief: [N, D]`."""
+
+    def step(self, belief: Tensor, action: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Belief `[N, D]`, reward `[N]` and discount `[N]` of one imagined step."""
+
+    def value(self, belief: Tensor) -> Tensor:
+        """`[N]`."""
+
+
+@dataclass(frozen=True)
+class MPPIConfig:
+    """Size of the search; the defaults evaluate the dynamics 640 times for each decision.
+
+    Attributes:
+        horizon: imagined steps ahead.
+        samples: action sequences in each iteration.
+        policy_samples: sequences drawn from the policy, evaluated once and kept in every iteration.
+        iterations: refits of the Gaussian.
+        elites: best sequences that it is fitted to.
+        temperature: how much the best of them count more, in spreads of the elites' returns.
+        min_std: smallest spread of the actions, in the unit of [-1, 1].
+
+    """
+
+    horizon: int = 4
+    samples: int = 48
+    policy_samples: int = 16
+    iterations: int = 3
+    elites: int = 12
+    temperature: float = 1.0
+    min_std: float = 0.05
+
+    @property
+    def evaluations(self) -> int:
+        """Dynamics evaluations for each decision."""
+        return self.horizon * (self.policy_samples + self.samples * self.iterations)
+
+    def noise(self, model: ContinuousModel) -> list[int]:
+        """How many uniforms the policy's sequences take, and then each iteration."""
+        drawn = self.horizon * self.policy_samples * model.policy_noise
+        return [drawn] + self.iterations * [self.horizon * self.samples * model.size]
+
+
+class ContinuousPlan(NamedTuple):
+    """A decision for each of B roots."""
+
+    action: Tensor  # [B, d] in [-1, 1]
+    sequence: Tensor  # [B, H, d] the fitted mean
+    value: Tensor  # [B] imagined return of the best sequence
+
+
+def mppi(model: ContinuousModel, belief: Tensor, uniform: Tensor, config: MPPIConfig) -> ContinuousPlan:
+    """Decide for `belief: [B, D]` with `uniform: [B, sum(config.noise(model))]` in [0, 1)."""
+    for_policy, *for_iterations = uniform.split(config.noise(model), dim=1)
+    own = _policy_sequences(model, belief, for_policy, config)  # [B, P, H, d]
+    own_return = _returns(model, belief, own)
+    mean, std = _fit(own, own_return, config)
+    for noise in for_iterations:
+        normal = torch.special.ndtri(noise.clamp(1e-6, 1 - 1e-6)).view(len(belief), config.samples, *mean.shape[1:])
+        drawn = (mean[:, None] + std[:, None] * normal).clamp(-1, 1)
+        sequences = torch.cat((own, drawn), dim=1)
+        returns = torch.cat((own_return, _returns(model, belief, drawn)), dim=1)
+        mean, std = _fit(sequences, returns, config)
+    return ContinuousPlan(mean[:, 0], mean, returns.amax(1))
+
+
+def _policy_sequences(model: ContinuousModel, belief: Tensor, noise: Tensor, config: MPPIConfig) -> Tensor:
+    """Sequences that the policy draws in its own imagination, `[B, P, H, d]`."""
+    now = belief.repeat_interleave(config.policy_samples, dim=0)
+    actions = []
+    for part in noise.view(len(now), config.horizon, model.policy_noise).unbind(1):
+        actions.append(model.policy(now, part))
+        now = model.step(now, actions[-1])[0]
+    return torch.stack(actions, dim=1).unflatten(0, (len(belief), config.policy_samples))
+
+
+def _returns(model: ContinuousModel, belief: Tensor, sequences: Tensor) -> Tensor:
+    """Imagined returns `[B, N]`, the value at the end included, of `sequences: [B, N, H, d]`."""
+    batch, count = sequences.shape[:2]
+    now = belief.repeat_interleave(count, dim=0)
+    total, weight = torch.zeros_like(now[:, 0]), torch.ones_like(now[:, 0])
+    for action in sequences.flatten(0, 1).unbind(1):
+        now, reward, discount = model.step(now, action)
+        total, weight = total + weight * reward, weight * discount
+    return (total + weight * model.value(now)).view(batch, count)
+
+
+def _fit(sequences: Tensor, returns: Tensor, config: MPPIConfig) -> tuple[Tensor, Tensor]:
+    """Weighted mean and standard deviation `[B, H, d]` of the best sequences."""
+    best, index = returns.topk(min(config.elites, returns.shape[1]), dim=1)
+    elites = sequences.gather(1, index[..., None, None].expand(-1, -1, *sequences.shape[2:]))
+    spread = best.std(1, keepdim=True).clamp_min(1e-6)
+    weight = ((best - best[:, :1]) / (config.temperature * spread)).softmax(1)[..., None, None]
+    mean = (weight * elites).sum(1)
+    std = (weight * (elites - mean[:, None]).square()).sum(1).sqrt()
+    return mean, std.clamp(config.min_std, 1.0)
