@@ -126,7 +126,8 @@ class PlannerSettings:
     """Look-ahead in imagination; each planner reads the settings named after it.
 
     Attributes:
-        name: `lookahead` or `gumbel` for discrete actions, `mppi` for continuous ones, `none` follows the policy.
+        name: `lookahead` or `gumbel` for discrete actions, `mppi` for continuous ones, `auto` picks `lookahead` or
+            `mppi`, `none` follows the policy.
         mode: lookahead, gumbel: `blind` imagines the expected next belief, `mode` puts the most likely observation in
             its place, `sample` a drawn one, which prices information.
         depth: lookahead: imagined steps ahead.
@@ -231,6 +232,33 @@ class EvaluateConfig:
 
 
 @dataclass
+class PlanConfig:
+    """`python -m nextlat_rl.plan`.
+
+    Attributes:
+        checkpoint: a run folder or checkpoint folder.
+        env: the environment; by default the one that the checkpoint was trained for.
+        planner: as in `evaluate`.
+        seed: of the episode.
+        step: the decision to show, counted from the episode's first; the planner itself plays until then.
+        lines: how many of the lines compared to show.
+        out: the picture; empty writes `plan-<time>.png` into the run folder.
+
+    """
+
+    checkpoint: str = ""
+    env: EnvConfig = field(default_factory=EnvConfig)
+    planner: PlannerSettings = field(default_factory=PlannerSettings)
+    acting: str = "trunk"
+    seed: int = 0
+    step: int = 0
+    lines: int = 5
+    out: str = ""
+    device: str = "auto"
+    json: bool = False
+
+
+@dataclass
 class BenchmarkConfig:
     """`python -m nextlat_rl.benchmark`.
 
@@ -284,7 +312,7 @@ def check_collect(config: CollectConfig) -> None:
 
 def check_planner(config: PlannerSettings) -> None:
     """Validate the settings of a planner."""
-    one_of("planner", config.name, ("none", "lookahead", "gumbel", "mppi"))
+    one_of("planner", config.name, ("none", "auto", "lookahead", "gumbel", "mppi"))
     one_of("planner.mode", config.mode, ("blind", "mode", "sample"))
     at_least(config, 1, "depth", "width", "simulations", "considered", "horizon", "samples", "policy_samples")
     at_least(config, 1, "iterations", "elites")
@@ -332,3 +360,15 @@ def check_evaluate(config: EvaluateConfig) -> None:
     check_planner(config.planner)
     at_least(config, 1, "episodes", "n_envs")
     at_least(config, 0, "seed", "threads")
+
+
+def check_plan(config: PlanConfig) -> None:
+    """Validate the settings of one decision."""
+    if not config.checkpoint:
+        raise UserError("checkpoint= is missing; give a run folder such as checkpoint=runs/<env>/<time>")
+    one_of("acting", config.acting, ("trunk", "recurrent"))
+    check_planner(config.planner)
+    if config.planner.name == "none":
+        raise UserError("planner=none plans nothing; choose planner=lookahead, gumbel, mppi or auto")
+    at_least(config, 1, "lines")
+    at_least(config, 0, "seed", "step")

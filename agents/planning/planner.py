@@ -14,6 +14,7 @@ from nextlat_rl.agents.planning.model import Plan, Prediction
 from nextlat_rl.agents.planning.mppi import ContinuousPlan, MPPIConfig, mppi
 from nextlat_rl.config import PlannerSettings
 from nextlat_rl.noise import uniform
+from nextlat_rl.spaces.binned import BinnedCodec
 from nextlat_rl.tracing import Traced
 from nextlat_rl.world_model import Mode, WorldModel
 
@@ -78,6 +79,9 @@ class MPPIPlanner:
         return self.model.stored(self.plan(belief, episode, step).action)
 
 
+AnyPlanner = LookaheadPlanner | GumbelPlanner | MPPIPlanner
+
+
 class _TracedSteps:
     """An `ImaginedModel` whose steps are replayed."""
 
@@ -94,7 +98,7 @@ class _TracedSteps:
         return Prediction(*self._step(belief, action, noise))
 
 
-def build_planner(world_model: WorldModel, settings: PlannerSettings, greedy: bool, seed: int) -> Planner | None:
+def build_planner(world_model: WorldModel, settings: PlannerSettings, greedy: bool, seed: int) -> AnyPlanner | None:
     """The planner of `settings`, or None for `none`.
 
     Args:
@@ -108,13 +112,16 @@ def build_planner(world_model: WorldModel, settings: PlannerSettings, greedy: bo
 
     """
     mode: Mode = settings.mode  # type: ignore[assignment]  # validated at the edge
-    if settings.name == "lookahead":
+    name = settings.name
+    if name == "auto":
+        name = "mppi" if isinstance(world_model.model.action, BinnedCodec) else "lookahead"
+    if name == "lookahead":
         search = LookaheadConfig(settings.depth, settings.width, settings.sharpness)
         return LookaheadPlanner(world_model, mode, search, greedy, seed)
-    if settings.name == "gumbel":
+    if name == "gumbel":
         tree = GumbelConfig(settings.simulations, settings.considered)
         return GumbelPlanner(world_model, mode, tree, greedy, seed)
-    if settings.name == "mppi":
+    if name == "mppi":
         control = MPPIConfig(
             horizon=settings.horizon,
             samples=settings.samples,

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from nextlat_rl.agents.episodes import EpisodeResult
 from nextlat_rl.commands.evaluate import COLUMNS, cells, eval_tags, score
-from nextlat_rl.config import TrainConfig
+from nextlat_rl.config import PlannerSettings, TrainConfig
 from nextlat_rl.console import table
 from nextlat_rl.data.batches import Batch
 from nextlat_rl.data.store import Store
@@ -46,10 +46,9 @@ def final_report(
 ) -> list[dict[str, Any]]:
     """Evaluate, diagnose, draw, log; the result rows: the policy in each way of acting, and its behaviour."""
     world_model = WorldModel(model, env_id, config.objective.discount)
-    others: list[Acting] = ["trunk", "recurrent"] if config.objective.name == "nextlat" else ["trunk"]
     rows: list[dict[str, Any]] = []
     episodes: list[list[EpisodeResult]] = []
-    for acting in sorted(others, key=lambda way: way != config.acting):
+    for acting, planner in _ways(config):
         row, played = score(
             world_model,
             env_id,
@@ -60,6 +59,7 @@ def final_report(
             seed=config.seed,
             console=console,
             record=int(not rows),
+            planner=planner,
         )
         row |= {"data": dataset_id, "env_steps": store.num_transitions, "seed": config.seed, "run": str(run)}
         rows.append(row)
@@ -76,6 +76,17 @@ def final_report(
         highlight=False,
     )
     return rows
+
+
+def _ways(config: TrainConfig) -> list[tuple[Acting, PlannerSettings | None]]:
+    """The ways of acting that are scored; the policy comes first, as `config.acting` says."""
+    first: Acting = config.acting  # type: ignore[assignment]  # validated at the edge
+    ways: list[tuple[Acting, PlannerSettings | None]] = [(first, None)]
+    if config.objective.name == "nextlat":
+        ways.append(("recurrent" if first == "trunk" else "trunk", None))
+    if config.planner.name != "none":
+        ways.append((first, config.planner))
+    return ways
 
 
 def imagined_gap(world_model: WorldModel, episodes: list[EpisodeResult], limit: int | None) -> dict[str, Any]:

@@ -29,6 +29,7 @@ def merge_resumed(config: TrainConfig, typed: list[str]) -> TrainConfig:
     saved = checkpoint.load_config(config.resume)["train_config"]
     # `env=` and other group names choose whole groups, which a running job cannot change.
     plain = [item for item in typed if item.split("=", 1)[0] not in ("env", "model", "objective", "trainer")]
+    plain = [item.replace("planner=", "planner.name=", 1) if item.startswith("planner=") else item for item in plain]
     merged = OmegaConf.merge(OmegaConf.structured(TrainConfig), saved, OmegaConf.from_dotlist(plain))
     return OmegaConf.to_object(merged)  # type: ignore[return-value]
 

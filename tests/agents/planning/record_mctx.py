@@ -1,4 +1,7 @@
-"""Record what mctx decides on random fake worlds: `pip install jax mctx && python -m tests.agents.planning.record_mctx`."""
+"""Record what mctx decides on random fake worlds.
+
+`pip install jax mctx && python -m tests.agents.planning.record_mctx`
+"""
 
 from __future__ import annotations
 
