@@ -4,7 +4,7 @@ A tree search walks one path per simulation and calls the network once for each.
 instead: from all (node, action) pairs of a level it keeps the `width` most promising and evaluates them in one call.
 Promising means a Gumbel top-k of the policy's prior over whole sequences, drawn without replacement (stochastic beam
 search, Kool et al. 2019, arXiv 1903.06059), tilted by the return and value that a sequence has reached so far. On the
-way back each node's value becomes that of the improved policy over its actions, values completed as in Gumbel MuZero.
+way back each node's value becomes that of its improved policy, as in Gumbel MuZero (Danihelka et al. 2022).
 Shapes depend on the settings alone.
 """
 
@@ -14,11 +14,10 @@ import itertools
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from nextlat_rl.agents.planning.model import Plan, PlanningModel, Prediction, gumbel, mixed_value
-
-_NEVER = -1e9
+from nextlat_rl.agents.planning.model import Plan, PlanningModel, Prediction, gumbel
 
 
 @dataclass(frozen=True)
@@ -56,13 +55,14 @@ class Level:
     """The N sequences of one depth; `prediction` holds `[B, N, ...]` tensors."""
 
     prediction: Prediction
+    log_policy: Tensor  # [B, N, A] the logits, normalised
     parent: Tensor  # [B, N] index into the level above
     action: Tensor  # [B, N]
-    log_prior: Tensor  # [B, N] of the whole sequence, less its normaliser
+    log_prior: Tensor  # [B, N] of the whole sequence
     perturbed: Tensor  # [B, N] log_prior plus Gumbel noise
-    reached: Tensor  # [B, N] discounted return so far plus the discounted value
-    weight: Tensor  # [B, N] product of the discounts so far
     collected: Tensor  # [B, N] discounted return so far
+    weight: Tensor  # [B, N] product of the discounts so far
+    reached: Tensor  # [B, N] collected plus the discounted value
 
 
 def lookahead(
@@ -82,9 +82,13 @@ def lookahead(
     parts = uniform.split(config.noise(model), dim=1)
     levels = [_root(model, belief)]
     for count, for_choice, for_model in zip(config.sizes(model.actions)[1:], parts[::2], parts[1::2], strict=True):
-        levels.append(_deepen(model, levels[-1], count, for_choice, for_model, scale))
-    first_noise = gumbel(parts[0])
-    return _back_up(levels, scale, torch.zeros_like(first_noise) if greedy else first_noise), levels
+        levels.append(_deepen(model, levels[-1], count, gumbel(for_choice), for_model, scale))
+    value, q, improved = _back_up(levels, scale)
+    score = improved if greedy else improved + gumbel(parts[0])
+    tried = torch.zeros_like(score).scatter_(1, levels[1].action, 1.0)
+    action = torch.where(tried > 0, score, -torch.inf).argmax(-1)
+    sequence, kept = _lines(levels, action)
+    return Plan(action, improved.softmax(-1), q, kept, value, sequence), levels
 
 
 def _root(model: PlanningModel, belief: Tensor) -> Level:
@@ -92,84 +96,81 @@ def _root(model: PlanningModel, belief: Tensor) -> Level:
     zero = torch.zeros_like(value)[:, None]
     prediction = Prediction(belief[:, None], zero, zero + 1, logits[:, None], value[:, None])
     index = torch.zeros_like(zero, dtype=torch.long)
-    return Level(prediction, index, index, zero, zero, value[:, None], zero + 1, zero)
+    return Level(prediction, logits.log_softmax(-1)[:, None], index, index, zero, zero, zero, zero + 1, value[:, None])
 
 
-def _deepen(
-    model: PlanningModel, level: Level, count: int, for_choice: Tensor, for_model: Tensor, scale: float
-) -> Level:
+def _deepen(model: PlanningModel, level: Level, count: int, noise: Tensor, for_model: Tensor, scale: float) -> Level:
     """The `count` most promising continuations by one action, evaluated."""
-    batch, _, actions = level.prediction.logits.shape
-    log_prior = level.log_prior[..., None] + level.prediction.logits.log_softmax(-1)
-    perturbed = _condition(log_prior + gumbel(for_choice.view(log_prior.shape)), level.perturbed)
+    batch, _, actions = level.log_policy.shape
+    log_prior = level.log_prior[..., None] + level.log_policy
+    perturbed = _condition(log_prior + noise.view(log_prior.shape), level.perturbed[..., None])
     score = perturbed + scale * level.reached[..., None]
     chosen = score.flatten(1).topk(count, dim=1).indices  # [B, count]
     parent, action = chosen // actions, chosen % actions
     above = level.prediction.belief.gather(1, parent[..., None].expand(-1, -1, level.prediction.belief.shape[-1]))
     flat = model.step(above.flatten(0, 1), action.flatten(), for_model.reshape(batch * count, model.noise))
     prediction = Prediction(*(part.unflatten(0, (batch, count)) for part in flat))
-    weight = level.weight.gather(1, parent)
-    collected = level.collected.gather(1, parent) + weight * prediction.reward
-    weight = weight * prediction.discount
+    before = level.weight.gather(1, parent)
+    collected = level.collected.gather(1, parent) + before * prediction.reward
+    weight = before * prediction.discount
     return Level(
         prediction=prediction,
+        log_policy=prediction.logits.log_softmax(-1),
         parent=parent,
         action=action,
         log_prior=log_prior.flatten(1).gather(1, chosen),
         perturbed=perturbed.flatten(1).gather(1, chosen),
-        reached=collected + weight * prediction.value,
-        weight=weight,
         collected=collected,
+        weight=weight,
+        reached=collected + weight * prediction.value,
     )
 
 
 def _condition(noisy: Tensor, maximum: Tensor) -> Tensor:
-    """Shift perturbed log-probabilities `[B, N, A]` so that the largest over the actions is `maximum: [B, N]`.
+    """Shift perturbed log-probabilities `[B, N, A]` so that the largest over the actions is `maximum: [B, N, 1]`.
 
     Children drawn so are a Gumbel top-k over whole sequences (arXiv 1903.06059, appendix B.3).
     """
-    top = noisy.amax(-1, keepdim=True)
-    gap = maximum[..., None] - noisy + torch.log1p(-torch.exp(noisy - top))
-    return maximum[..., None] - gap.clamp_min(0) - torch.log1p(torch.exp(-gap.abs()))
+    below = torch.log1p(-torch.exp(noisy - noisy.amax(-1, keepdim=True)))
+    return maximum - F.softplus(maximum - noisy + below)
 
 
-def _back_up(levels: list[Level], scale: float, first_noise: Tensor) -> Plan:
-    """Values from the leaves to the root, and the decision there."""
+def _back_up(levels: list[Level], scale: float) -> tuple[Tensor, Tensor, Tensor]:
+    """From the leaves to the root: its value `[B]`, completed action values `[B, A]` and improved logits `[B, A]`.
+
+    An action without a child is worth what the policy as known so far is: the tried actions' values under the prior,
+    the node's own value for the rest of the probability.
+    """
     value = levels[-1].prediction.value
-    visits = torch.ones_like(value)
-    choices, slots = [], []
     for above, level in zip(levels[-2::-1], levels[:0:-1], strict=True):
-        logits = above.prediction.logits
-        batch, nodes, actions = logits.shape
-        at = level.parent * actions + level.action
+        prior = above.log_policy
+        at = level.parent * prior.shape[-1] + level.action
         searched = level.prediction.reward + level.prediction.discount * value
-        empty = torch.zeros(batch, nodes * actions, device=value.device, dtype=value.dtype)
-        q = empty.scatter(1, at, searched).view(logits.shape)
-        count = empty.scatter(1, at, visits).view(logits.shape)
-        mixed = mixed_value(above.prediction.value, q, count, logits)
-        q = torch.where(count > 0, q, mixed[..., None])
-        improved = logits.log_softmax(-1) + scale * q
-        weights = improved.softmax(-1)
-        value = torch.where(count.sum(-1) > 0, (weights * q).sum(-1), above.prediction.value)
-        visits = 1 + count.sum(-1)
-        if nodes == 1:
-            improved = improved + first_noise[:, None]
-        choices.append(torch.where(count > 0, improved, _NEVER).argmax(-1))
-        slot = torch.full_like(empty, -1, dtype=torch.long)
-        numbers = torch.arange(level.parent.shape[1], device=value.device).expand_as(level.parent)
-        slots.append(slot.scatter(1, at, numbers).view(logits.shape))
-    sequence = _best_line(choices[::-1], slots[::-1])
-    return Plan(sequence[:, 0], weights[:, 0], q[:, 0], count[:, 0], value[:, 0], sequence)
+        unknown = torch.full_like(prior.flatten(1), -torch.inf)
+        q = unknown.scatter(1, at, searched).view(prior.shape)
+        tried = q > -torch.inf
+        weight = torch.where(tried, prior.exp(), 0.0)
+        known = (weight * torch.where(tried, q, 0.0)).sum(-1) + (1 - weight.sum(-1)) * above.prediction.value
+        q = torch.where(tried, q, known[..., None])
+        improved = prior + scale * q
+        value = (improved.softmax(-1) * q).sum(-1)
+    return value[:, 0], q[:, 0], improved[:, 0]
 
 
-def _best_line(choices: list[Tensor], slots: list[Tensor]) -> Tensor:
-    """Follow the best choice `[B, N]` of every node down through the children's `slots: [B, N, A]`; `[B, K]`."""
-    node = torch.zeros_like(choices[0][:, :1])
+def _lines(levels: list[Level], action: Tensor) -> tuple[Tensor, Tensor]:
+    """The best sequence kept to the end that starts with `action: [B]`, `[B, K]`, and how many start with each.
+
+    Where none was kept the sequence is the action and then -1.
+    """
+    first = levels[1].action
+    for level in levels[2:]:
+        first = first.gather(1, level.parent)
+    kept = torch.zeros_like(levels[0].log_policy[:, 0]).scatter_add_(1, first, torch.ones_like(levels[-1].reached))
+    reached = torch.where(first == action[:, None], levels[-1].reached, -torch.inf)
+    best, node = reached.max(1, keepdim=True)
     line = []
-    for choice, slot in zip(choices, slots, strict=True):
-        action = choice.gather(1, node.clamp_min(0))
-        action = torch.where(node >= 0, action, -1)
-        below = slot.flatten(1).gather(1, (node * slot.shape[-1] + action).clamp_min(0))
-        node = torch.where(action >= 0, below, -1)
-        line.append(torch.where(node >= 0, action, -1))
-    return torch.cat(line, dim=1)
+    for level in levels[:0:-1]:
+        line.append(level.action.gather(1, node))
+        node = level.parent.gather(1, node)
+    sequence = torch.where(best > -torch.inf, torch.cat(line[::-1], dim=1), -1)
+    return torch.cat((action[:, None], sequence[:, 1:]), dim=1), kept

@@ -44,8 +44,8 @@ class Plan(NamedTuple):
 
     action: Tensor  # [B] int64
     weights: Tensor  # [B, A] the improved policy
-    q: Tensor  # [B, A] completed action values: searched where visited, the mixed value elsewhere
-    visits: Tensor  # [B, A] how many imagined steps went into each
+    q: Tensor  # [B, A] action values, completed where nothing was searched
+    visits: Tensor  # [B, A] how many simulations, or sequences kept, start with each
     value: Tensor  # [B] of the root under the improved policy
     sequence: Tensor  # [B, K] int64, the best line found, from `action` on; -1 after its end
 

@@ -80,7 +80,7 @@ def mppi(model: ContinuousModel, belief: Tensor, uniform: Tensor, config: MPPICo
     own_return = _returns(model, belief, own)
     mean, std = _fit(own, own_return, config)
     for noise in for_iterations:
-        normal = torch.special.ndtri(noise.clamp(1e-6, 1 - 1e-6)).view(len(belief), config.samples, *mean.shape[1:])
+        normal = torch.special.ndtri(noise.clamp(1e-6, 1 - 1e-6)).reshape(len(belief), config.samples, *mean.shape[1:])
         drawn = (mean[:, None] + std[:, None] * normal).clamp(-1, 1)
         sequences = torch.cat((own, drawn), dim=1)
         returns = torch.cat((own_return, _returns(model, belief, drawn)), dim=1)
@@ -92,7 +92,7 @@ def _policy_sequences(model: ContinuousModel, belief: Tensor, noise: Tensor, con
     """Sequences that the policy draws in its own imagination, `[B, P, H, d]`."""
     now = belief.repeat_interleave(config.policy_samples, dim=0)
     actions = []
-    for part in noise.view(len(now), config.horizon, model.policy_noise).unbind(1):
+    for part in noise.reshape(len(now), config.horizon, model.policy_noise).unbind(1):
         actions.append(model.policy(now, part))
         now = model.step(now, actions[-1])[0]
     return torch.stack(actions, dim=1).unflatten(0, (len(belief), config.policy_samples))

@@ -90,7 +90,7 @@ def _action_rows(found: Explanation, names: list[str] | None) -> list[dict[str, 
             "policy": float(found.prior[a]),
             "improved": float(found.plan.weights[0, a]),
             "q": float(found.plan.q[0, a]),
-            "imagined_steps": int(found.plan.visits[0, a]),
+            "lines": int(found.plan.visits[0, a]),
         }
         for a in found.plan.weights[0].argsort(descending=True).tolist()
     ]
@@ -106,7 +106,7 @@ def _print(config: PlanConfig, env_id: str, rows: list[dict[str, Any]], captions
         for r in rows
     ]
     if cells:
-        columns = ["action", "policy", "improved policy", "q", "imagined steps"]
+        columns = ["action", "policy", "improved policy", "q", "lines"]
         console.print(table(f"{env_id}, seed {config.seed}, step {config.step}", columns, cells))
     console.print("Lines compared, the chosen one first (imagined return, actions):", highlight=False)
     for caption in captions:
