@@ -84,6 +84,7 @@ class ObjectiveSettings:
     kl_weight: float = 1.0
     blind_weight: float = 0.1
     start_fraction: float = 0.05
+    fewest_starts: int = 160
     observation_weight: float = 0.1
     value_weight: float = 0.5
     policy_temperature: float = II("env.policy_temperature")
@@ -110,7 +111,7 @@ class TrainerConfig:
     steps: int = II("env.train_steps")
     batch_size: int = II("env.batch_size")
     length: int = 0
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-3
     weight_decay: float = 0.01
     clip: float = 1.0
     warmup: int = 100
@@ -329,7 +330,7 @@ def check_train(config: TrainConfig) -> None:
     one_of("acting", config.acting, ("trunk", "recurrent"))
     at_least(config.model, 1, "layers", "heads", "width", "dynamics_width")
     at_least(config.model, 0, "context")
-    at_least(config.objective, 1, "horizon")
+    at_least(config.objective, 1, "horizon", "fewest_starts")
     at_least(
         config.objective,
         0,

@@ -34,6 +34,7 @@ class ObjectiveConfig:
             can't be predicted, and at full weight that noise drowns the grounded roll-outs.
         start_fraction: share of a batch's positions from which the dynamics is rolled out; beyond a horizon of 12
             proportionally fewer, so that a longer horizon does not make a training step slower.
+        fewest_starts: roll out from at least so many, as small batches need.
         observation_weight: weight of the observation's loss, a sum over its parts.
         value_weight: weight of the value loss.
         policy_temperature: behaviour cloning weights each step by exp(advantage / temperature), in units of the
@@ -49,6 +50,7 @@ class ObjectiveConfig:
     kl_weight: float = 1.0
     blind_weight: float = 0.1
     start_fraction: float = 0.05
+    fewest_starts: int = 160
     observation_weight: float = 0.1
     value_weight: float = 0.5
     policy_temperature: float = 0.0
@@ -124,8 +126,7 @@ def latent_losses(
     The heads cost more than the dynamics, so the KL's mean is estimated on a random subset of the rolled-out steps, as
     many as there are roll-outs.
     """
-    fraction = config.start_fraction * min(1.0, _FULL_HORIZON / config.horizon)
-    row, column = rollout_starts(batch.has_next, fraction, generator)
+    row, column = rollout_starts(batch.has_next, start_count(batch.has_next.numel(), config), generator)
     start = out.belief[row, column]
     # Blind roll-outs start from a detached belief: they learn to predict its mean future without asking the
     # belief itself to forget what only an observation can tell.
@@ -150,10 +151,15 @@ def latent_losses(
     return {"latent": smooth_l1[0], "kl": kl[0], "latent_blind": smooth_l1[1], "kl_blind": kl[1]}
 
 
-def rollout_starts(has_next: Tensor, fraction: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Rows and columns `[S]` of a random subset of the positions that have a successor."""
+def start_count(positions: int, config: ObjectiveConfig) -> int:
+    """From how many of a batch's positions the dynamics is rolled out."""
+    wanted = max(config.start_fraction * positions, config.fewest_starts)
+    return max(1, round(wanted * min(1.0, _FULL_HORIZON / config.horizon)))
+
+
+def rollout_starts(has_next: Tensor, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Rows and columns `[S]` of up to `count` random positions that have a successor."""
     candidates = has_next.flatten().nonzero().squeeze(1)
-    count = max(1, round(fraction * has_next.numel()))
     chosen = candidates[random_subset(candidates.numel(), count, generator).to(candidates.device)]
     return chosen // has_next.shape[1], chosen % has_next.shape[1]
 

@@ -16,6 +16,7 @@ from nextlat_rl.models.objective import (
     policy_weights,
     random_subset,
     rollout_starts,
+    start_count,
     total_loss,
 )
 from nextlat_rl.models.returns import lambda_returns
@@ -65,7 +66,7 @@ def slow_losses(model: NextLat, batch: Batch, config: ObjectiveConfig) -> dict[s
                 speed = model.observation["speed"].loss(answer.observation["speed"], following["speed"])
                 sums["observation"].append(place + speed)
     random = generator()
-    row, column = rollout_starts(batch.has_next, config.start_fraction, random)
+    row, column = rollout_starts(batch.has_next, start_count(batch.has_next.numel(), config), random)
     for kind in ("", "_blind"):
         h = [belief[b, t].detach() if kind else belief[b, t] for b, t in zip(row, column, strict=True)]
         for i in range(1, config.horizon + 1):  # step by step, so that the pairs come in the order of the fast code
@@ -110,7 +111,7 @@ def test_losses_and_gradients_equal_slow_reference(horizon: int) -> None:
     torch.manual_seed(1)
     for parameter in model.parameters():  # away from the initialisation, where heads are zero
         torch.nn.init.normal_(parameter, std=0.3)
-    config = ObjectiveConfig(horizon=horizon, start_fraction=0.4)
+    config = ObjectiveConfig(horizon=horizon, start_fraction=0.4, fewest_starts=1)
     fast = compute_losses(model, batch, config, generator())
     slow = slow_losses(model, batch, config)
     assert fast.keys() == slow.keys()
@@ -152,7 +153,7 @@ def test_nothing_crosses_an_episode_boundary() -> None:
         leaf[:, 6:] = leaf[:, 6:].flip(1)
     first = [forward(model, b) for b in (batch, changed)]
     torch.testing.assert_close(first[0].belief[:, :6], first[1].belief[:, :6])
-    row, column = rollout_starts(batch.has_next, 1.0, generator())
+    row, column = rollout_starts(batch.has_next, batch.has_next.numel(), generator())
     assert set(column.tolist()) == {0, 1, 2, 3, 4, 6, 7, 8, 9, 10}
     assert row.unique().tolist() == [0]
 
