@@ -22,6 +22,7 @@ class EnvConfig:
         context: how many steps the trunk looks back, 0 for an episode up to 128 (`model.context`).
         train_steps: optimiser steps (`trainer.steps`).
         batch_size: windows per batch (`trainer.batch_size`).
+        learning_rate: its peak (`trainer.learning_rate`).
         horizon: steps that the latent dynamics is rolled out in training (`objective.horizon`).
         policy_temperature: 0 clones, above 0 prefers what went well (`objective.policy_temperature`).
         deterministic: act by the most likely action (`deterministic`).
@@ -35,6 +36,7 @@ class EnvConfig:
     context: int = 0
     train_steps: int = 1000
     batch_size: int = 32
+    learning_rate: float = 3e-3
     horizon: int = 12
     policy_temperature: float = 0.0
     deterministic: bool = False
@@ -111,7 +113,7 @@ class TrainerConfig:
     steps: int = II("env.train_steps")
     batch_size: int = II("env.batch_size")
     length: int = 0
-    learning_rate: float = 3e-3
+    learning_rate: float = II("env.learning_rate")
     weight_decay: float = 0.01
     clip: float = 1.0
     warmup: int = 100
@@ -264,7 +266,7 @@ class BenchmarkConfig:
     """`python -m nextlat_rl.benchmark`.
 
     Attributes:
-        suite: `train` is the only one so far.
+        suite: `train` (the main job) or `planner`.
         only: rows or parts to run, joined with `+`; empty runs all of them.
         seeds: how many training seeds.
         quick: a smoke test of the suite itself, not a measurement.

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+from rich.console import Console
+
+from nextlat_rl.commands.benchmark_planner import PLANNER_TASKS, planned_rows, planner_speed_rows, planner_speed_table
 from nextlat_rl.commands.benchmark_speed import speed_rows, speed_table
 from nextlat_rl.commands.benchmark_tasks import TASKS, run_task, task_table
 from nextlat_rl.config import BenchmarkConfig, at_least, one_of
@@ -15,9 +19,9 @@ from nextlat_rl.tracking import write_json
 
 def benchmark(config: BenchmarkConfig) -> None:
     """`python -m nextlat_rl.benchmark`."""
-    one_of("suite", config.suite, ("train",))
+    one_of("suite", config.suite, ("train", "planner"))
     at_least(config, 1, "seeds")
-    parts = [*TASKS, "speed"]
+    parts = [*(TASKS if config.suite == "train" else PLANNER_TASKS), "speed"]
     chosen = config.only.split("+") if config.only else parts
     for name in chosen:
         if name not in parts:
@@ -28,7 +32,7 @@ def benchmark(config: BenchmarkConfig) -> None:
     rows = []
     for name in chosen:
         for seed in range(config.seeds if name != "speed" else 1):
-            rows += speed_rows(config.quick, console) if name == "speed" else run_task(name, seed, config, console)
+            rows += _measure(name, seed, config, console)
             write_json(file, kept + rows)
     if config.json:
         print(json.dumps(rows, indent=1))
@@ -37,8 +41,18 @@ def benchmark(config: BenchmarkConfig) -> None:
     if tasks:
         console.print(task_table(tasks))
     if speed:
-        console.print(speed_table(speed))
+        console.print(speed_table(speed) if config.suite == "train" else planner_speed_table(speed))
     console.print(f"Written to {file}", highlight=False)
+
+
+def _measure(name: str, seed: int, config: BenchmarkConfig, console: Console) -> list[dict[str, Any]]:
+    """The rows of one part."""
+    if name == "speed":
+        return (
+            speed_rows(config.quick, console) if config.suite == "train" else planner_speed_rows(config.quick, console)
+        )
+    trained = run_task(name, seed, config, console)
+    return trained + (planned_rows(name, trained, config, console) if config.suite == "planner" else [])
 
 
 def _kept(file: Path, chosen: list[str]) -> list[dict[str, object]]:

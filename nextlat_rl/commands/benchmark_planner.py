@@ -1,8 +1,15 @@
-"""Planner speed: imagined steps per second on one core, beside mctx (jax) on a network of the same shape."""
+"""What planning adds to the policy of the main job, and what it costs.
+
+Returns: each planner acting from the same checkpoint on the same evaluation seeds. Speed: imagined steps per second on
+one core, beside mctx (jax) on a network of the same shape.
+"""
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,8 +22,23 @@ from torch import Tensor, nn
 from nextlat_rl.agents.planning.lookahead import LookaheadConfig, lookahead
 from nextlat_rl.agents.planning.model import Prediction
 from nextlat_rl.commands.benchmark_speed import interleave
+from nextlat_rl.config import BenchmarkConfig
 from nextlat_rl.console import table
+from nextlat_rl.errors import UserError
 from nextlat_rl.tracing import Traced
+
+_DISCRETE = [
+    ["planner=lookahead", "planner.mode=blind"],
+    ["planner=lookahead", "planner.mode=mode"],
+    ["planner=lookahead", "planner.mode=sample"],
+    ["planner=gumbel", "planner.mode=mode", "planner.simulations=112"],  # as many evaluations as the look-ahead's
+]
+PLANNER_TASKS: dict[str, list[list[str]]] = {
+    "FourRooms": _DISCRETE,
+    "DoorKey": _DISCRETE,
+    "CartPole": _DISCRETE,
+    "Pendulum": [["planner=mppi"]],
+}
 
 _LATENT, _HIDDEN, _ACTIONS = 128, 256, 7
 # batch, depth and width of the look-ahead, simulations of mctx, and what is aimed for
@@ -56,6 +78,31 @@ class Network(nn.Module):
         return Prediction(belief, out[:, -1], discount, out[:, :_ACTIONS], out[:, _ACTIONS])
 
 
+def planned_rows(
+    name: str, trained: list[dict[str, Any]], config: BenchmarkConfig, console: Console
+) -> list[dict[str, Any]]:
+    """Evaluate the checkpoint that `trained` came from with each planner of the task."""
+    rows = []
+    for options in PLANNER_TASKS[name]:
+        run = trained[0]["run"]
+        command = [sys.executable, "-m", "nextlat_rl.evaluate", f"checkpoint={run}", "json=true", *options]
+        command += [f"deterministic={trained[0]['deterministic']}", "episodes=8" if config.quick else "episodes=500"]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+        if done.returncode != 0:
+            raise UserError(f"evaluating {run} with {' '.join(options)} failed; see its message above")
+        (row,) = json.loads(done.stdout)
+        mode = next((option.split("=")[1] for option in options if option.startswith("planner.mode")), "")
+        row |= {key: trained[0][key] for key in ("part", "seed", "target", "run", "command_seconds", "peak_memory_mb")}
+        row["agent"] += f" {mode}" if mode else ""
+        rows.append(row)
+        console.print(
+            f"  {row['agent']}: return {row['return_mean']:.3f} [{row['return_ci_low']:.3f}, "
+            f"{row['return_ci_high']:.3f}], {row['ms_per_decision']:.2f} ms a decision",
+            highlight=False,
+        )
+    return rows
+
+
 def planner_speed_rows(quick: bool, console: Console) -> list[dict[str, Any]]:
     """A row for each setting; mctx's columns are empty where it is not installed (the extra `bench`)."""
     network = Network().eval()
@@ -67,7 +114,7 @@ def planner_speed_rows(quick: bool, console: Console) -> list[dict[str, Any]]:
             ours = _lookahead_call(network, config, batch)
             theirs = _mctx_call(network, simulations, batch)
             rounds = 3 if quick else 40
-            row: dict[str, Any] = {"part": "planner-speed", "batch": batch, "depth": depth, "width": width}
+            row: dict[str, Any] = {"part": "speed", "batch": batch, "depth": depth, "width": width}
             row |= {"simulations": steps, "target": target, "cores": 1}
             if theirs is None:
                 console.print("mctx is not installed (pip install -e '.[bench]'): its columns stay empty")

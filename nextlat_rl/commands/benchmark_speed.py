@@ -108,7 +108,7 @@ def _acting_row(world_model: WorldModel, env_id: str, batch: int, rounds: int) -
 
     def episode(acting: Acting) -> Callable[[], None]:
         def play() -> None:
-            agent = Agent(world_model, batch, acting)
+            agent = Agent(world_model, batch, acting, deterministic=True)  # as this environment's default says
             for t in range(steps):
                 agent.act([observation] * batch, [0.0] * batch, [t == 0] * batch, list(range(batch)))
 

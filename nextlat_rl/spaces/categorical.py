@@ -31,6 +31,8 @@ class FieldsCodec(Codec):
     stride: Tensor
     order: Tensor
     inverse_order: Tensor
+    stored_base: Tensor
+    stored_stride: Tensor
 
     def __init__(self, space: gym.Space[Any], width: int, statistics: dict[str, Any]) -> None:
         super().__init__(space, width, statistics)
@@ -75,7 +77,7 @@ class FieldsCodec(Codec):
             return self.table(self._flat(x)[..., 0].long())
         if torch.is_grad_enabled():  # the gradient of a bag is three times slower than a product with one-hot rows
             return self.mix(self.one_hot(x) @ self.table.weight)
-        index = self._ordered(x) * self.stride + self.base
+        index = self._flat(x).long() * self.stored_stride + self.stored_base
         bags = F.embedding_bag(index.reshape(-1, self.noise), self.table.weight, mode="sum")
         return self.mix(bags.view(*index.shape[:-1], self.width))
 
@@ -125,6 +127,8 @@ class FieldsCodec(Codec):
             "base": base,
             "stride": np.repeat(sizes, sizes),
         }
+        # The same in the order of storage.
+        indices |= {f"stored_{name}": indices[name][indices["inverse_order"]] for name in ("base", "stride")}
         for name, value in indices.items():
             self.register_buffer(name, torch.as_tensor(value, dtype=torch.long), persistent=False)
 
