@@ -40,6 +40,11 @@ BAD = [
     ("evaluate", ["checkpoint=missing"], ["missing", "does not exist"]),
     ("evaluate", ["checkpoint=missing", "env=CartPole-v1"], ["missing", "does not exist"]),
     ("evaluate", ["checkpoint=missing", "acting=magic"], ["magic", "trunk, recurrent"]),
+    ("evaluate", ["checkpoint=missing", "planner=chess"], ["chess", "lookahead"]),
+    ("evaluate", ["checkpoint=missing", "planner.mode=wild"], ["wild", "sample"]),
+    ("evaluate", ["checkpoint=missing", "planner.depth=0"], ["depth=0", "at least 1"]),
+    ("plan", [], ["checkpoint="]),
+    ("plan", ["checkpoint=missing", "planner=none"], ["planner=none", "lookahead"]),
     ("benchmark", ["suite=nothing"], ["nothing", "train"]),
     ("benchmark", ["only=Chess"], ["Chess", "FourRooms"]),
 ]
@@ -60,7 +65,7 @@ def test_bad_input_gets_one_line_and_exit_code_2(
     assert left == []
 
 
-@pytest.mark.parametrize("name", ["train", "collect", "evaluate", "benchmark"])
+@pytest.mark.parametrize("name", ["train", "collect", "evaluate", "plan", "benchmark"])
 def test_help_and_misspelt_options_do_not_load_torch(tmp_path: Path, name: str) -> None:
     for argument, code in (("--help", 0), ("no_such_option=1", 2)):
         script = (

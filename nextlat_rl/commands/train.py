@@ -23,7 +23,7 @@ from nextlat_rl.console import Bar, bar, make_console
 from nextlat_rl.data.batches import Batch, Batcher, held_out_batch, split
 from nextlat_rl.data.space_check import check_spaces
 from nextlat_rl.data.store import Store
-from nextlat_rl.diagnostics.beliefs import belief_rank, latent_error_by_horizon
+from nextlat_rl.diagnostics.beliefs import belief_rank, held_out_losses, latent_error_by_horizon
 from nextlat_rl.envs import make_env, resolve_env_id
 from nextlat_rl.errors import UserError
 from nextlat_rl.runtime import pick_device, set_threads
@@ -185,6 +185,8 @@ class Job:
         model = self.trainer.model.eval()
         errors = latent_error_by_horizon(model, held_out, 16)
         curves = {"diagnostics/effective_rank": belief_rank(model, held_out)}
+        losses = held_out_losses(model, held_out, self.trainer.objective)
+        curves |= {f"held_out/{name}": value for name, value in losses.items()}
         for name in ("grounded", "blind"):
             for i in (1, 2, 4, 8, 16):
                 if i <= len(errors[name]):

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from nextlat_rl.data.batches import Batch
 from nextlat_rl.models.nextlat import NextLat
-from nextlat_rl.models.objective import forward
+from nextlat_rl.models.objective import ObjectiveConfig, forward, next_token_losses
 
 
 def effective_rank(hidden: Tensor) -> float:
@@ -20,6 +20,13 @@ def effective_rank(hidden: Tensor) -> float:
     share = singular / singular.sum()
     share = share[share > 1e-12]
     return float(torch.exp(-(share * share.log()).sum()))
+
+
+@torch.no_grad()
+def held_out_losses(model: NextLat, batch: Batch, config: ObjectiveConfig) -> dict[str, float]:
+    """The next-token losses on windows that are not trained on; beside the training's they show overfitting."""
+    losses = next_token_losses(model, batch, forward(model, batch), config)
+    return {name: float(loss) for name, loss in losses.items()}
 
 
 @torch.no_grad()

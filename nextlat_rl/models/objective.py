@@ -49,7 +49,7 @@ class ObjectiveConfig:
     latent_weight: float = 1.0
     kl_weight: float = 1.0
     blind_weight: float = 0.1
-    start_fraction: float = 0.05
+    start_fraction: float = 0.08
     fewest_starts: int = 160
     observation_weight: float = 0.1
     value_weight: float = 0.5

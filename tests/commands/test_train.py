@@ -105,10 +105,15 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 def test_main_job_leaves_everything_behind(tmp_path: Path) -> None:
     done = subprocess.run(
-        command(tmp_path, *SMALL, "json=true"), env=environment(tmp_path), capture_output=True, text=True, check=True
+        command(tmp_path, *SMALL, "planner=lookahead", "json=true"),
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        check=True,
     )
     rows = json.loads(done.stdout)
-    assert [row["agent"] for row in rows] == ["policy (trunk)", "policy (recurrent)", "behaviour (the data)"]
+    agents = ["policy (trunk)", "policy (recurrent)", "policy (trunk + lookahead)", "behaviour (the data)"]
+    assert [row["agent"] for row in rows] == agents
     (run,) = (tmp_path / "runs" / "CartPole-v1").iterdir()
     assert json.loads((run / "results.json").read_text()) == rows
     for name in ("config.yaml", "imagination-real_against_imagined.png", "eval-episode.gif"):
@@ -123,12 +128,50 @@ def test_main_job_leaves_everything_behind(tmp_path: Path) -> None:
         "eval/imagined_gap",
         "diagnostics/effective_rank",
         "latent_error/grounded_01",
+        "held_out/policy",
         "imagination/real_against_imagined",
         "eval/episode",
         "config/text_summary",
         "git_revision/text_summary",
     ):
         assert tag in tags, tag
+    _shows_a_decision(tmp_path, run)
+
+
+def _shows_a_decision(tmp_path: Path, run: Path) -> None:
+    picture = tmp_path / "decision.png"
+    options = [f"checkpoint={run}", f"out={picture}", "planner.depth=3", "step=2", "lines=3", "json=true"]
+    done = subprocess.run(
+        [sys.executable, "-m", "nextlat_rl.plan", *options],
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    shown = json.loads(done.stdout)
+    assert len(shown["lines"]) == 3
+    assert sum(row["improved"] for row in shown["actions"]) == pytest.approx(1, abs=1e-3)
+    assert picture.stat().st_size > 0
+    assert "plan/decision" in _tensorboard_tags(run / picture.stem)
+
+
+def test_killed_run_resumes_bit_for_bit(tmp_path: Path) -> None:
+    """Promise 5, with a real SIGKILL in the middle."""
+    options = [*SMALL, "trainer.steps=150", "trainer.save_every=10", "trainer.threads=1", "trainer.eval_episodes=2"]
+    subprocess.run(command(tmp_path, *options, "name=whole"), env=environment(tmp_path), check=True)
+    process = subprocess.Popen(command(tmp_path, *options, "name=killed"), env=environment(tmp_path))
+    folder = tmp_path / "runs" / "CartPole-v1"
+    while all(int(p.name.removeprefix("step-")) < 20 for p in folder.glob("*-killed/checkpoints/step-*")):
+        assert process.poll() is None, "finished before it could be killed"
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    (whole,), (killed,) = folder.glob("*-whole"), folder.glob("*-killed")
+    assert not (killed / "results.json").exists()
+    subprocess.run(command(tmp_path, f"resume={killed}"), env=environment(tmp_path), check=True)
+    (expected,) = whole.glob("checkpoints/step-*150/model.safetensors")
+    (resumed,) = killed.glob("checkpoints/step-*150/model.safetensors")
+    assert expected.read_bytes() == resumed.read_bytes()
 
 
 def _tensorboard_tags(run: Path) -> set[str]:
