@@ -90,7 +90,7 @@ class WorldModel:
         from nextlat_rl.runtime import pick_device
 
         model, config = load_model(path, pick_device(device))
-        return cls(model, config["env_id"], config["train_config"]["objective"]["discount"])
+        return cls(model, config["env_id"], config["discount"])
 
     def encode_observations(self, observations: Sequence[Any]) -> dict[str, Tensor]:
         """Elements of the observation space to stored form, leaf -> `[B, *leaf]`."""

@@ -140,7 +140,12 @@ class Job:
 
     def save(self) -> None:
         """Write a checkpoint."""
-        extra = {"env_id": self.env_id, "dataset_id": self.dataset_id, "train_config": asdict(self.config)}
+        extra = {
+            "env_id": self.env_id,
+            "discount": self.config.objective.discount,
+            "dataset_id": self.dataset_id,
+            "train_config": asdict(self.config),
+        }
         trainer = self.trainer
         checkpoint.save(self.run / "checkpoints", trainer.step, trainer.model, trainer.optimizer, extra)
 

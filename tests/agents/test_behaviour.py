@@ -20,7 +20,8 @@ from tests.tiny import cartpole_model
 
 def saved(folder: Path) -> Path:
     model = cartpole_model()
-    checkpoint.save(folder, 0, model, make_optimizer(model, TrainerConfig()), {"env_id": "CartPole-v1"})
+    optimizer = make_optimizer(model, TrainerConfig(learning_rate=1e-3))
+    checkpoint.save(folder, 0, model, optimizer, {"env_id": "CartPole-v1", "discount": 0.99})
     return folder
 
 

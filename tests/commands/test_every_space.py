@@ -42,13 +42,13 @@ def test_from_environment_to_imagination(action: str, tmp_path: Path, monkeypatc
         store.observation_space, store.action_space, {**store.statistics, "value": value_statistics(store, 0.99)}
     )
     model = NextLat(spaces, ModelConfig(TrunkConfig(1, 2, 16, 8), 16))
-    settings = TrainerConfig(steps=3, batch_size=4, warmup=1)
+    settings = TrainerConfig(steps=3, batch_size=4, learning_rate=1e-3, warmup=1)
     objective = ObjectiveConfig(horizon=2, start_fraction=0.3, policy_temperature=1.0)
     trainer = Trainer(model, Batcher(store, 4, 8, 0), objective, settings, 0)
     losses = [trainer.train_step() for _ in range(3)][-1]
     assert all(torch.isfinite(value) for value in losses.values()), losses
 
-    checkpoint.save(tmp_path / "run", 3, model, trainer.optimizer, {"env_id": name})
+    checkpoint.save(tmp_path / "run", 3, model, trainer.optimizer, {"env_id": name, "discount": 0.99})
     world_model = WorldModel.load(tmp_path / "run", "cpu")
     for deterministic in (True, False):  # the environment asserts that every action lies in its space
         results, _ = run_episodes(name, Agent(world_model, 3, "trunk", deterministic), evaluation_seeds(3), 3)
