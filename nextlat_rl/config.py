@@ -154,8 +154,8 @@ class PlannerSettings:
     sharpness: float = 20.0
     simulations: int = 64
     considered: int = 16
-    horizon: int = 4
-    samples: int = 48
+    horizon: int = 3
+    samples: int = 32
     policy_samples: int = 16
     iterations: int = 3
     elites: int = 12

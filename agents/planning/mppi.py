@@ -33,7 +33,7 @@ class ContinuousModel(Protocol):
 
 @dataclass(frozen=True)
 class MPPIConfig:
-    """Size of the search; the defaults evaluate the dynamics 640 times for each decision.
+    """Size of the search; the defaults evaluate the dynamics 384 times for each decision.
 
     Attributes:
         horizon: imagined steps ahead.
@@ -46,8 +46,8 @@ class MPPIConfig:
 
     """
 
-    horizon: int = 4
-    samples: int = 48
+    horizon: int = 3
+    samples: int = 32
     policy_samples: int = 16
     iterations: int = 3
     elites: int = 12
@@ -56,8 +56,8 @@ class MPPIConfig:
 
     @property
     def evaluations(self) -> int:
-        """Dynamics evaluations for each decision."""
-        return self.horizon * (self.policy_samples + self.samples * self.iterations)
+        """Dynamics evaluations for each decision; the policy's sequences are drawn in imagination, then scored."""
+        return self.horizon * (2 * self.policy_samples + self.samples * self.iterations)
 
     def noise(self, model: ContinuousModel) -> list[int]:
         """How many uniforms the policy's sequences take, and then each iteration."""
