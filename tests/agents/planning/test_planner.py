@@ -9,7 +9,10 @@ import torch
 
 from nextlat_rl.agents.agent import Agent
 from nextlat_rl.agents.planning.explain import explain
+from nextlat_rl.agents.planning.gumbel_tree import GumbelConfig
 from nextlat_rl.agents.planning.imagined import ImaginedModel
+from nextlat_rl.agents.planning.lookahead import LookaheadConfig
+from nextlat_rl.agents.planning.mppi import MPPIConfig
 from nextlat_rl.agents.planning.planner import build_planner
 from nextlat_rl.config import PlannerSettings
 from nextlat_rl.errors import UserError
@@ -118,3 +121,16 @@ def test_the_explanation_begins_with_the_decision(space: str, name: str) -> None
     found = explain(planner, belief, 4, 2, count=3)
     torch.testing.assert_close(found.lines[0][0], planner.decide(belief, episode, step)[0])
     assert 1 <= len(found.lines) <= 3
+
+
+def test_the_commands_defaults_are_the_planners_own() -> None:
+    discrete, box = world_model(ACTIONS["discrete"]), world_model(ACTIONS["box"])
+    cases = [
+        (discrete, "lookahead", LookaheadConfig()),
+        (discrete, "gumbel", GumbelConfig()),
+        (box, "mppi", MPPIConfig()),
+    ]
+    for wm, name, expected in cases:
+        planner = build_planner(wm, PlannerSettings(name), True, 0)
+        assert planner is not None
+        assert planner.config == expected
