@@ -19,7 +19,7 @@ from nextlat_rl.errors import UserError
 from nextlat_rl.models.nextlat import ModelConfig, NextLat, Spaces
 from nextlat_rl.models.transformer import TrunkConfig
 
-FORMAT = 1
+FORMAT = 2
 _STEP = re.compile(r"step-(\d+)$")
 
 

@@ -229,7 +229,7 @@ class WorldModel:
         else:
             reward, end, observation = model.mode_answer(answer)
         if mode == "blind":
-            go_on, reward = torch.sigmoid(-answer.end), model.reward.mean(answer.reward)
+            go_on, reward = torch.sigmoid(-answer.end), model.expected_reward(answer)
             return model.dynamics(belief, model.embed_blind(embedded)), reward, go_on, observation
         not_first = torch.zeros_like(end)
         step = model.embed_step(embedded, reward, observation, not_first)

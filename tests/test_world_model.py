@@ -78,3 +78,21 @@ def test_noise_is_uniform_and_keyed() -> None:
     assert torch.equal(uniform(0, stream[5:6], step[5:6], 50), noise[5:6])
     for changed in (uniform(1, stream, step, 50), uniform(0, stream + 1, step, 50), uniform(0, stream, step + 1, 50)):
         assert (changed != noise).float().mean() > 0.99
+
+
+def test_reward_is_drawn_given_the_end() -> None:
+    """A world that pays exactly when it ends, at random: every imagined episode is paid once, in each way to imagine."""
+    model = tiny_model()
+    with torch.no_grad():
+        model.end.weight.zero_()
+        model.end.bias.zero_()  # ends with probability a half
+        model.ending.fill_(100.0)
+        model.reward.logits.weight.copy_(torch.tensor([[-1.0], [1.0]]).expand(2, 16))
+        model.reward.logits.bias.copy_(torch.tensor([50.0, -50.0]))
+    world_model = WorldModel(model, "none")
+    imagined = world_model.imagine(0.1 * torch.randn(500, 16), horizon=30, mode="sample")
+    ended = 1 - imagined.running
+    assert torch.equal((imagined.alive * imagined.reward).sum(1), ended)
+    assert ended.mean() > 0.99
+    blind = world_model.imagine(0.1 * torch.randn(5, 16), horizon=30, mode="blind")
+    torch.testing.assert_close((blind.alive * blind.reward).sum(1), torch.ones(5), atol=1e-4, rtol=0)

@@ -64,7 +64,7 @@ class ImaginedModel:
             token = network.embed_step(embedded, reward, observation, torch.zeros_like(end))
         belief = network.dynamics(belief, token)
         discount = self.world_model.discount * torch.sigmoid(-answer.end)
-        return Prediction(belief, network.reward.mean(answer.reward), discount, *self.root(belief))
+        return Prediction(belief, network.expected_reward(answer), discount, *self.root(belief))
 
 
 def _every_action(space: gym.Space[Any]) -> list[Any]:
@@ -108,7 +108,7 @@ class ImaginedContinuousModel:
         embedded = network.embed_action(self.stored(action))
         answer = network.answer(network.after(belief, embedded))
         after = network.dynamics(belief, network.embed_blind(embedded))
-        return after, network.reward.mean(answer.reward), self.world_model.discount * torch.sigmoid(-answer.end)
+        return after, network.expected_reward(answer), self.world_model.discount * torch.sigmoid(-answer.end)
 
     def value(self, belief: Tensor) -> Tensor:
         """`[N]`."""

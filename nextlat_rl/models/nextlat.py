@@ -4,7 +4,7 @@ x_t      = (a_{t-1}, r_{t-1}, o_t)                 one position per environment 
 h_t      = Trunk(x_0..x_t)                         belief
 pi(a_t | h_t), V(h_t)                              policy and value
 g_t      = After(h_t, a_t)                         afterstate: acted, not yet answered
-p(r_t, end_t, o_{t+1} | g_t)                       the world's answer
+p(end_t, r_t, o_{t+1} | g_t)                       the world's answer: p(end | g) p(r | g, end) p(o | g)
 h^_{t+1} = h_t + f(LN[h_t ; emb(x_{t+1})])         latent dynamics (arXiv 2511.05963, eq. 9)
 """
 
@@ -44,10 +44,10 @@ class Spaces:
 
 @dataclass
 class Answer:
-    """Parameters of p(r_t, end_t, o_{t+1} | g_t); the batch shape is the afterstate's."""
+    """Parameters of p(end_t, r_t, o_{t+1} | g_t); the batch shape is the afterstate's."""
 
-    reward: Tensor
-    end: Tensor  # logit of termination
+    end: Tensor  # [*B] logit of termination
+    reward: Tensor  # [*B, 2, P], first given that the episode goes on, then given that it ends
     observation: dict[str, Tensor]  # leaf -> parameters
 
 
@@ -71,6 +71,9 @@ class NextLat(nn.Module):
         self.reward = build_scalar(width, statistics["reward"])
         self.value = build_scalar(width, statistics["value"])
         self.end = nn.Linear(width, 1)
+        # Added to g_t where the episode ends: many a reward comes only then, and an imagined episode that drew
+        # reward and end apart could be paid and go on.
+        self.ending = nn.Parameter(torch.zeros(width))
         self.start = nn.Parameter(0.02 * torch.randn(width))  # stands for a_{-1}, r_{-1}
         self.unseen = nn.Parameter(0.02 * torch.randn(width))  # stands for the answer in blind imagination
         self.trunk = Transformer(config.trunk)
@@ -122,10 +125,29 @@ class NextLat(nn.Module):
     def answer(self, afterstate: Tensor) -> Answer:
         """Parameters of the world's answer to an afterstate `[*B, D]`."""
         return Answer(
-            reward=self.reward.head(afterstate),
             end=self.end(afterstate).squeeze(-1),
+            reward=self.reward.head(torch.stack((afterstate, afterstate + self.ending), dim=-2)),
             observation={name: codec.head(afterstate) for name, codec in self.observation.items()},
         )
+
+    def expected_reward(self, answer: Answer) -> Tensor:
+        """E[r_t | g_t], `[*B]`."""
+        given = self.reward.mean(answer.reward)
+        return torch.lerp(given[..., 0], given[..., 1], torch.sigmoid(answer.end))
+
+    def reward_log_prob(self, answer: Answer, reward: Tensor, end: Tensor) -> Tensor:
+        """log p(r_t | g_t, end_t), `[*B]`."""
+        return self.reward.log_prob(given_end(answer.reward, end), reward)
+
+    def end_log_prob(self, answer: Answer, end: Tensor) -> Tensor:
+        """log p(end_t | g_t), `[*B]`."""
+        return -F.binary_cross_entropy_with_logits(answer.end, end.to(answer.end.dtype), reduction="none")
+
+    def reward_and_end_kl(self, p: Answer, q: Answer) -> Tensor:
+        """KL(p || q) of the joint distribution of r_t and end_t, `[*B]`."""
+        ends = torch.sigmoid(p.end)
+        given = self.reward.kl(p.reward, q.reward)
+        return bernoulli_kl(p.end, q.end) + torch.lerp(given[..., 0], given[..., 1], ends)
 
     def observation_loss(self, answer: Answer, observation: dict[str, Tensor]) -> Tensor:
         """What training minimises of p(o_{t+1} | g_t), `[*B]`, a sum over the leaves."""
@@ -151,29 +173,20 @@ class NextLat(nn.Module):
             for (name, codec), noise in zip(self.observation.items(), for_leaves, strict=True)
         }
         end = for_end.squeeze(-1) < torch.sigmoid(answer.end)
-        return self.reward.sample(answer.reward, for_reward), end, observation
+        return self.reward.sample(given_end(answer.reward, end), for_reward), end, observation
 
     def mode_answer(self, answer: Answer) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """The most likely reward `[*B]`, end `[*B]` bool and observation, part by part."""
         observation = {name: codec.mode(answer.observation[name]) for name, codec in self.observation.items()}
-        return self.reward.mode(answer.reward), answer.end > 0, observation
-
-    def end_log_prob(self, logit: Tensor, end: Tensor) -> Tensor:
-        """log p(end_t | g_t), `[*B]`."""
-        return -F.binary_cross_entropy_with_logits(logit, end.to(logit.dtype), reduction="none")
+        end = answer.end > 0
+        return self.reward.mode(given_end(answer.reward, end)), end, observation
 
     @contextmanager
     def frozen_heads(self) -> Iterator[None]:
         """Inside, the heads pass gradients to their inputs but collect none themselves (eq. 5's frozen output head)."""
-        modules: list[nn.Module] = [
-            self.action,
-            self.observation_codecs,
-            self.reward,
-            self.value,
-            self.end,
-            self.after_net,
-        ]
-        parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
+        modules = (self.action, self.observation_codecs, self.reward, self.value, self.end, self.after_net)
+        heads = (self.ending, *(p for module in modules for p in module.parameters()))
+        parameters = [p for p in heads if p.requires_grad]
         for parameter in parameters:
             parameter.requires_grad_(False)
         try:
@@ -181,3 +194,14 @@ class NextLat(nn.Module):
         finally:
             for parameter in parameters:
                 parameter.requires_grad_(True)
+
+
+def given_end(reward: Tensor, end: Tensor) -> Tensor:
+    """The reward's parameters `[*B, P]` for a known `end: [*B]` bool, of an answer's `[*B, 2, P]`."""
+    return torch.where(end[..., None], reward[..., 1, :], reward[..., 0, :])
+
+
+def bernoulli_kl(p: Tensor, q: Tensor) -> Tensor:
+    """KL between Bernoulli distributions given by logits, elementwise."""
+    probability = torch.sigmoid(p)
+    return probability * (F.logsigmoid(p) - F.logsigmoid(q)) + (1 - probability) * (F.logsigmoid(-p) - F.logsigmoid(-q))

@@ -100,8 +100,8 @@ def next_token_losses(model: NextLat, batch: Batch, out: Forward, config: Object
     return {
         "policy": masked_mean(policy, acted),
         "value": masked_mean(-model.value.log_prob(out.value, target), answered),
-        "reward": masked_mean(-model.reward.log_prob(out.answer.reward, batch.reward), acted),
-        "end": masked_mean(-model.end_log_prob(out.answer.end, batch.terminated), acted),
+        "reward": masked_mean(-model.reward_log_prob(out.answer, batch.reward, batch.terminated), acted),
+        "end": masked_mean(-model.end_log_prob(out.answer, batch.terminated), acted),
         "observation": masked_mean(model.observation_loss(out.answer, following), answered),
     }
 
@@ -182,26 +182,17 @@ def head_kl(
         return parameters[at].detach().expand(2, *parameters[at].shape)
 
     true = Answer(
-        target(out.answer.reward),
         target(out.answer.end),
+        target(out.answer.reward),
         {name: target(parameters) for name, parameters in out.answer.observation.items()},
     )
     with model.frozen_heads():
         guess = model.answer(model.after(belief, target(out.action_embedding)))
         policy = model.action.kl(target(out.policy), model.action.head(belief))
         value = model.value.kl(target(out.value), model.value.head(belief))
-        answer = (
-            model.reward.kl(true.reward, guess.reward)
-            + bernoulli_kl(true.end, guess.end)
-            + config.observation_weight * model.observation_kl(true, guess)
-        )
+        observation = config.observation_weight * model.observation_kl(true, guess)
+        answer = model.reward_and_end_kl(true, guess) + observation
     return torch.where(batch.has_action[at], policy + answer, 0.0) + config.value_weight * value
-
-
-def bernoulli_kl(p: Tensor, q: Tensor) -> Tensor:
-    """KL between Bernoulli distributions given by logits, elementwise."""
-    probability = torch.sigmoid(p)
-    return probability * (F.logsigmoid(p) - F.logsigmoid(q)) + (1 - probability) * (F.logsigmoid(-p) - F.logsigmoid(-q))
 
 
 def total_loss(losses: dict[str, Tensor], config: ObjectiveConfig) -> Tensor:

@@ -56,7 +56,9 @@ def slow_losses(model: NextLat, batch: Batch, config: ObjectiveConfig) -> dict[s
             g = model.after(h, model.embed_action(batch.action[b, t]))
             answer = model.answer(g)
             sums["policy"].append(-model.action.log_prob(model.action.head(h), batch.action[b, t]))
-            sums["reward"].append(-model.reward.log_prob(answer.reward, batch.reward[b, t]))
+            sums["reward"].append(
+                -model.reward.log_prob(answer.reward[int(batch.terminated[b, t])], batch.reward[b, t])
+            )
             p_end = torch.sigmoid(answer.end)
             sums["end"].append(-torch.log(p_end if batch.terminated[b, t] else 1 - p_end))
             if batch.has_next[b, t]:
@@ -99,8 +101,9 @@ def slow_kl(
     kl = kl + frozen.action.kl(frozen.action.head(truth), frozen.action.head(h))
     after = frozen.embed_action(batch.action[at])
     p, q = (frozen.answer(frozen.after(state, after)) for state in (truth, h))
-    kl = kl + frozen.reward.kl(p.reward, q.reward)
     ends, guessed = torch.sigmoid(p.end), torch.sigmoid(q.end)
+    for end, probability in ((0, 1 - ends), (1, ends)):
+        kl = kl + probability * frozen.reward.kl(p.reward[end], q.reward[end])
     kl = kl + ends * (ends / guessed).log() + (1 - ends) * ((1 - ends) / (1 - guessed)).log()
     return kl + config.observation_weight * frozen.observation_kl(p, q)
 
