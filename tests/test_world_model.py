@@ -81,7 +81,7 @@ def test_noise_is_uniform_and_keyed() -> None:
 
 
 def test_reward_is_drawn_given_the_end() -> None:
-    """A world that pays exactly when it ends, at random: every imagined episode is paid once, in each way to imagine."""
+    """A world that pays exactly when it ends, at random: every imagined episode is paid once."""
     model = tiny_model()
     with torch.no_grad():
         model.end.weight.zero_()
