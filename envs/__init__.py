@@ -3,7 +3,7 @@
 Importing this package loads gymnasium only; minigrid and ale_py are imported when an environment needs them.
 """
 
-from nextlat_rl.envs.factory import make_env
+from nextlat_rl.envs.factory import make_env, time_limit
 from nextlat_rl.envs.registry import resolve_env_id
 
-__all__ = ["make_env", "resolve_env_id"]
+__all__ = ["make_env", "resolve_env_id", "time_limit"]

@@ -37,3 +37,9 @@ def _missing_package(env_id: str, error: Exception) -> str:
     if "mujoco is not installed" in str(error).lower():
         return f"environment '{env_id}' needs mujoco; run: pip install 'nextlat_rl[mujoco]'"
     return f"environment '{env_id}' cannot be made: {' '.join(str(error).split())}"
+
+
+def time_limit(env: gym.Env) -> int | None:
+    """Steps after which the environment cuts an episode, if it does."""
+    registered = env.spec.max_episode_steps if env.spec is not None else None
+    return registered or getattr(env.unwrapped, "max_steps", None)

@@ -23,7 +23,9 @@ FORMAT = 2
 _STEP = re.compile(r"step-(\d+)$")
 
 
-def save(folder: Path, step: int, model: NextLat, optimizer: torch.optim.Optimizer, config: dict[str, Any]) -> Path:
+def save(
+    folder: Path, step: int, model: NextLat, optimizer: torch.optim.Optimizer | None, config: dict[str, Any]
+) -> Path:
     """Write `folder/step-<n>` and drop the older ones.
 
     Args:
@@ -31,6 +33,7 @@ def save(folder: Path, step: int, model: NextLat, optimizer: torch.optim.Optimiz
         step: optimiser steps done.
         model: saved as `model.safetensors`.
         optimizer: saved as `optimizer.safetensors`; there is no other state, batches are a function of the step.
+            Without one the checkpoint cannot be trained further.
         config: anything JSON can hold; `env_id` and the training config belong here.
 
     Raises:
@@ -53,7 +56,8 @@ def save(folder: Path, step: int, model: NextLat, optimizer: torch.optim.Optimiz
     try:
         scratch.mkdir(parents=True, exist_ok=True)
         save_file({k: v.contiguous() for k, v in model.state_dict().items()}, scratch / "model.safetensors")
-        save_file(_flatten_optimizer(optimizer), scratch / "optimizer.safetensors")
+        if optimizer is not None:
+            save_file(_flatten_optimizer(optimizer), scratch / "optimizer.safetensors")
         (scratch / "config.json").write_text(json.dumps(model_config, indent=1))
         os.replace(scratch, target)
     except (OSError, SafetensorError) as error:
@@ -136,6 +140,8 @@ def load_optimizer(path: str | Path, optimizer: torch.optim.Optimizer) -> None:
 
     """
     file = find(path) / "optimizer.safetensors"
+    if not file.exists():
+        raise UserError(f"{path} keeps no optimiser state (an improved policy does not): resume the run it came from")
     try:
         flat = load_file(file)
         state: dict[int, dict[str, torch.Tensor]] = {}

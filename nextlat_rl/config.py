@@ -163,6 +163,34 @@ class PlannerSettings:
 
 
 @dataclass
+class ImproveSettings:
+    """Improvement of the policy and value heads in imagination, offline; the world model stays as it is.
+
+    Attributes:
+        name: `imagination` (actor-critic on drawn roll-outs), `reanalyse` (towards what the planner finds at the
+            data's beliefs), `none`.
+        steps: optimiser steps.
+        batch_size: roll-outs, or plans, in each.
+        horizon: imagination: steps of a roll-out.
+        learning_rate: Adam's.
+        kl_weight: price of a nat of divergence from the policy that was trained on the data. Lower where the data is
+            mostly random and the policy has far to go, higher where the data is good.
+        lambda_: imagination: mix of the value's targets, 0 one-step, 1 the whole roll-out.
+        beliefs: how many of the data's beliefs to start from.
+
+    """
+
+    name: str = "none"
+    steps: int = 200
+    batch_size: int = 512
+    horizon: int = 20
+    learning_rate: float = 1e-3
+    kl_weight: float = 0.1
+    lambda_: float = 0.95
+    beliefs: int = 100_000
+
+
+@dataclass
 class TrainConfig:
     """`python -m nextlat_rl.train`.
 
@@ -170,7 +198,8 @@ class TrainConfig:
         env: the environment, any Gymnasium id.
         data: a Minari data set id; `auto` is the environment's own, gathered if it is not there.
         collect: how `data=auto` is gathered.
-        planner: acts in one more row of the final table.
+        improve: improves the policy after training; its scores are more rows of the final table.
+        planner: acts in one more row of the final table; also the planner of `improve=reanalyse`.
         seed: of weights and batches.
         device: `auto`, `cpu`, `cuda`, ...
         runs: folder of the run folders.
@@ -186,6 +215,7 @@ class TrainConfig:
     model: ModelSettings = field(default_factory=ModelSettings)
     objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    improve: ImproveSettings = field(default_factory=ImproveSettings)
     planner: PlannerSettings = field(default_factory=PlannerSettings)
     acting: str = "trunk"
     deterministic: bool = II("env.deterministic")
@@ -228,6 +258,35 @@ class EvaluateConfig:
     episodes: int = 500
     deterministic: bool = False
     n_envs: int = 64
+    seed: int = 0
+    device: str = "auto"
+    threads: int = 0
+    json: bool = False
+
+
+@dataclass
+class ImproveConfig:
+    """`python -m nextlat_rl.improve`.
+
+    Attributes:
+        checkpoint: a run folder or checkpoint folder.
+        data: a Minari data set id; by default the one that the checkpoint was trained on.
+        improve: how.
+        planner: of `improve=reanalyse`.
+        acting: `trunk` (exact beliefs) or `recurrent` (the latent dynamics alone), of the evaluation.
+        deterministic: most likely actions in the evaluation; by default as the run was evaluated.
+        episodes: of the evaluation before and after.
+        seed: of starts and noise.
+
+    """
+
+    checkpoint: str = ""
+    data: str = ""
+    improve: ImproveSettings = field(default_factory=ImproveSettings)
+    planner: PlannerSettings = field(default_factory=PlannerSettings)
+    acting: str = "trunk"
+    deterministic: bool | None = None
+    episodes: int = 500
     seed: int = 0
     device: str = "auto"
     threads: int = 0
@@ -324,9 +383,21 @@ def check_planner(config: PlannerSettings) -> None:
         raise UserError(f"planner.temperature={config.temperature} must be above 0")
 
 
+def check_improve(config: ImproveSettings) -> None:
+    """Validate the settings of an improvement."""
+    one_of("improve", config.name, ("none", "imagination", "reanalyse"))
+    at_least(config, 1, "steps", "batch_size", "horizon", "beliefs")
+    at_least(config, 0, "kl_weight")
+    if not config.learning_rate > 0:
+        raise UserError(f"improve.learning_rate={config.learning_rate} must be above 0")
+    if not 0 <= config.lambda_ <= 1:
+        raise UserError(f"improve.lambda_={config.lambda_} must lie between 0 and 1")
+
+
 def check_train(config: TrainConfig) -> None:
     """Validate the settings of a training run."""
     check_collect(config.collect)
+    check_improve(config.improve)
     check_planner(config.planner)
     one_of("objective.name", config.objective.name, ("nextlat", "gpt"))
     one_of("acting", config.acting, ("trunk", "recurrent"))
@@ -362,6 +433,19 @@ def check_evaluate(config: EvaluateConfig) -> None:
     one_of("acting", config.acting, ("trunk", "recurrent"))
     check_planner(config.planner)
     at_least(config, 1, "episodes", "n_envs")
+    at_least(config, 0, "seed", "threads")
+
+
+def check_improve_command(config: ImproveConfig) -> None:
+    """Validate the settings of an improvement as a command of its own."""
+    if not config.checkpoint:
+        raise UserError("checkpoint= is missing; give a run folder such as checkpoint=runs/<env>/<time>")
+    one_of("acting", config.acting, ("trunk", "recurrent"))
+    check_improve(config.improve)
+    if config.improve.name == "none":
+        raise UserError("improve=none improves nothing; choose improve=imagination or improve=reanalyse")
+    check_planner(config.planner)
+    at_least(config, 1, "episodes")
     at_least(config, 0, "seed", "threads")
 
 

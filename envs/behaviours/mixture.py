@@ -116,8 +116,11 @@ def _bot(env_id: str) -> Behaviour:
 
 
 def _expert(env_id: str) -> Behaviour:
+    from nextlat_rl.envs.behaviours.balance import BalanceBehaviour
     from nextlat_rl.envs.behaviours.expert import ExpertBehaviour
 
+    if env_id.startswith("CartPole-"):
+        return BalanceBehaviour()
     return _bot(env_id) if is_babyai(env_id) else ExpertBehaviour()
 
 

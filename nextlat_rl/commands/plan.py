@@ -102,8 +102,7 @@ def _print(config: PlanConfig, env_id: str, rows: list[dict[str, Any]], captions
         return
     console = make_console(False)
     cells = [
-        [r["action"], f"{r['policy']:.3f}", f"{r['improved']:.3f}", f"{r['q']:.4f}", str(r["imagined_steps"])]
-        for r in rows
+        [r["action"], f"{r['policy']:.3f}", f"{r['improved']:.3f}", f"{r['q']:.4f}", str(r["lines"])] for r in rows
     ]
     if cells:
         columns = ["action", "policy", "improved policy", "q", "lines"]

@@ -10,7 +10,9 @@ from omegaconf import OmegaConf
 from rich.console import Console
 
 from nextlat_rl.agents.episodes import EpisodeResult
+from nextlat_rl.checkpoint import load_config
 from nextlat_rl.commands.evaluate import COLUMNS, cells, eval_tags, score
+from nextlat_rl.commands.improvement import improve_policy, improved_folder
 from nextlat_rl.config import PlannerSettings, TrainConfig
 from nextlat_rl.console import table
 from nextlat_rl.data.batches import Batch
@@ -46,28 +48,75 @@ def final_report(
 ) -> list[dict[str, Any]]:
     """Evaluate, diagnose, draw, log; the result rows: the policy in each way of acting, and its behaviour."""
     world_model = WorldModel(model, env_id, config.objective.discount)
+    rows, episodes = _score_ways(config, _ways(config), world_model, console, record=True)
+    for row in rows:
+        row |= {"data": dataset_id, "env_steps": store.num_transitions, "run": str(run)}
+    gap = imagined_gap(world_model, episodes[0], limit)
+    rows[0] |= gap
+    rows.append(behaviour_row(env_id, dataset_id, store))
+    _log(config, rows, gap, world_model, held_out, tracker, episodes[0][0].frames)
+    _show(config, env_id, rows, gap, console)
+    return rows
+
+
+def improved_report(
+    config: TrainConfig,
+    env_id: str,
+    dataset_id: str,
+    run: Path,
+    model: NextLat,
+    store: Store,
+    console: Console,
+    limit: int | None,
+) -> list[dict[str, Any]]:
+    """Improve the policy in imagination and score it; its result rows, with and without the planner."""
+    world_model = WorldModel(model, env_id, config.objective.discount)
+    folder = improved_folder(run, config.improve.name)
+    planner = config.planner if config.planner.name != "none" else PlannerSettings("lookahead")
+    improve_policy(world_model, store, config.improve, planner, config.seed, folder, load_config(run), console)
+    ways = [way for way in _ways(config) if way[0] == config.acting]
+    rows, episodes = _score_ways(config, ways, world_model, console, record=False)
+    for row in rows:
+        row["agent"] = f"improved {row['agent']}"
+        row |= {"data": dataset_id, "env_steps": store.num_transitions, "run": str(folder)}
+        row |= {"improve": config.improve.name}
+    rows[0] |= imagined_gap(world_model, episodes[0], limit)
+    tracker = Tracker(folder)
+    tracker.scalars(eval_tags(rows[0]) | {"eval/imagined_gap": rows[0]["imagined_gap"]}, config.improve.steps)
+    tracker.close()
+    _show(config, env_id, rows, rows[0], console)
+    return rows
+
+
+def _score_ways(
+    config: TrainConfig,
+    ways: list[tuple[Acting, PlannerSettings | None]],
+    world_model: WorldModel,
+    console: Console,
+    record: bool,
+) -> tuple[list[dict[str, Any]], list[list[EpisodeResult]]]:
+    """Play the evaluation episodes in each way of acting; result rows and episodes."""
     rows: list[dict[str, Any]] = []
     episodes: list[list[EpisodeResult]] = []
-    for acting, planner in _ways(config):
+    for acting, planner in ways:
         row, played = score(
             world_model,
-            env_id,
+            world_model.env_id,
             acting=acting,
             episodes=config.trainer.eval_episodes,
             deterministic=config.deterministic,
             n_envs=_ENVS,
             seed=config.seed,
             console=console,
-            record=int(not rows),
+            record=int(record and not rows),
             planner=planner,
         )
-        row |= {"data": dataset_id, "env_steps": store.num_transitions, "seed": config.seed, "run": str(run)}
-        rows.append(row)
+        rows.append(row | {"seed": config.seed})
         episodes.append(played)
-    gap = imagined_gap(world_model, episodes[0], limit)
-    rows[0] |= gap
-    rows.append(behaviour_row(env_id, dataset_id, store))
-    _log(config, rows, gap, world_model, held_out, tracker, episodes[0][0].frames)
+    return rows, episodes
+
+
+def _show(config: TrainConfig, env_id: str, rows: list[dict[str, Any]], gap: dict[str, Any], console: Console) -> None:
     console.print(table(f"{env_id}: {config.trainer.eval_episodes} fresh episodes", COLUMNS, [cells(r) for r in rows]))
     console.print(
         f"Imagined return {gap['imagined_return_mean']:.3f} [{gap['imagined_return_ci_low']:.3f}, "
@@ -75,7 +124,6 @@ def final_report(
         f"{gap['gap_episodes']} starts over at most {gap['gap_horizon']} steps: gap {gap['imagined_gap']:+.3f}",
         highlight=False,
     )
-    return rows
 
 
 def _ways(config: TrainConfig) -> list[tuple[Acting, PlannerSettings | None]]:

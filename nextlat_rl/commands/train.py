@@ -16,7 +16,7 @@ from rich.console import Console
 
 from nextlat_rl import checkpoint
 from nextlat_rl.commands.collect import ensure_dataset
-from nextlat_rl.commands.report import final_report
+from nextlat_rl.commands.report import final_report, improved_report
 from nextlat_rl.commands.setup import build_model, merge_resumed, objective_config, open_store, window_length
 from nextlat_rl.config import TrainConfig, check_train
 from nextlat_rl.console import Bar, bar, make_console
@@ -24,7 +24,7 @@ from nextlat_rl.data.batches import Batch, Batcher, held_out_batch, split
 from nextlat_rl.data.space_check import check_spaces
 from nextlat_rl.data.store import Store
 from nextlat_rl.diagnostics.beliefs import belief_rank, held_out_losses, latent_error_by_horizon
-from nextlat_rl.envs import make_env, resolve_env_id
+from nextlat_rl.envs import make_env, resolve_env_id, time_limit
 from nextlat_rl.errors import UserError
 from nextlat_rl.runtime import pick_device, set_threads
 from nextlat_rl.tracking import Tracker, git_revision, new_run_folder, write_json
@@ -63,7 +63,7 @@ def _train(
     config: TrainConfig, env_id: str, device: torch.device, console: Console, started: float
 ) -> list[dict[str, Any]]:
     env = make_env(env_id)
-    limit = (env.spec.max_episode_steps if env.spec is not None else None) or getattr(env.unwrapped, "max_steps", None)
+    limit = time_limit(env)
     dataset_id, dataset = ensure_dataset(config.data, env_id, config.collect, config.env.sb3, console)
     check_spaces(dataset.observation_space, dataset.action_space, env.observation_space, env.action_space)
     env.close()
@@ -93,6 +93,8 @@ def _train(
     try:
         batch = held_out_batch(store, sample).to(device)
         rows = final_report(config, env_id, dataset_id, run, model, store, batch, job.tracker, console, limit)
+        if config.improve.name != "none":
+            rows += improved_report(config, env_id, dataset_id, run, model, store, console, limit)
     except KeyboardInterrupt:
         job.say_how_to_resume()
         raise SystemExit(130) from None
