@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
+from nextlat_rl.commands.benchmark_improve import IMPROVE_TASKS, improve_rows
 from nextlat_rl.commands.benchmark_planner import PLANNER_TASKS, planned_rows, planner_speed_rows, planner_speed_table
 from nextlat_rl.commands.benchmark_speed import speed_rows, speed_table
 from nextlat_rl.commands.benchmark_tasks import TASKS, run_task, task_table
@@ -21,7 +22,7 @@ def benchmark(config: BenchmarkConfig) -> None:
     """`python -m nextlat_rl.benchmark`."""
     one_of("suite", config.suite, ("train", "planner"))
     at_least(config, 1, "seeds")
-    parts = [*(TASKS if config.suite == "train" else PLANNER_TASKS), "speed"]
+    parts = [*(TASKS if config.suite == "train" else [*PLANNER_TASKS, *IMPROVE_TASKS]), "speed"]
     chosen = config.only.split("+") if config.only else parts
     for name in chosen:
         if name not in parts:
@@ -51,6 +52,8 @@ def _measure(name: str, seed: int, config: BenchmarkConfig, console: Console) ->
         return (
             speed_rows(config.quick, console) if config.suite == "train" else planner_speed_rows(config.quick, console)
         )
+    if name in IMPROVE_TASKS:
+        return improve_rows(name, seed, config, console)
     trained = run_task(name, seed, config, console)
     return trained + (planned_rows(name, trained, config, console) if config.suite == "planner" else [])
 

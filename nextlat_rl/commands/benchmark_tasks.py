@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +30,37 @@ TASKS: dict[str, tuple[str, float]] = {
     "Pendulum": ("Pendulum-v1", -200.0),
 }
 
+_QUICK = ["trainer=smoke", "trainer.steps=30", "collect.steps=3000", "improve.steps=5", "improve.beliefs=2000"]
 
-def run_task(name: str, seed: int, config: BenchmarkConfig, console: Console) -> list[dict[str, Any]]:
-    """Train and evaluate on a task in a process of its own, with an empty cache; its result rows."""
-    env, target = TASKS[name]
+
+def run_task(
+    name: str,
+    seed: int,
+    config: BenchmarkConfig,
+    console: Console,
+    env: str | None = None,
+    options: Sequence[str] = (),
+    rename: Callable[[str], str] = str,
+) -> list[dict[str, Any]]:
+    """Train and evaluate on a task in a process of its own, with an empty cache; its result rows.
+
+    Args:
+        name: the rows' `part`; one of `TASKS` unless `env` is given.
+        seed: of the data, the weights and the batches.
+        config: where runs go, and whether this is a smoke test.
+        console: told what is going on.
+        env: another environment, without a target.
+        options: more options of `nextlat_rl.train`.
+        rename: the agents' names in the table.
+
+    """
+    env, target = (env, None) if env else TASKS[name]
     with tempfile.TemporaryDirectory() as scratch:
         environment = os.environ | {"MINARI_DATASETS_PATH": f"{scratch}/minari", "NEXTLAT_CACHE": f"{scratch}/cache"}
         command = [sys.executable, "-m", "nextlat_rl.train", f"env={env}", f"seed={seed}", f"runs={config.runs}"]
         # Every seed gathers its own data.
         command += [f"collect.seed={seed * 1_000_000}", "json=true", f"name=benchmark-{seed}"]
-        command += ["trainer=smoke"] if config.quick else []
+        command += [*options, *(_QUICK if config.quick else [])]
         console.print(f"[bold]{name}[/bold], seed {seed}: {' '.join(command[1:])}", highlight=False)
         started = time.monotonic()
         process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
@@ -50,7 +72,8 @@ def run_task(name: str, seed: int, config: BenchmarkConfig, console: Console) ->
     rows: list[dict[str, Any]] = json.loads(output)
     for row in rows:
         row |= {"part": name, "seed": seed, "target": target, "command_seconds": seconds, "peak_memory_mb": peak}
-    for row in rows[:2]:
+        row["agent"] = rename(row["agent"])
+    for row in rows:
         console.print(
             f"  {row['agent']}: return {row['return_mean']:.3f} "
             f"[{row['return_ci_low']:.3f}, {row['return_ci_high']:.3f}], {seconds / 60:.1f} min, {peak:.0f} MB",
@@ -72,7 +95,7 @@ def task_table(rows: list[dict[str, Any]]) -> Table:
                 str(row["seed"]),
                 f"{row['return_mean']:.3f}",
                 f"[{row['return_ci_low']:.3f}, {row['return_ci_high']:.3f}]",
-                f"{row['target']:g}" if trained else "",
+                f"{row['target']:g}" if trained and row["target"] is not None else "",
                 f"{row['success_rate']:.3f}" if "success_rate" in row else "",
                 f"{row['imagined_gap']:+.3f}" if "imagined_gap" in row else "",
                 f"{row['command_seconds'] / 60:.1f}" if trained else "",

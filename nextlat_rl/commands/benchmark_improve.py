@@ -1,0 +1,68 @@
+"""From poor data to a good agent: cloning, advantage weights, the planner, and improvement in imagination, compared.
+
+The data are nine random episodes to one of an expert. Cloning (a run of its own, without advantage weights) is the
+baseline; the second run weights by advantage, improves the policy in imagination, and scores both with and without
+the look-ahead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+
+from nextlat_rl.commands.benchmark_tasks import run_task
+from nextlat_rl.config import BenchmarkConfig
+
+
+@dataclass(frozen=True)
+class ImproveTask:
+    """An environment and how much of the mixture to gather; `options` of both runs, `ours` of the second only."""
+
+    env: str
+    options: tuple[str, ...]
+    ours: tuple[str, ...] = ("deterministic=true",)
+
+
+_MIXTURE = "collect.behaviour=random:0.9+expert:0.1"
+# Mostly random data says little about which policy is good, so leaving it costs little.
+_IMPROVE = ("improve=imagination", "improve.kl_weight=0.01", "improve.horizon=30", "improve.steps=300")
+
+IMPROVE_TASKS: dict[str, ImproveTask] = {
+    "mixed-MultiRoom-N2-S4": ImproveTask("MiniGrid-MultiRoom-N2-S4", ("collect.steps=60000", "trainer.steps=500")),
+    "mixed-DoorKey-5x5": ImproveTask("MiniGrid-DoorKey-5x5", ("collect.steps=100000", "trainer.steps=500")),
+    "mixed-CartPole": ImproveTask("CartPole-v1", ("collect.steps=60000",)),
+    "mixed-FourRooms": ImproveTask(
+        "MiniGrid-FourRooms",
+        ("collect.steps=200000", "trainer.steps=500", "objective.horizon=12"),
+        ("deterministic=false",),
+    ),
+    "MultiRoom-N4-S5": ImproveTask("MiniGrid-MultiRoom-N4-S5", ("trainer.steps=800",)),
+}
+
+
+def improve_rows(name: str, seed: int, config: BenchmarkConfig, console: Console) -> list[dict[str, Any]]:
+    """The rows of one task and seed."""
+    task = IMPROVE_TASKS[name]
+    if not name.startswith("mixed-"):
+        return run_task(name, seed, config, console, task.env, task.options)
+    shared = (*task.options, _MIXTURE)
+    cloned = run_task(
+        name,
+        seed,
+        config,
+        console,
+        task.env,
+        (*shared, "objective.policy_temperature=0", "deterministic=false", "planner=lookahead"),
+        lambda agent: agent.replace("policy", "cloned"),
+    )
+    ours = run_task(
+        name,
+        seed,
+        config,
+        console,
+        task.env,
+        (*shared, "objective.policy_temperature=0.3", *task.ours, *_IMPROVE, "planner=lookahead"),
+    )
+    return [*cloned, *(row for row in ours if not row["agent"].startswith("behaviour"))]
