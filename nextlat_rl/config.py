@@ -196,7 +196,11 @@ class TrainConfig:
 
     Attributes:
         env: the environment, any Gymnasium id.
-        data: a Minari data set id; `auto` is the environment's own, gathered if it is not there.
+        data: a Minari data set id, or several joined with "+"; `auto` is the environment's own, gathered if it is not
+            there.
+        rounds: how often to train; before each further round the agent gathers `round_steps` itself, and the round
+            trains anew on everything gathered so far.
+        round_steps: environment steps that the agent gathers for each further round.
         collect: how `data=auto` is gathered.
         improve: improves the policy after training; its scores are more rows of the final table.
         planner: acts in one more row of the final table; also the planner of `improve=reanalyse`.
@@ -211,6 +215,8 @@ class TrainConfig:
 
     env: EnvConfig = field(default_factory=EnvConfig)
     data: str = "auto"
+    rounds: int = 1
+    round_steps: int = 20_000
     collect: CollectConfig = field(default_factory=CollectConfig)
     model: ModelSettings = field(default_factory=ModelSettings)
     objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
@@ -399,6 +405,9 @@ def check_train(config: TrainConfig) -> None:
     check_collect(config.collect)
     check_improve(config.improve)
     check_planner(config.planner)
+    at_least(config, 1, "rounds", "round_steps")
+    if config.resume and config.rounds > 1:
+        raise UserError("rounds= does not go with resume=: a round trains anew; leave one of them out")
     one_of("objective.name", config.objective.name, ("nextlat", "gpt"))
     one_of("acting", config.acting, ("trunk", "recurrent"))
     at_least(config.model, 1, "layers", "heads", "width", "dynamics_width")

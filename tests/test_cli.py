@@ -45,6 +45,14 @@ BAD = [
     ("evaluate", ["checkpoint=missing", "planner.depth=0"], ["depth=0", "at least 1"]),
     ("plan", [], ["checkpoint="]),
     ("plan", ["checkpoint=missing", "planner=none"], ["planner=none", "lookahead"]),
+    ("improve", [], ["checkpoint="]),
+    ("improve", ["checkpoint=missing"], ["missing", "does not exist"]),
+    ("improve", ["checkpoint=missing", "improve=none"], ["improve=none", "imagination"]),
+    ("improve", ["checkpoint=missing", "improve=magic"], ["magic", "reanalyse"]),
+    ("improve", ["checkpoint=missing", "improve.kl_weight=-1"], ["kl_weight=-1", "at least 0"]),
+    ("train", ["improve.horizon=0"], ["horizon=0", "at least 1"]),
+    ("train", ["rounds=0"], ["rounds=0", "at least 1"]),
+    ("train", ["env=CartPole-v1", "data=not/there-v0+nor/this-v0"], ["not/there-v0", "nextlat_rl.collect"]),
     ("benchmark", ["suite=nothing"], ["nothing", "train"]),
     ("benchmark", ["only=Chess"], ["Chess", "FourRooms"]),
 ]
@@ -65,7 +73,7 @@ def test_bad_input_gets_one_line_and_exit_code_2(
     assert left == []
 
 
-@pytest.mark.parametrize("name", ["train", "collect", "evaluate", "plan", "benchmark"])
+@pytest.mark.parametrize("name", ["train", "collect", "evaluate", "plan", "improve", "benchmark"])
 def test_help_and_misspelt_options_do_not_load_torch(tmp_path: Path, name: str) -> None:
     for argument, code in (("--help", 0), ("no_such_option=1", 2)):
         script = (

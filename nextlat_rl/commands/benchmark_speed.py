@@ -39,7 +39,7 @@ def speed_rows(quick: bool, console: Console) -> list[dict[str, Any]]:
     config: TrainConfig = OmegaConf.to_object(OmegaConf.structured(TrainConfig))  # type: ignore[assignment]
     config.env.id, config.collect.behaviour, config.collect.steps = _ENV, "explorer", _DATA_STEPS
     env_id = resolve_env_id(_ENV)
-    _, dataset = ensure_dataset("auto", env_id, config.collect, {}, console)
+    _, (dataset,) = ensure_dataset("auto", env_id, config.collect, {}, console)
     with tempfile.TemporaryDirectory() as cache:
         store = build_store(dataset, Path(cache))
         length = window_length(config, store)

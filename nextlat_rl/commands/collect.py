@@ -15,7 +15,7 @@ from rich.console import Console
 
 from nextlat_rl.config import CollectCommand, CollectConfig, check_collect
 from nextlat_rl.console import bar, make_console
-from nextlat_rl.data.minari_io import exists, load_dataset, write_dataset
+from nextlat_rl.data.minari_io import exists, load_dataset, load_datasets, write_dataset
 from nextlat_rl.envs import make_env, resolve_env_id
 from nextlat_rl.envs.episodes import collect_episodes, default_behaviour
 from nextlat_rl.errors import UserError
@@ -101,18 +101,18 @@ def gather(dataset_id: str, env_id: str, config: CollectConfig, sb3: dict[str, A
 
 def ensure_dataset(
     data: str, env_id: str, config: CollectConfig, sb3: dict[str, Any], console: Console
-) -> tuple[str, MinariDataset]:
-    """The data set to train on; `auto` gathers the environment's own if it is not there.
+) -> tuple[str, list[MinariDataset]]:
+    """The data sets to train on; `auto` gathers the environment's own if it is not there.
 
     Raises:
         UserError: from gathering, or if a named data set is missing or broken.
 
     """
     if data != "auto":
-        return data, load_dataset(data)
+        return data, load_datasets(data)
     dataset_id = default_dataset_id(env_id, config, sb3)
     if exists(dataset_id):
         console.print(f"Data set {dataset_id} is there already.", highlight=False)
-        return dataset_id, load_dataset(dataset_id)
+        return dataset_id, [load_dataset(dataset_id)]
     console.print(f"No data set {dataset_id} yet: gathering it first.", highlight=False)
-    return dataset_id, gather(dataset_id, env_id, config, sb3, console)
+    return dataset_id, [gather(dataset_id, env_id, config, sb3, console)]

@@ -12,7 +12,7 @@ from nextlat_rl.commands.report import imagined_gap
 from nextlat_rl.commands.setup import open_store
 from nextlat_rl.config import ImproveConfig, check_improve_command
 from nextlat_rl.console import make_console, table
-from nextlat_rl.data.minari_io import load_dataset
+from nextlat_rl.data.minari_io import load_datasets
 from nextlat_rl.envs import make_env, time_limit
 from nextlat_rl.runtime import set_threads
 from nextlat_rl.tracking import write_json
@@ -28,7 +28,7 @@ def improve(config: ImproveConfig) -> None:
     env_id = saved["env_id"]
     world_model = WorldModel.load(config.checkpoint, config.device)
     check_env(world_model, env_id)
-    store = open_store(load_dataset(config.data or saved["dataset_id"]), console)
+    store = open_store(load_datasets(config.data or saved["dataset_id"]), console)
     deterministic = saved["train_config"]["deterministic"] if config.deterministic is None else config.deterministic
     env = make_env(env_id)
     limit = time_limit(env)

@@ -34,10 +34,11 @@ def merge_resumed(config: TrainConfig, typed: list[str]) -> TrainConfig:
     return OmegaConf.to_object(merged)  # type: ignore[return-value]
 
 
-def open_store(dataset: MinariDataset, console: Console) -> Store:
-    """The flat store of a data set, with a progress bar if it must be built."""
-    with bar(console, "Flattening the data set", dataset.total_episodes, "episodes") as shown:
-        return build_store(dataset, on_progress=lambda done, total: shown.update(done, total=total))
+def open_store(datasets: list[MinariDataset], console: Console) -> Store:
+    """The flat store of data sets, with a progress bar if it must be built."""
+    episodes = sum(dataset.total_episodes for dataset in datasets)
+    with bar(console, "Flattening the data set", episodes, "episodes") as shown:
+        return build_store(datasets, on_progress=lambda done, total: shown.update(done, total=total))
 
 
 def window_length(config: TrainConfig, store: Store) -> int:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import torch
 from rich.console import Console
 
 from nextlat_rl import checkpoint
-from nextlat_rl.commands.collect import ensure_dataset
+from nextlat_rl.commands.collect import ensure_dataset, gather
 from nextlat_rl.commands.report import final_report, improved_report
 from nextlat_rl.commands.setup import build_model, merge_resumed, objective_config, open_store, window_length
 from nextlat_rl.config import TrainConfig, check_train
@@ -51,6 +52,9 @@ def train(config: TrainConfig, typed: list[str]) -> list[dict[str, Any]]:
     env_id = resolve_env_id(config.env.id)
     try:
         rows = _train(config, env_id, device, console, started)
+        for number in range(2, config.rounds + 1):
+            config = next_round(config, env_id, number, rows, console)
+            rows += [row | {"round": number} for row in _train(config, env_id, device, console, started)]
     except KeyboardInterrupt:
         console.print("\nInterrupted while gathering data: nothing was kept; run the same command again.")
         raise SystemExit(130) from None
@@ -59,15 +63,38 @@ def train(config: TrainConfig, typed: list[str]) -> list[dict[str, Any]]:
     return rows
 
 
+def next_round(
+    config: TrainConfig, env_id: str, number: int, rows: list[dict[str, Any]], console: Console
+) -> TrainConfig:
+    """Let the agent of the last round gather a data set; the settings that train on everything gathered so far."""
+    last = rows[-1].get("round")
+    policies = [row for row in rows if row.get("round") == last and "run" in row]
+    source = policies[-1]  # the improved policy where there is one
+    run = Path(policies[0]["run"])
+    behaviour = f"agent:{source['run']}"
+    console.print(f"\nRound {number} of {config.rounds}: gathering with {source['run']}", highlight=False)
+    # Each round on seeds of its own, far from the first data set's.
+    collect = replace(
+        config.collect,
+        behaviour=behaviour,
+        steps=config.round_steps,
+        episodes=None,
+        seed=config.collect.seed + 500_000 + 50_000 * number,
+    )
+    dataset_id = f"nextlat_rl/{env_id}/round-{number}-{re.sub('[^A-Za-z0-9]+', '-', run.name)}-v0"
+    gather(dataset_id, env_id, collect, {}, console)
+    return replace(config, data=f"{policies[0]['data']}+{dataset_id}")
+
+
 def _train(
     config: TrainConfig, env_id: str, device: torch.device, console: Console, started: float
 ) -> list[dict[str, Any]]:
     env = make_env(env_id)
     limit = time_limit(env)
-    dataset_id, dataset = ensure_dataset(config.data, env_id, config.collect, config.env.sb3, console)
-    check_spaces(dataset.observation_space, dataset.action_space, env.observation_space, env.action_space)
+    dataset_id, datasets = ensure_dataset(config.data, env_id, config.collect, config.env.sb3, console)
+    check_spaces(datasets[0].observation_space, datasets[0].action_space, env.observation_space, env.action_space)
     env.close()
-    store = open_store(dataset, console)
+    store = open_store(datasets, console)
     length = window_length(config, store)
     training, held_out = split(store, HELD_OUT, config.seed)
     if config.resume:

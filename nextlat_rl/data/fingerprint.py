@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,12 @@ def content_digest(dataset: MinariDataset, memo: Path) -> str:
         replace_file(memo, json.dumps(known | {str(folder): f"{stamp} {digest}"}, indent=1))
     choice = np.asarray(dataset.episode_indices, dtype=np.int64).tobytes()
     return hashlib.blake2b(digest.encode() + choice, digest_size=16).hexdigest()
+
+
+def joint_digest(datasets: Sequence[MinariDataset], memo: Path) -> str:
+    """The digest of one data set, or of several in their order."""
+    digests = [content_digest(dataset, memo) for dataset in datasets]
+    return digests[0] if len(digests) == 1 else hashlib.blake2b("".join(digests).encode(), digest_size=16).hexdigest()
 
 
 def _read(memo: Path) -> dict[str, str]:

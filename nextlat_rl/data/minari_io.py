@@ -222,6 +222,11 @@ def load_dataset(dataset_id: str) -> MinariDataset:
     return dataset
 
 
+def load_datasets(ids: str) -> list[MinariDataset]:
+    """Load one data set, or several written as `first-v0+second-v0`; see `load_dataset`."""
+    return [load_dataset(dataset_id) for dataset_id in ids.split("+")]
+
+
 def exists(dataset_id: str) -> bool:
     """Whether the data set is in the local Minari folder; UserError when the id is malformed."""
     _check_id(dataset_id)

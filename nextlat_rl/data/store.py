@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,13 @@ from minari import MinariDataset
 from minari.serialization import deserialize_space
 
 from nextlat_rl.data.disk import all_or_nothing, explain_disk_errors
-from nextlat_rl.data.fingerprint import content_digest
-from nextlat_rl.data.store_writer import FORMAT, PER_ROW, leaf_file, write_store
+from nextlat_rl.data.fingerprint import joint_digest
+from nextlat_rl.data.store_writer import FORMAT, PER_ROW, joint_id, leaf_file, write_store
 from nextlat_rl.errors import UserError
 from nextlat_rl.spaces import leaves
 
 CACHE_VARIABLE = "NEXTLAT_CACHE"
+_LONGEST_NAME = 150  # of the readable part of a folder's name; file systems allow 255
 
 
 @dataclass(frozen=True)
@@ -95,23 +96,25 @@ def default_cache() -> Path:
 
 
 def build_store(
-    dataset: MinariDataset,
+    dataset: MinariDataset | Sequence[MinariDataset],
     cache_dir: str | Path | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Store:
-    """Return the store of a data set, from the cache if its content has not changed.
+    """Return the store of a data set, or of several as one, from the cache if their content has not changed.
 
     Builds in one pass over the episodes, so that neither the data set nor the store needs to fit in memory.
     `on_progress` is called with the episodes done and the episodes in all.
 
     Raises:
-        UserError: an empty or broken data set (see `rows.read_rows`), unsupported spaces, a full disk. Nothing is left.
+        UserError: an empty or broken data set (see `rows.read_rows`), unsupported or different spaces, a full disk.
+            Nothing is left.
     """
+    datasets = [dataset] if isinstance(dataset, MinariDataset) else list(dataset)
     cache = Path(cache_dir) if cache_dir is not None else default_cache()
     with explain_disk_errors(cache, CACHE_VARIABLE):
         cache.mkdir(parents=True, exist_ok=True)
-        digest = content_digest(dataset, cache / "hashes.json")
-        path = cache / f"{dataset.id.replace('/', '_')}-{digest[:20]}-{FORMAT}"
+        digest = joint_digest(datasets, cache / "hashes.json")
+        path = cache / f"{joint_id(datasets).replace('/', '_')[:_LONGEST_NAME]}-{digest[:20]}-{FORMAT}"
         if path.exists():
             try:
                 return Store.open(path)
@@ -119,7 +122,7 @@ def build_store(
                 warnings.warn(f"{error}: rebuilding", stacklevel=2)
                 shutil.rmtree(path)
         with all_or_nothing(Path(tempfile.mkdtemp(prefix=".building-", dir=cache))) as folder:
-            write_store(dataset, folder, on_progress)
+            write_store(datasets, folder, on_progress)
             try:
                 os.replace(folder, path)
             except OSError:

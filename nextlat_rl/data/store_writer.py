@@ -1,8 +1,9 @@
 """Write a store: the arrays in one pass over the data set, then the statistics of what was written."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -29,20 +30,27 @@ def leaf_file(leaf: str) -> str:
     return f"observation/{quote(leaf, safe='')}"
 
 
-def write_store(dataset: MinariDataset, folder: Path, on_progress: Callable[[int, int], None] | None) -> None:
-    """Fill `folder` with the store of the data set; `on_progress` gets the episodes done and the episodes in all.
+def write_store(
+    datasets: Sequence[MinariDataset], folder: Path, on_progress: Callable[[int, int], None] | None
+) -> None:
+    """Fill `folder` with the store of the data sets; `on_progress` gets the episodes done and the episodes in all.
 
     Raises:
-        UserError: see `rows.read_rows`; also when there is no episode.
+        UserError: see `rows.read_rows`; also when there is no episode, or the data sets do not go together.
         OSError: the disk is full.
     """
-    lengths, returns = _write_arrays(dataset, folder, on_progress)
+    dataset = datasets[0]
+    for other in datasets[1:]:
+        spaces = (other.observation_space, other.action_space)
+        if spaces != (dataset.observation_space, dataset.action_space):
+            raise UserError(f"data sets '{dataset.id}' and '{other.id}' have different spaces: train on one of them")
+    lengths, returns = _write_arrays(datasets, folder, on_progress)
     starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     np.save(folder / "episode_start.npy", starts)
     np.save(folder / "episode_return.npy", returns)
     meta = {
         "format": FORMAT,
-        "dataset_id": dataset.id,
+        "dataset_id": joint_id(datasets),
         "observation_space": serialize_space(dataset.observation_space),
         "action_space": serialize_space(dataset.action_space),
         "statistics": _measure(dataset, folder, starts),
@@ -51,15 +59,20 @@ def write_store(dataset: MinariDataset, folder: Path, on_progress: Callable[[int
     (folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
 
 
+def joint_id(datasets: Sequence[MinariDataset]) -> str:
+    """The ids of the data sets, joined with "+"."""
+    return "+".join(dataset.id for dataset in datasets)
+
+
 def _write_arrays(
-    dataset: MinariDataset, folder: Path, on_progress: Callable[[int, int], None] | None
+    datasets: Sequence[MinariDataset], folder: Path, on_progress: Callable[[int, int], None] | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Write the arrays of N rows; return the rows and the undiscounted return of each episode, `[E]` both."""
     lengths: list[np.ndarray] = [np.empty(0, np.int64)]
     returns: list[np.ndarray] = [np.empty(0, np.float64)]
     with ExitStack() as stack:
         files: dict[str, NpyAppender] = {}
-        for rows in read_rows(dataset):
+        for rows in chain.from_iterable(map(read_rows, datasets)):
             for name, array in _named(rows).items():
                 if name not in files:
                     files[name] = stack.enter_context(NpyAppender(folder / f"{name}.npy", array.dtype, array.shape[1:]))
@@ -68,9 +81,9 @@ def _write_arrays(
             first = np.cumsum(rows.lengths) - rows.lengths
             returns.append(np.add.reduceat(rows.reward, first, dtype=np.float64))
             if on_progress is not None:
-                on_progress(sum(map(len, lengths)), dataset.total_episodes)
+                on_progress(sum(map(len, lengths)), sum(dataset.total_episodes for dataset in datasets))
     if len(lengths) == 1:
-        raise UserError(f"data set '{dataset.id}' has no episodes: collect some")
+        raise UserError(f"data set '{joint_id(datasets)}' has no episodes: collect some")
     return np.concatenate(lengths), np.concatenate(returns)
 
 

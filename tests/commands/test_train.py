@@ -136,6 +136,34 @@ def test_main_job_leaves_everything_behind(tmp_path: Path) -> None:
     ):
         assert tag in tags, tag
     _shows_a_decision(tmp_path, run)
+    _improves(tmp_path, run)
+
+
+def _improves(tmp_path: Path, run: Path) -> None:
+    options = [f"checkpoint={run}", "improve=reanalyse", "improve.steps=2", "improve.batch_size=8", "episodes=4"]
+    call = [sys.executable, "-m", "nextlat_rl.improve", *options, "improve.beliefs=50", "planner.depth=2", "json=true"]
+    done = subprocess.run(call, env=environment(tmp_path), capture_output=True, text=True, check=True)
+    rows = json.loads(done.stdout)
+    assert [row["agent"] for row in rows] == ["policy", "improved policy"]
+    improved = run / "improved-reanalyse"
+    assert "improve/divergence" in _tensorboard_tags(improved)
+    before, after = WorldModel.load(run).model, WorldModel.load(improved).model
+    assert torch.equal(before.trunk.state_dict()["norm.weight"], after.trunk.state_dict()["norm.weight"])
+    assert not torch.equal(before.action.logits.weight, after.action.logits.weight)  # type: ignore[arg-type,union-attr]
+
+
+def test_rounds_gather_with_the_agent_and_train_on_everything(tmp_path: Path) -> None:
+    options = [*SMALL, "trainer.steps=5", "rounds=2", "round_steps=60", "improve=imagination", "improve.steps=2"]
+    options += ["improve.batch_size=8", "improve.horizon=3", "improve.beliefs=50", "json=true"]
+    done = subprocess.run(
+        command(tmp_path, *options), env=environment(tmp_path), capture_output=True, text=True, check=True
+    )
+    rows = json.loads(done.stdout)
+    first, second = [r for r in rows if "round" not in r], [r for r in rows if r.get("round") == 2]
+    agents = ["policy (trunk)", "policy (recurrent)", "behaviour (the data)", "improved policy (trunk)"]
+    assert [r["agent"] for r in first] == [r["agent"] for r in second] == agents
+    assert second[0]["env_steps"] >= first[0]["env_steps"] + 60
+    assert second[0]["data"].startswith(f"{first[0]['data']}+nextlat_rl/CartPole-v1/round-2-")
 
 
 def _shows_a_decision(tmp_path: Path, run: Path) -> None:

@@ -218,3 +218,12 @@ def test_npy_appender_writes_what_numpy_reads(tmp_path):
         for block in blocks:
             file.append(block)
     assert np.array_equal(np.load(tmp_path / "a.npy", mmap_mode="r"), np.concatenate(blocks))
+
+
+def test_two_data_sets_are_one_store(nested):
+    dataset = nested[2]
+    once, twice = build_store(dataset), build_store([dataset, dataset])
+    assert twice.num_episodes == 2 * once.num_episodes
+    assert twice.path != once.path and twice.dataset_id == f"{dataset.id}+{dataset.id}"
+    assert np.array_equal(twice.reward, np.concatenate([once.reward, once.reward]))
+    assert build_store([dataset]).path == once.path
