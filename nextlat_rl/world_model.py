@@ -174,6 +174,7 @@ class WorldModel:
         horizon: int | None = None,
         mode: Mode = "blind",
         seed: int = 0,
+        deterministic: bool = False,
     ) -> Imagination:
         """Roll the latent dynamics out from `belief: [B, D]`.
 
@@ -184,6 +185,7 @@ class WorldModel:
             mode: `blind` predicts the expected next belief; `mode` and `sample` are closed-loop: they put the most
                 likely, or a drawn, observation in its place. Only `sample` prices information.
             seed: keys the counter-based noise; row b's draws do not depend on the other rows.
+            deterministic: the policy takes its most likely actions instead of drawing them.
 
         """
         length = actions.shape[1] if actions is not None else horizon
@@ -197,7 +199,8 @@ class WorldModel:
             noise_size = self.model.action.noise + self.model.answer_noise
             noise = uniform(seed, rows, torch.full_like(rows, k), noise_size)
             for_action, for_answer = noise.split([self.model.action.noise, self.model.answer_noise], dim=-1)
-            action = actions[:, k] if actions is not None else self.policy(belief, for_action)
+            drawn = None if deterministic else for_action
+            action = actions[:, k] if actions is not None else self.policy(belief, drawn)
             belief, reward, go_on, observation = self._imagine_step(belief, action, mode, for_answer)
             beliefs.append(belief)
             taken.append(action)

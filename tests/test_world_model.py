@@ -96,3 +96,8 @@ def test_reward_is_drawn_given_the_end() -> None:
     assert ended.mean() > 0.99
     blind = world_model.imagine(0.1 * torch.randn(5, 16), horizon=30, mode="blind")
     torch.testing.assert_close((blind.alive * blind.reward).sum(1), torch.ones(5), atol=1e-4, rtol=0)
+
+
+def test_deterministic_imagination_takes_the_most_likely_actions(world_model: WorldModel) -> None:
+    imagined = world_model.imagine(torch.randn(6, 16), horizon=4, mode="sample", deterministic=True)
+    assert torch.equal(imagined.action, world_model.policy(imagined.belief[:, :-1]))

@@ -46,7 +46,7 @@ def improve(config: ImproveConfig) -> None:
             seed=config.seed,
             console=console,
         )
-        return row | imagined_gap(world_model, episodes, limit) | {"agent": name}
+        return row | imagined_gap(world_model, episodes, limit, deterministic) | {"agent": name}
 
     rows = [scored("policy")]
     folder = improved_folder(checkpoint.run_folder(config.checkpoint), config.improve.name)

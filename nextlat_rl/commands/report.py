@@ -51,7 +51,7 @@ def final_report(
     rows, episodes = _score_ways(config, _ways(config), world_model, console, record=True)
     for row in rows:
         row |= {"data": dataset_id, "env_steps": store.num_transitions, "run": str(run)}
-    gap = imagined_gap(world_model, episodes[0], limit)
+    gap = imagined_gap(world_model, episodes[0], limit, config.deterministic)
     rows[0] |= gap
     rows.append(behaviour_row(env_id, dataset_id, store))
     _log(config, rows, gap, world_model, held_out, tracker, episodes[0][0].frames)
@@ -80,7 +80,7 @@ def improved_report(
         row["agent"] = f"improved {row['agent']}"
         row |= {"data": dataset_id, "env_steps": store.num_transitions, "run": str(folder)}
         row |= {"improve": config.improve.name}
-    rows[0] |= imagined_gap(world_model, episodes[0], limit)
+    rows[0] |= imagined_gap(world_model, episodes[0], limit, config.deterministic)
     tracker = Tracker(folder)
     tracker.scalars(eval_tags(rows[0]) | {"eval/imagined_gap": rows[0]["imagined_gap"]}, config.improve.steps)
     tracker.close()
@@ -137,15 +137,18 @@ def _ways(config: TrainConfig) -> list[tuple[Acting, PlannerSettings | None]]:
     return ways
 
 
-def imagined_gap(world_model: WorldModel, episodes: list[EpisodeResult], limit: int | None) -> dict[str, Any]:
-    """Imagined and real return from the same starts, over the same number of steps.
+def imagined_gap(
+    world_model: WorldModel, episodes: list[EpisodeResult], limit: int | None, deterministic: bool
+) -> dict[str, Any]:
+    """Imagined and real return of the same policy from the same starts, over the same number of steps.
 
     Real episodes longer than the horizon would count rewards that imagination never reached, so the horizon is the
     environment's time limit wherever that is at most 500 steps.
     """
     horizon = min(limit or max(e.length for e in episodes), _GAP_HORIZON)
     chosen = [e for e in episodes if e.length <= horizon][:_GAP_EPISODES] or episodes[:_GAP_EPISODES]
-    imagined = imagined_returns(world_model, [e.first_observation for e in chosen], horizon).tolist()
+    starts = [e.first_observation for e in chosen]
+    imagined = imagined_returns(world_model, starts, horizon, deterministic=deterministic).tolist()
     low, high = bootstrap_interval(imagined)
     real = float(np.mean([e.episode_return for e in chosen]))
     return {

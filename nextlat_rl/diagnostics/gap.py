@@ -11,10 +11,16 @@ from torch import Tensor
 from nextlat_rl.world_model import WorldModel
 
 
-def imagined_returns(world_model: WorldModel, first_observations: Sequence[Any], horizon: int, seed: int = 0) -> Tensor:
+def imagined_returns(
+    world_model: WorldModel,
+    first_observations: Sequence[Any],
+    horizon: int,
+    seed: int = 0,
+    deterministic: bool = False,
+) -> Tensor:
     """Undiscounted returns `[B]` of the policy in closed-loop imagination from the given episode starts.
 
-    Actions and answers are drawn; episodes that the model does not end are cut at `horizon`, as a time limit would.
+    The world's answers are drawn, and so are the actions unless `deterministic`; episodes that the model does not end are cut at `horizon`, as a time limit would.
     Beside the real returns from the same starts this prices how far the model can be trusted: a model that learned
     from data with hidden causes imagines more than the world gives.
     """
@@ -26,7 +32,11 @@ def imagined_returns(world_model: WorldModel, first_observations: Sequence[Any],
         chunk = 25  # keeps at most this many steps of imagination in memory
         for start in range(0, horizon, chunk):
             imagined = world_model.imagine(
-                belief, horizon=min(chunk, horizon - start), mode="sample", seed=seed * 100_003 + start
+                belief,
+                horizon=min(chunk, horizon - start),
+                mode="sample",
+                seed=seed * 100_003 + start,
+                deterministic=deterministic,
             )
             reward += alive * imagined.imagined_return()
             alive = alive * imagined.running
