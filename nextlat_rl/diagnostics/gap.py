@@ -20,9 +20,9 @@ def imagined_returns(
 ) -> Tensor:
     """Undiscounted returns `[B]` of the policy in closed-loop imagination from the given episode starts.
 
-    The world's answers are drawn, and so are the actions unless `deterministic`; episodes that the model does not end are cut at `horizon`, as a time limit would.
-    Beside the real returns from the same starts this prices how far the model can be trusted: a model that learned
-    from data with hidden causes imagines more than the world gives.
+    The world's answers are drawn, and so are the actions unless `deterministic`; episodes that the model does not end
+    are cut at `horizon`, as a time limit would. Beside the real returns from the same starts this prices how far the
+    model can be trusted: a model that learned from data with hidden causes imagines more than the world gives.
     """
     with torch.no_grad():
         step = world_model.first_step(first_observations)
