@@ -2,6 +2,8 @@
 
 import json
 import os
+import shutil
+import time
 import uuid
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -27,6 +29,7 @@ ROOT_VARIABLE = "MINARI_DATASETS_PATH"
 # HDF5 crashes the process when the disk fills up under it, so writing stops while its caches can still be flushed.
 DISK_RESERVE = 64 * 2**20
 _UNFINISHED = "unfinished_"
+_ABANDONED = 24 * 3600.0  # seconds
 
 
 class Episode(Protocol):
@@ -86,6 +89,7 @@ def write_dataset(
     folder = get_dataset_path(dataset_id)
     if folder.exists():
         raise UserError(f"data set '{dataset_id}' already exists in {folder}: choose another id or delete it")
+    _sweep(get_dataset_path())
     temporary_id = f"{_UNFINISHED}{uuid.uuid4().hex}-v0"
     temporary = get_dataset_path(temporary_id)
     with explain_disk_errors(temporary.parent, ROOT_VARIABLE), all_or_nothing(temporary):
@@ -114,6 +118,17 @@ def write_dataset(
         )
         _publish(temporary, dataset_id)
     return MinariDataset(folder / "data")
+
+
+def _sweep(root: Path) -> None:
+    """Delete what killed processes left half-written: unfinished data sets that nobody has touched for a day."""
+    for folder in root.glob(f"{_UNFINISHED}*"):
+        try:
+            touched = max(path.stat().st_mtime for path in [folder, *folder.rglob("*")])
+        except FileNotFoundError:  # another process has just finished it
+            continue
+        if time.time() - touched > _ABANDONED:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _create(

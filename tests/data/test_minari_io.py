@@ -1,5 +1,6 @@
 import errno
 import json
+import os
 import subprocess
 import sys
 import time
@@ -9,6 +10,7 @@ import gymnasium as gym
 import minari
 import numpy as np
 import pytest
+from minari.storage import get_dataset_path
 from toy_data import Episode, Nested, gather, write
 
 import nextlat_rl
@@ -212,3 +214,15 @@ def test_broken_metadata_is_a_user_error_naming_the_file(tmp_path):
         file.write_text(text)
         with pytest.raises(UserError, match=r"toy/nested-v0.*(metadata\.json|hdf5) is broken"):
             load_dataset("toy/nested-v0")
+
+
+def test_what_a_killed_process_left_is_deleted_after_a_day():
+    env = Nested()
+    fresh, abandoned = get_dataset_path("unfinished_fresh-v0"), get_dataset_path("unfinished_old-v0")
+    for folder in (fresh, abandoned):
+        (folder / "data").mkdir(parents=True)
+        (folder / "data" / "main_data.hdf5").write_bytes(b"half")
+    for path in (abandoned, abandoned / "data", abandoned / "data" / "main_data.hdf5"):
+        os.utime(path, (0, time.time() - 25 * 3600))
+    write("toy/nested-v0", env, iter(gather(env, 2)))
+    assert fresh.is_dir() and not abandoned.exists()
