@@ -34,9 +34,9 @@ class Step:
 class Memory:
     """What is carried from one real step to the next: a KV cache (`trunk`) or just the belief (`recurrent`)."""
 
-    def __init__(self, model: NextLat, batch_size: int, acting: Acting) -> None:
+    def __init__(self, model: NextLat, batch_size: int, acting: Acting, draft: int = 0) -> None:
         device = model.start.device
-        self.cache = KVCache(model.trunk, batch_size) if acting == "trunk" else None
+        self.cache = KVCache(model.trunk, batch_size, model.trunk.context + draft) if acting == "trunk" else None
         self.belief = torch.zeros(batch_size, model.config.trunk.width, device=device)
 
 
@@ -127,9 +127,9 @@ class WorldModel:
         }
         return unflatten(self.model.spaces.observation, decoded)
 
-    def memory(self, batch_size: int, acting: Acting = "trunk") -> Memory:
-        """An empty memory for `batch_size` environments."""
-        return Memory(self.model, batch_size, acting)
+    def memory(self, batch_size: int, acting: Acting = "trunk", draft: int = 0) -> Memory:
+        """An empty memory for `batch_size` environments, with room to read `draft` steps ahead and take them back."""
+        return Memory(self.model, batch_size, acting, draft)
 
     @torch.no_grad()
     def observe(self, step: Step, memory: Memory) -> Tensor:

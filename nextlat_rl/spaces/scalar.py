@@ -111,7 +111,7 @@ class FiniteSet(ScalarCodec):
 
     def _nearest(self, x: Tensor) -> Tensor:
         borders = (self.centres[1:] + self.centres[:-1]) / 2
-        return torch.bucketize(x.to(borders.dtype), borders)
+        return torch.bucketize(x.to(borders.dtype).contiguous(), borders)
 
 
 def scalar_statistics(values: np.ndarray) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Drafting: cheap guesses of whole steps, verified by the trunk so that nothing is lost."""

@@ -1,0 +1,214 @@
+"""Trajectories imagined by the trunk itself, drafted and verified: the trunk's own distribution, in fewer passes.
+
+Each round begins with one step that is final. A drafter guesses K more, one pass of the trunk reads all of them, and
+the verify step keeps a prefix; the last belief reached then gives the next round's first step for free.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nextlat_rl.drafting.drafter import Draft, Drafter
+from nextlat_rl.drafting.length import DraftLength
+from nextlat_rl.drafting.token import (
+    Token,
+    embed_token,
+    from_parts,
+    join,
+    replace_rows,
+    sample_token,
+    token_log_prob,
+    token_noise,
+)
+from nextlat_rl.drafting.verify import accepted, draw_residual
+from nextlat_rl.noise import uniform
+from nextlat_rl.tracing import Traced
+from nextlat_rl.world_model import Memory, WorldModel
+
+
+@dataclass
+class DraftStatistics:
+    """How the drafts fared, over the rows that were still running."""
+
+    rounds: int = 0  # row-rounds
+    passes: int = 0  # of the trunk, over all rows at once
+    accepted: int = 0  # draft tokens kept, the free step not counted
+    reached: np.ndarray = field(default_factory=lambda: np.zeros(0, int))  # [K] drafts whose position k was judged
+    kept: np.ndarray = field(default_factory=lambda: np.zeros(0, int))  # [K] and accepted
+
+    @property
+    def accepted_per_draft(self) -> float:
+        """Mean number of draft tokens kept in a round of one row."""
+        return self.accepted / max(self.rounds, 1)
+
+    def add(self, length: int, kept: np.ndarray) -> None:
+        """A round with `length` drafts, of which each running row kept `kept: [rows]`."""
+        if length > len(self.reached):
+            grow = (0, length - len(self.reached))
+            self.reached, self.kept = np.pad(self.reached, grow), np.pad(self.kept, grow)
+        position = np.arange(length)
+        self.rounds += len(kept)
+        self.passes += 1
+        self.accepted += int(kept.sum())
+        self.reached[:length] += (kept[:, None] >= position).sum(0)
+        self.kept[:length] += (kept[:, None] > position).sum(0)
+
+
+@dataclass
+class Rollout:
+    """B imagined trajectories of up to H steps."""
+
+    token: Token  # [B, H], meaningless from `length` on
+    length: Tensor  # [B] steps taken
+    ended: Tensor  # [B] bool, the last step ended the episode
+    statistics: DraftStatistics
+
+
+class SpeculativeRollout:
+    """Draws trajectories from the trunk.
+
+    Args:
+        world_model: the trunk and its heads.
+        drafter: guesses; None draws one step a pass.
+        length: how many steps to guess.
+
+    """
+
+    def __init__(self, world_model: WorldModel, drafter: Drafter | None, length: DraftLength) -> None:
+        self.model, self.drafter, self.length = world_model.model, drafter, length
+        model, names = self.model, list(self.model.observation)
+        self._draw = Traced(model, lambda belief, noise: sample_token(model, belief, noise).parts())
+        self._embed = Traced(model, lambda *parts: embed_token(model, from_parts(names, parts)))
+        self._log_p = Traced(model, lambda belief, *parts: token_log_prob(model, belief, from_parts(names, parts)))
+
+    @torch.no_grad()
+    def __call__(self, memory: Memory, horizon: int, seed: int = 0) -> Rollout:
+        """Imagine `horizon` steps, or to the end of the episode, from where `memory` stands.
+
+        Args:
+            memory: a `trunk` memory with room for the longest draft; it is left after the last step of every row.
+            horizon: H, at least 1.
+            seed: of the noise.
+
+        Raises:
+            ValueError: the memory does not fit, or the horizon is below 1.
+
+        """
+        if memory.cache is None or memory.cache.capacity < self.model.trunk.context + self.length.longest:
+            raise ValueError("a speculative roll-out needs memory(batch_size, 'trunk', draft=<longest draft>)")
+        if horizon < 1:
+            raise ValueError(f"a roll-out needs a horizon of at least 1, got {horizon}")
+        state = _State(memory, horizon, seed)
+        state.token = self._sample(memory.belief, state.noise(0, token_noise(self.model)))
+        statistics = DraftStatistics()
+        while state.running.any():
+            started = time.perf_counter()
+            length = min(self.length.choose(), state.most_wanted() - 1) if self.drafter else 0
+            running = state.running.clone().cpu().numpy()
+            kept = self._round(state, memory, length).cpu().numpy()[running]
+            statistics.add(length, kept)
+            self.length.report(length, kept, time.perf_counter() - started)
+            state.rounds += 1
+        return Rollout(state.written, state.count, state.ended, statistics)
+
+    def _round(self, state: _State, memory: Memory, length: int) -> Tensor:
+        """Draft, verify, commit, and draw the next round's first step; how many drafts each row kept, `[B]`."""
+        cache, rows = memory.cache, state.rows
+        assert cache is not None
+        before = cache.position.clone()
+        size = token_noise(self.model)
+        noise = state.noise(1, length * (size + 1) + size)
+        for_draft, for_verify, for_next = noise.split((length * size, length, size), dim=1)
+        chunk, draft = state.token.map(lambda x: x[:, None]), None
+        if length:
+            assert self.drafter is not None
+            draft = self.drafter.draft(memory.belief, state.token, for_draft.unflatten(1, (length, size)))
+            chunk = join(chunk, draft.token)
+        hidden = self.model.trunk.extend(self._embed(*chunk.parts()), cache)  # [B, K + 1, D]
+        kept = torch.zeros_like(state.count)
+        if draft is not None:
+            log_p = self._log_p(hidden[:, :length], *draft.token.parts())
+            kept = accepted(log_p, draft.log_q, for_verify)
+        refused = kept < length
+        kept = state.commit(chunk, kept)
+        cache.crop(torch.where(kept >= 0, before + kept + 1, before))
+        memory.belief = torch.where((kept >= 0)[:, None], hidden[rows, kept.clamp_min(0)], memory.belief)
+        state.token = self._sample(memory.belief, for_next)
+        if draft is not None:
+            self._replace(state, draft, memory.belief, kept, (refused & state.running).nonzero().squeeze(1))
+        return kept
+
+    def _sample(self, belief: Tensor, noise: Tensor) -> Token:
+        return from_parts(self.model.observation, self._draw(belief, noise))
+
+    def _replace(self, state: _State, draft: Draft, belief: Tensor, kept: Tensor, rows: Tensor) -> None:
+        """Put a draw from the residual in place of the token that was refused in each of `rows`."""
+        if not len(rows):
+            return
+
+        def log_q(some: Tensor, token: Token) -> Tensor:
+            return draft.log_q_at(rows[some], kept[rows[some]], token)
+
+        def noise(some: Tensor, attempt: int, count: int) -> Tensor:
+            return uniform(state.seed, rows[some], state.step(2 + attempt)[rows[some]], count)
+
+        residual = draw_residual(self.model, belief[rows], log_q, noise)
+        state.token = replace_rows(state.token, rows, residual)
+
+
+class _State:
+    """Where each row of a roll-out stands."""
+
+    token: Token  # [B] the next step of every row, final but not yet written
+
+    def __init__(self, memory: Memory, horizon: int, seed: int) -> None:
+        device = memory.belief.device
+        batch = len(memory.belief)
+        self.horizon, self.seed, self.rounds = horizon, seed, 0
+        self.rows = torch.arange(batch, device=device)
+        self.count = torch.zeros(batch, dtype=torch.long, device=device)
+        self.running = torch.ones(batch, dtype=torch.bool, device=device)
+        self.ended = torch.zeros(batch, dtype=torch.bool, device=device)
+        self._written: Token | None = None
+
+    @property
+    def written(self) -> Token:
+        assert self._written is not None
+        return self._written
+
+    def step(self, purpose: int) -> Tensor:
+        """A number `[B]` that no other round and purpose has, to key noise with."""
+        return torch.full_like(self.count, self.rounds * 100 + purpose)
+
+    def noise(self, purpose: int, count: int) -> Tensor:
+        """Fresh uniforms `[B, count]`."""
+        return uniform(self.seed, self.rows, self.step(purpose), count)
+
+    def most_wanted(self) -> int:
+        """The most steps that a running row still has to take."""
+        return int((self.horizon - self.count[self.running]).max())
+
+    def commit(self, chunk: Token, kept: Tensor) -> Tensor:
+        """Write the first step and the kept drafts of `chunk: [B, K + 1]`, up to an end or the horizon.
+
+        Returns how many drafts each row kept, `[B]`, -1 in rows that had finished before.
+        """
+        if self._written is None:
+            shape = (len(self.rows), self.horizon)
+            self._written = chunk.map(lambda x: x.new_zeros((*shape, *x.shape[2:])))
+        columns = torch.arange(chunk.end.shape[1], device=kept.device)
+        first_end = torch.where(chunk.end, columns, chunk.end.shape[1]).amin(1)
+        kept = torch.minimum(torch.minimum(kept, first_end), self.horizon - self.count - 1)
+        kept = torch.where(self.running, kept, -1)
+        row, column = (columns <= kept[:, None]).nonzero(as_tuple=True)
+        for into, new in zip(self._written.parts(), chunk.parts(), strict=True):
+            into[row, self.count[row] + column] = new[row, column]
+        self.ended |= self.running & (first_end <= kept)
+        self.count += kept + 1
+        self.running &= ~self.ended & (self.count < self.horizon)
+        return kept

@@ -1,0 +1,89 @@
+"""A whole environment step as one token: what was done, and what came of it.
+
+The model's distribution of it is `p(a | h) p(end | g) p(r | g, end) p(o | g)` with the afterstate g = After(h, a).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nextlat_rl.models.nextlat import NextLat
+
+
+@dataclass
+class Token:
+    """(a_t, r_t, end_t, o_{t+1}); the tensors share their batch dimensions `[*B]`."""
+
+    action: Tensor  # [*B, *action] in stored form
+    reward: Tensor  # [*B]
+    end: Tensor  # [*B] bool
+    observation: dict[str, Tensor]  # leaf -> [*B, *leaf] in stored form
+
+    def parts(self) -> tuple[Tensor, ...]:
+        """The tensors in a fixed order, as `from_parts` takes them."""
+        return (self.action, self.reward, self.end, *self.observation.values())
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Token:
+        """The same function applied to every tensor."""
+        return from_parts(self.observation, [function(part) for part in self.parts()])
+
+
+def from_parts(names: Iterable[str], parts: Sequence[Tensor]) -> Token:
+    """Inverse of `Token.parts`; `names` of the observation's leaves."""
+    action, reward, end, *leaves = parts
+    return Token(action, reward, end, dict(zip(names, leaves, strict=True)))
+
+
+def stack(tokens: Sequence[Token]) -> Token:
+    """K tokens `[B]` to one of `[B, K]`."""
+    columns = [torch.stack(parts, 1) for parts in zip(*(token.parts() for token in tokens), strict=True)]
+    return from_parts(tokens[0].observation, columns)
+
+
+def join(first: Token, rest: Token) -> Token:
+    """`[B, J]` and `[B, K]` to `[B, J + K]`."""
+    columns = [torch.cat(parts, 1) for parts in zip(first.parts(), rest.parts(), strict=True)]
+    return from_parts(first.observation, columns)
+
+
+def replace_rows(token: Token, rows: Tensor, new: Token) -> Token:
+    """`token: [B]` with `rows: [R]` of it replaced by `new: [R]`."""
+    parts = zip(token.parts(), new.parts(), strict=True)
+    return from_parts(token.observation, [old.index_copy(0, rows, part) for old, part in parts])
+
+
+def token_noise(model: NextLat) -> int:
+    """How many uniforms `sample_token` takes per element."""
+    return model.action.noise + model.answer_noise
+
+
+def sample_token(model: NextLat, belief: Tensor, uniform: Tensor) -> Token:
+    """Draw a step at `belief: [*B, D]` with `uniform: [*B, token_noise]` in [0, 1)."""
+    for_action, for_answer = uniform.split((model.action.noise, model.answer_noise), dim=-1)
+    action = model.action.sample(model.action.head(belief), for_action)
+    answer = model.answer(model.after(belief, model.embed_action(action)))
+    return Token(action, *model.sample_answer(answer, for_answer))
+
+
+def mode_token(model: NextLat, belief: Tensor, action: Tensor) -> Token:
+    """The most likely answer at `belief: [*B, D]` to the stored `action: [*B, *action]`, part by part."""
+    return Token(action, *model.mode_answer(model.answer(model.after(belief, model.embed_action(action)))))
+
+
+def token_log_prob(model: NextLat, belief: Tensor, token: Token) -> Tensor:
+    """Log-probability of a step at `belief: [*B, D]`, `[*B]`; a density where a part is continuous."""
+    policy = model.action.log_prob(model.action.head(belief), token.action)
+    answer = model.answer(model.after(belief, model.embed_action(token.action)))
+    leaves = [c.log_prob(answer.observation[name], token.observation[name]) for name, c in model.observation.items()]
+    reward = model.reward_log_prob(answer, token.reward, token.end)
+    return policy + reward + model.end_log_prob(answer, token.end) + torch.stack(leaves).sum(0)
+
+
+def embed_token(model: NextLat, token: Token) -> Tensor:
+    """emb(x_{t+1}) of a step, `[*B, D]`."""
+    not_first = torch.zeros_like(token.end)
+    return model.embed_step(model.embed_action(token.action), token.reward, token.observation, not_first)

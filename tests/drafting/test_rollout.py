@@ -1,0 +1,242 @@
+"""Drafted roll-outs are distributed as the trunk's own, whatever the drafter; draft lengths follow what pays."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from copy import deepcopy
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from nextlat_rl.drafting.drafter import Draft, Drafter, NextLatDrafter
+from nextlat_rl.drafting.length import AdaptiveLength, FixedLength
+from nextlat_rl.drafting.rollout import Rollout, SpeculativeRollout
+from nextlat_rl.drafting.token import Token, embed_token, from_parts, sample_token, stack, token_log_prob
+from nextlat_rl.models.nextlat import ModelConfig, NextLat, Spaces
+from nextlat_rl.models.transformer import TrunkConfig
+from nextlat_rl.world_model import Memory, Step, WorldModel
+from tests.tiny import tiny_model
+
+BATCH = 20_000
+
+
+def enumerable_model(strength: float = 0.4) -> NextLat:
+    """2 actions, 2 rewards, 2 observations; heads strong enough that p and q differ."""
+    torch.manual_seed(3)
+    statistics = {
+        "observation": {"observation": {}},
+        "action": {},
+        "reward": {"kind": "set", "values": [0.0, 1.0]},
+        "value": {"kind": "set", "values": [0.0, 1.0]},
+    }
+    spaces = Spaces(gym.spaces.Discrete(2), gym.spaces.Discrete(2), statistics)
+    model = NextLat(spaces, ModelConfig(TrunkConfig(2, 2, 16, 8), 16)).eval()
+    with torch.no_grad():
+        for head in (model.action.logits, model.observation["observation"].logits):  # type: ignore[union-attr]
+            head.weight.normal_(std=strength)  # type: ignore[union-attr,operator]
+        model.end.bias.fill_(-1.5)
+    return model
+
+
+def start(world_model: WorldModel, batch: int, draft: int) -> Memory:
+    memory = world_model.memory(batch, "trunk", draft)
+    zeros = torch.zeros(batch)
+    leaf = {"observation": torch.ones(batch, dtype=torch.uint8)}
+    world_model.observe(Step(leaf, world_model.no_actions(batch), zeros, zeros == 0), memory)
+    return memory
+
+
+def all_tokens(model: NextLat) -> Token:
+    """Every possible step, `[16]`."""
+    rows = list(itertools.product((0, 1), (0, 1), (False, True), (0, 1)))
+    action, reward, end, observation = (torch.tensor(column) for column in zip(*rows, strict=True))
+    parts = (action.to(torch.uint8), reward.float(), end, observation.to(torch.uint8))
+    return from_parts(model.observation, parts)
+
+
+@torch.no_grad()
+def exact_distribution(world_model: WorldModel, horizon: int) -> dict[tuple[int, ...], float]:
+    """The probability of every trajectory, by the trunk without a cache of drafts: one step at a time."""
+    model, every = world_model.model, all_tokens(world_model.model)
+    found: dict[tuple[int, ...], float] = {}
+    frontier = [((), 1.0, start(world_model, 1, 0))]
+    while frontier:
+        history, chance, memory = frontier.pop()
+        logs = token_log_prob(model, memory.belief.expand(16, -1), every)
+        assert abs(float(logs.exp().sum()) - 1) < 1e-5
+        for index, log in enumerate(logs.tolist()):
+            key, probability = (*history, index), chance * float(np.exp(log))
+            if len(key) == horizon or every.end[index]:
+                found[key] = probability
+                continue
+            after = start(world_model, 1, 0)
+            for step in key:
+                token = every.map(lambda x, step=step: x[step : step + 1])  # type: ignore[misc]
+                assert after.cache is not None
+                after.belief = model.trunk.extend(embed_token(model, token)[:, None], after.cache)[:, 0]
+            frontier.append((key, probability, after))
+    return found
+
+
+def keys(rollout: Rollout) -> list[tuple[int, ...]]:
+    token = rollout.token
+    code = 8 * token.action.long() + 4 * token.reward.long() + 2 * token.end.long()
+    code = code + token.observation["observation"].long()
+    return [tuple(row[:n]) for row, n in zip(code.tolist(), rollout.length.tolist(), strict=True)]
+
+
+def chi_square(observed: Counter[tuple[int, ...]], exact: dict[tuple[int, ...], float], total: int) -> float:
+    """How many standard deviations the statistic lies above its mean; small cells are pooled."""
+    statistic, cells, rest_seen, rest_expected = 0.0, 0, 0.0, 0.0
+    for key, probability in exact.items():
+        expected = probability * total
+        if expected < 5:
+            rest_seen, rest_expected = rest_seen + observed[key], rest_expected + expected
+            continue
+        statistic += (observed[key] - expected) ** 2 / expected
+        cells += 1
+    statistic += (rest_seen - rest_expected) ** 2 / max(rest_expected, 1e-9)
+    return (statistic - cells) / (2 * cells) ** 0.5
+
+
+class CertainDrafter:
+    """Always guesses the same step, with probability 1: as wrong as a drafter can be."""
+
+    def __init__(self, model: NextLat) -> None:
+        self.guess = all_tokens(model).map(lambda x: x[5])
+
+    def draft(self, belief: Tensor, token: Token, uniform: Tensor) -> Draft:
+        shape = uniform.shape[:2]
+        guess = self.guess.map(lambda x: x.expand(shape))
+
+        def log_q_at(rows: Tensor, position: Tensor, other: Token) -> Tensor:
+            same = [a == b for a, b in zip(other.parts(), self.guess.parts(), strict=True)]
+            return torch.where(torch.stack(same).all(0), 0.0, -torch.inf)
+
+        return Draft(guess, torch.zeros(shape), log_q_at)
+
+
+class TrunkDrafter:
+    """Reads the trunk itself, without a cache, so that every draft is right."""
+
+    def __init__(self, model: NextLat, memory: Memory) -> None:
+        self.inner, self.memory = NextLatDrafter(model), memory
+        self.model = model
+
+    def draft(self, belief: Tensor, token: Token, uniform: Tensor) -> Draft:
+        cache = deepcopy(self.memory.cache)
+        assert cache is not None
+        tokens, logs, features = [], [], []
+        for k in range(uniform.shape[1]):
+            feature = self.model.trunk.extend(embed_token(self.model, token)[:, None], cache)[:, 0]
+            token = sample_token(self.model, feature, uniform[:, k])
+            tokens.append(token)
+            logs.append(token_log_prob(self.model, feature, token))
+            features.append(feature)
+        feature = torch.stack(features, 1)
+        return Draft(
+            stack(tokens),
+            torch.stack(logs, 1),
+            lambda rows, at, other: token_log_prob(self.model, feature[rows, at], other),
+        )
+
+
+@pytest.mark.parametrize("length", [0, 1, 3])
+@pytest.mark.parametrize("drafter", ["nextlat", "certain"])
+def test_drafting_changes_nothing_but_speed(drafter: str, length: int) -> None:
+    world_model = WorldModel(enumerable_model(), "none")
+    model, horizon = world_model.model, 3
+    guesses: Drafter = NextLatDrafter(model) if drafter == "nextlat" else CertainDrafter(model)
+    exact = exact_distribution(world_model, horizon)
+    assert abs(sum(exact.values()) - 1) < 1e-4
+    seen: Counter[tuple[int, ...]] = Counter()
+    draw = SpeculativeRollout(world_model, guesses, FixedLength(length))
+    for seed in range(3):
+        rollout = draw(start(world_model, BATCH, length), horizon, seed)
+        seen.update(keys(rollout))
+    assert abs(chi_square(seen, exact, 3 * BATCH)) < 4
+    assert set(seen) <= set(exact)
+    if length:
+        assert 0 < rollout.statistics.accepted_per_draft < length
+    # A wrong distribution is noticed: the same counts against the drafter's idea of the first step.
+    skewed = dict(zip(exact, np.roll(list(exact.values()), 1), strict=True))
+    assert chi_square(seen, skewed, 3 * BATCH) > 50
+
+
+def test_a_perfect_drafter_is_always_accepted() -> None:
+    world_model = WorldModel(enumerable_model(), "none")
+    memory = start(world_model, 500, 4)
+    rollout = SpeculativeRollout(world_model, TrunkDrafter(world_model.model, memory), FixedLength(4))(memory, 5)
+    assert (rollout.statistics.kept[0] / rollout.statistics.reached[0]) > 0.6  # the rest had ended at the free step
+    whole = rollout.length[~rollout.ended]
+    assert len(whole)
+    assert (whole == 5).all()
+    assert rollout.statistics.passes == 1
+
+
+def test_rows_finish_at_different_times_and_leave_the_memory_after_their_last_step() -> None:
+    world_model = WorldModel(enumerable_model(), "none")
+    model = world_model.model
+    memory = start(world_model, 64, 3)
+    rollout = SpeculativeRollout(world_model, NextLatDrafter(model), FixedLength(3))(memory, 7)
+    assert len(rollout.length.unique()) > 2
+    assert memory.cache is not None
+    assert torch.equal(memory.cache.position, 1 + rollout.length)
+    ends = rollout.token.end[torch.arange(64), rollout.length - 1]
+    assert torch.equal(ends, rollout.ended)
+    assert (rollout.length[~rollout.ended] == 7).all()
+    again = start(world_model, 64, 0)
+    assert again.cache is not None
+    embedded = embed_token(model, rollout.token)
+    with torch.no_grad():
+        for t in range(7):
+            belief = model.trunk.extend(embedded[:, t : t + 1], again.cache)[:, 0]
+            last = rollout.length == t + 1
+            torch.testing.assert_close(belief[last], memory.belief[last], atol=1e-5, rtol=0)
+
+
+def test_continuous_parts_keep_their_distribution() -> None:
+    """A Box leaf: the mean and spread of its draws, drafted and not."""
+    world_model = WorldModel(tiny_model(), "none")
+    batch = 20_000
+    seen = []
+    for drafter, length in ((None, 0), (NextLatDrafter(world_model.model), 3)):
+        memory = world_model.memory(batch, "trunk", length)
+        zeros = torch.zeros(batch)
+        leaves = {"place": torch.zeros(batch, dtype=torch.uint8), "speed": torch.zeros(batch, 2)}
+        world_model.observe(Step(leaves, world_model.no_actions(batch), zeros, zeros == 0), memory)
+        rollout = SpeculativeRollout(world_model, drafter, FixedLength(length))(memory, 3)
+        whole = rollout.length == 3
+        seen.append(rollout.token.observation["speed"][whole])
+        if drafter:
+            assert rollout.statistics.accepted > 0
+    plain, drafted = (speed.flatten(1) for speed in seen)
+    error = (plain.var(0) / len(plain) + drafted.var(0) / len(drafted)).sqrt()
+    assert ((plain.mean(0) - drafted.mean(0)).abs() < 4.5 * error).all()
+    assert ((plain.std(0) / drafted.std(0) - 1).abs() < 0.05).all()
+
+
+def test_a_memory_without_room_is_refused() -> None:
+    world_model = WorldModel(enumerable_model(), "none")
+    draw = SpeculativeRollout(world_model, NextLatDrafter(world_model.model), FixedLength(3))
+    with pytest.raises(ValueError, match="draft="):
+        draw(start(world_model, 2, 0), 3)
+    with pytest.raises(ValueError, match="horizon"):
+        draw(start(world_model, 2, 3), 0)
+
+
+@pytest.mark.parametrize(("chance", "cost", "best"), [(1.0, 0.1, 8), (0.0, 0.1, 0), (0.5, 0.5, 1), (0.9, 0.01, 8)])
+def test_adaptive_length_finds_the_best_length(chance: float, cost: float, best: int) -> None:
+    rng = np.random.default_rng(0)
+    length = AdaptiveLength(8)
+    chosen = []
+    for _ in range(400):
+        k = length.choose()
+        kept = (rng.random((16, k)) < chance).cumprod(1).sum(1) if k else np.zeros(16, int)
+        length.report(k, kept, 1 + cost * k)
+        chosen.append(k)
+    assert abs(np.median(chosen[100:]) - best) <= (1 if chance == 0.5 else 0)
