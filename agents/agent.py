@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -11,6 +11,32 @@ from torch import Tensor
 from nextlat_rl.agents.planning.planner import Planner
 from nextlat_rl.noise import uniform
 from nextlat_rl.world_model import Acting, Step, WorldModel
+
+Decide = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""(belief `[B, D]`, episode `[B]`, step `[B]`) -> stored actions `[B, *action]`, the same however they are batched."""
+
+
+def make_decide(world_model: WorldModel, deterministic: bool, seed: int, planner: Planner | None) -> Decide:
+    """The planner's decisions, or without one the policy's: its most likely actions or draws keyed by `seed`."""
+    if planner is not None:
+        return planner.decide
+    if deterministic:
+        return lambda belief, episode, step: world_model.policy(belief)
+    size = world_model.model.action.noise
+    return lambda belief, episode, step: world_model.policy(belief, uniform(seed, episode, step, size))
+
+
+class ActsInBatches(Protocol):
+    """What plays episodes side by side."""
+
+    def act(
+        self,
+        observations: Sequence[Any],
+        rewards: Sequence[float],
+        is_first: Sequence[bool],
+        episodes: Sequence[int],
+    ) -> list[Any]:
+        """One action per environment, see `Agent.act`."""
 
 
 class Agent:
@@ -35,7 +61,8 @@ class Agent:
         seed: int = 0,
         planner: Planner | None = None,
     ) -> None:
-        self.world_model, self.deterministic, self.seed, self.planner = world_model, deterministic, seed, planner
+        self.world_model = world_model
+        self.decide = make_decide(world_model, deterministic, seed, planner)
         self.memory = world_model.memory(batch_size, acting)
         self.last_action = world_model.no_actions(batch_size)
         self.step = torch.zeros(batch_size, dtype=torch.long, device=world_model.device)
@@ -62,15 +89,6 @@ class Agent:
         self.step.masked_fill_(first, 0)
         step = Step(wm.encode_observations(observations), self.last_action, reward, first)
         belief = wm.observe(step, self.memory)
-        self.last_action = self._decide(belief, torch.tensor(episodes, dtype=torch.long, device=wm.device))
+        self.last_action = self.decide(belief, torch.tensor(episodes, dtype=torch.long, device=wm.device), self.step)
         self.step += 1
         return wm.decode_actions(self.last_action)
-
-    def _decide(self, belief: Tensor, episode: Tensor) -> Tensor:
-        """Stored actions `[B, *action]` at `belief: [B, D]`."""
-        if self.planner is not None:
-            return self.planner.decide(belief, episode, self.step)
-        wm = self.world_model
-        if self.deterministic:
-            return wm.policy(belief)
-        return wm.policy(belief, uniform(self.seed, episode, self.step, wm.model.action.noise))

@@ -11,7 +11,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from nextlat_rl.agents.agent import Agent
+from nextlat_rl.agents.agent import ActsInBatches
 from nextlat_rl.envs import make_env
 
 EVALUATION_SEED = 10_000_000
@@ -50,7 +50,7 @@ def evaluation_seeds(episodes: int) -> list[int]:
 
 def run_episodes(
     env_id: str,
-    agent: Agent,
+    agent: ActsInBatches,
     seeds: Sequence[int],
     n_envs: int,
     on_episode: Callable[[EpisodeResult], None] = lambda result: None,

@@ -250,6 +250,8 @@ class EvaluateConfig:
         env: the environment; by default the one that the checkpoint was trained for.
         planner: looks ahead from the beliefs; without one the policy acts.
         acting: `trunk` (exact beliefs) or `recurrent` (the latent dynamics alone).
+        speculate: `lossless` drafts steps ahead and decides in all of them at once; the actions stay the same.
+        draft: how many steps: a number, or `adaptive`.
         episodes: how many, on seeds from 10,000,000 on.
         deterministic: most likely actions instead of drawn ones.
         n_envs: environments stepped side by side.
@@ -261,6 +263,8 @@ class EvaluateConfig:
     env: EnvConfig = field(default_factory=EnvConfig)
     planner: PlannerSettings = field(default_factory=PlannerSettings)
     acting: str = "trunk"
+    speculate: str = "off"
+    draft: str = "adaptive"
     episodes: int = 500
     deterministic: bool = False
     n_envs: int = 64
@@ -440,6 +444,11 @@ def check_evaluate(config: EvaluateConfig) -> None:
     if not config.checkpoint:
         raise UserError("checkpoint= is missing; give a run folder such as checkpoint=runs/<env>/<time>")
     one_of("acting", config.acting, ("trunk", "recurrent"))
+    one_of("speculate", config.speculate, ("off", "lossless"))
+    if config.draft != "adaptive" and not (config.draft.isdecimal()):
+        raise UserError(f"draft={config.draft} is neither adaptive nor a number of steps of at least 0")
+    if config.speculate == "lossless" and config.acting != "trunk":
+        raise UserError("speculate=lossless verifies with the trunk: use it with acting=trunk")
     check_planner(config.planner)
     at_least(config, 1, "episodes", "n_envs")
     at_least(config, 0, "seed", "threads")

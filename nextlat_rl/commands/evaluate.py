@@ -13,10 +13,12 @@ from rich.console import Console
 from nextlat_rl.agents.agent import Agent
 from nextlat_rl.agents.episodes import EpisodeResult, Timing, evaluation_seeds, run_episodes
 from nextlat_rl.agents.planning.planner import build_planner
+from nextlat_rl.agents.speculative import SpeculativeAgent
 from nextlat_rl.checkpoint import load_config, run_folder
 from nextlat_rl.config import EvaluateConfig, PlannerSettings, check_evaluate
 from nextlat_rl.console import bar, make_console, table
 from nextlat_rl.data.space_check import check_spaces
+from nextlat_rl.drafting.length import AdaptiveLength, DraftLength, FixedLength
 from nextlat_rl.envs import make_env, resolve_env_id
 from nextlat_rl.runtime import set_threads
 from nextlat_rl.statistics import bootstrap_interval
@@ -45,9 +47,11 @@ def evaluate(config: EvaluateConfig) -> None:
         seed=config.seed,
         console=console,
         planner=config.planner,
+        draft=draft_length(config),
     )
     folder = run_folder(config.checkpoint)
     how = config.acting if config.planner.name == "none" else f"{config.acting}-{config.planner.name}"
+    how += "" if config.speculate == "off" else f"-{config.speculate}"
     name = f"evaluation-{time.strftime('%Y%m%d-%H%M%S')}-{how}"
     write_json(folder / f"{name}.json", [row])
     tracker = Tracker(folder / name)
@@ -57,7 +61,20 @@ def evaluate(config: EvaluateConfig) -> None:
         print(json.dumps([row], indent=1))
         return
     console.print(table(f"{env_id}, {config.episodes} fresh episodes", COLUMNS, [cells(row)]))
+    if "accepted_per_draft" in row:
+        console.print(
+            f"{row['accepted_per_draft']:.2f} drafted steps came true a draft; {row['trunk_calls_per_step']:.2f} trunk "
+            f"and {row['planner_calls_per_step']:.2f} planner calls a step",
+            highlight=False,
+        )
     console.print(f"Written to {folder / name}.json", highlight=False)
+
+
+def draft_length(config: EvaluateConfig) -> DraftLength | None:
+    """How far to draft, None for deciding at every step."""
+    if config.speculate == "off":
+        return None
+    return AdaptiveLength() if config.draft == "adaptive" else FixedLength(int(config.draft))
 
 
 def check_env(world_model: WorldModel, env_id: str) -> None:
@@ -81,14 +98,20 @@ def score(
     record: int = 0,
     seeds: list[int] | None = None,
     planner: PlannerSettings | None = None,
+    draft: DraftLength | None = None,
 ) -> tuple[dict[str, Any], list[EpisodeResult]]:
     """Play the evaluation episodes (or `seeds`); the result row and the episodes."""
     started = time.monotonic()
     chosen = seeds or evaluation_seeds(episodes)
     n_envs = min(n_envs, len(chosen))
     search = build_planner(world_model, planner, deterministic, seed) if planner else None
-    agent = Agent(world_model, n_envs, acting, deterministic, seed, search)
+    agent: Agent | SpeculativeAgent
+    if draft is None:
+        agent = Agent(world_model, n_envs, acting, deterministic, seed, search)
+    else:
+        agent = SpeculativeAgent(world_model, n_envs, draft, deterministic, seed, search)
     name = acting if search is None else f"{acting} + {planner.name}"  # type: ignore[union-attr]
+    name += "" if draft is None else ", lossless"
     total = 0.0
     finished = 0
     with bar(console, f"Evaluating ({name})", len(chosen), "episodes") as shown:
@@ -114,6 +137,8 @@ def score(
         "planner_calls_per_step": float(search is not None),
         "trunk_calls_per_step": 1.0 if acting == "trunk" else episodes / max(sum(r.length for r in results), 1),
     }
+    if isinstance(agent, SpeculativeAgent):
+        row |= agent.summary(search is not None)
     return row, results
 
 

@@ -7,19 +7,23 @@ from typing import Protocol
 import numpy as np
 
 _DECAY = 0.98
-_TRIALS = 2  # rounds at each length tried first
+_TRIALS = 3  # rounds at each of a few lengths to begin with
+_LOOK_AROUND = 32  # rounds
 
 
 class DraftLength(Protocol):
-    """Chooses a draft length before each round, and is told how the round went."""
+    """Chooses draft lengths, and is told what became of them."""
 
     longest: int
 
     def choose(self) -> int:
         """K for the next round."""
 
-    def report(self, length: int, kept: np.ndarray, seconds: float) -> None:
-        """A round of `length` drafts a row took `seconds`; `kept: [rows]` were accepted in the rows still running."""
+    def judged(self, length: int, kept: np.ndarray) -> None:
+        """Of drafts of `length` steps, `kept: [N]` turned out right from the start on."""
+
+    def timed(self, length: int, seconds: float) -> None:
+        """A round with drafts of `length` steps took so long."""
 
 
 class FixedLength:
@@ -32,7 +36,10 @@ class FixedLength:
         """K."""
         return self.longest
 
-    def report(self, length: int, kept: np.ndarray, seconds: float) -> None:
+    def judged(self, length: int, kept: np.ndarray) -> None:
+        """Nothing to learn."""
+
+    def timed(self, length: int, seconds: float) -> None:
         """Nothing to learn."""
 
 
@@ -50,7 +57,8 @@ class AdaptiveLength:
         self._kept = np.zeros(longest)
         self._moments = np.zeros((2, 2))  # decayed sums of [1, K] outer products
         self._times = np.zeros(2)
-        self._plan = [0, longest, max(1, longest // 2)] * _TRIALS
+        self._plan = [0, max(1, longest // 2), longest] * _TRIALS
+        self._seen: set[int] = set()
         self._rounds = 0
 
     def choose(self) -> int:
@@ -59,7 +67,7 @@ class AdaptiveLength:
             return self._plan.pop()
         best = int(np.argmax(self.rates()))
         self._rounds += 1
-        return min(self.longest, best + 1) if self._rounds % 32 == 0 else best
+        return min(self.longest, best + 1) if self._rounds % _LOOK_AROUND == 0 else best
 
     def rates(self) -> np.ndarray:
         """Expected steps a second for every K from 0 to `longest`."""
@@ -69,12 +77,16 @@ class AdaptiveLength:
         seconds = base + slope * np.arange(self.longest + 1)
         return steps / np.maximum(seconds, 1e-9)
 
-    def report(self, length: int, kept: np.ndarray, seconds: float) -> None:
-        """Update the estimates; the very first round of each kind also pays for tracing and is not timed."""
+    def judged(self, length: int, kept: np.ndarray) -> None:
+        """Update the estimate of acceptance."""
         position = np.arange(length)
         self._reached[:length] = _DECAY * self._reached[:length] + (kept[:, None] >= position).sum(0)
         self._kept[:length] = _DECAY * self._kept[:length] + (kept[:, None] > position).sum(0)
-        if len(self._plan) >= 3 * (_TRIALS - 1):
+
+    def timed(self, length: int, seconds: float) -> None:
+        """Update the estimate of cost; the first round of each length also paid for its traces and does not count."""
+        if length not in self._seen:
+            self._seen.add(length)
             return
         features = np.array([1.0, float(length)])
         self._moments = _DECAY * self._moments + np.outer(features, features)

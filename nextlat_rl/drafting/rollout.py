@@ -112,7 +112,8 @@ class SpeculativeRollout:
             running = state.running.clone().cpu().numpy()
             kept = self._round(state, memory, length).cpu().numpy()[running]
             statistics.add(length, kept)
-            self.length.report(length, kept, time.perf_counter() - started)
+            self.length.judged(length, kept)
+            self.length.timed(length, time.perf_counter() - started)
             state.rounds += 1
         return Rollout(state.written, state.count, state.ended, statistics)
 

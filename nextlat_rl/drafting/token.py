@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nextlat_rl.models.nextlat import NextLat
+from nextlat_rl.models.nextlat import NextLat, given_end
 
 
 @dataclass
@@ -70,8 +70,10 @@ def sample_token(model: NextLat, belief: Tensor, uniform: Tensor) -> Token:
 
 
 def mode_token(model: NextLat, belief: Tensor, action: Tensor) -> Token:
-    """The most likely answer at `belief: [*B, D]` to the stored `action: [*B, *action]`, part by part."""
-    return Token(action, *model.mode_answer(model.answer(model.after(belief, model.embed_action(action)))))
+    """The answer most often drawn at `belief: [*B, D]` to the stored `action: [*B, *action]`, part by part."""
+    answer = model.answer(model.after(belief, model.embed_action(action)))
+    _, end, observation = model.mode_answer(answer)
+    return Token(action, model.reward.likeliest_centre(given_end(answer.reward, end)), end, observation)
 
 
 def token_log_prob(model: NextLat, belief: Tensor, token: Token) -> Tensor:

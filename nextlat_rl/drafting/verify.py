@@ -1,9 +1,9 @@
 """The verify step: what the trunk accepts of a draft, and what it puts in place of the first token it does not.
 
 A draft token x ~ q is kept if u q(x) < p(x); the first one refused is replaced by a draw from max(p - q, 0),
-normalised. What comes out is distributed as p, whatever q is (Leviathan et al. 2023, arXiv 2211.17192, appendix A.1). A token here
-is a whole step with all its parts, accepted or refused as one: the chance of that is 1 - TV(p, q) of the whole step,
-which no scheme that goes part by part can beat.
+normalised. What comes out is distributed as p, whatever q is (Leviathan et al. 2023, arXiv 2211.17192, appendix A.1).
+A token here is a whole step with all its parts, accepted or refused as one: the chance of that is 1 - TV(p, q) of the
+whole step, which no scheme that goes part by part can beat.
 """
 
 from __future__ import annotations

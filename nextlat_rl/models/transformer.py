@@ -7,6 +7,7 @@ apply one rule, that position `t` sees the positions `t - context + 1 .. t` of i
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import copy
 from dataclasses import dataclass
 from typing import cast
 
@@ -41,6 +42,18 @@ class KVCache:
         """Keep the first `length` (`[B]` int) positions of every row, as after a rejected draft."""
         self.slot_position.masked_fill_(self.slot_position >= length[:, None], -1)
         self.position.copy_(torch.minimum(self.position, length))
+
+    def take(self, rows: Tensor) -> KVCache:
+        """A copy of `rows` (`[R]` int)."""
+        part = copy(self)
+        part.entries = self.entries[:, :, rows]
+        part.slot_position, part.position = self.slot_position[rows], self.position[rows]
+        return part
+
+    def put(self, rows: Tensor, part: KVCache) -> None:
+        """Replace `rows` (`[R]` int) by what `take` gave and others have changed since."""
+        self.entries[:, :, rows] = part.entries
+        self.slot_position[rows], self.position[rows] = part.slot_position, part.position
 
 
 class Attention(nn.Module):

@@ -68,6 +68,10 @@ class ScalarCodec(nn.Module, ABC):
         # Not a matrix product: autocast would run one in bfloat16 and lose the digits of the centres.
         return (parameters.softmax(-1) * self.centres).sum(-1)
 
+    def likeliest_centre(self, parameters: Tensor) -> Tensor:
+        """The centre that `sample` draws most often, `[*batch]`; exact where a value is a centre, as 0 always is."""
+        return self.centres[parameters.argmax(-1)]
+
     def sample(self, parameters: Tensor, uniform: Tensor) -> Tensor:
         """Centre `[*batch]` drawn with uniforms `[*batch, 1]` in [0, 1)."""
         return self.centres[inverse_cdf(parameters, uniform.squeeze(-1))]

@@ -237,6 +237,7 @@ def test_adaptive_length_finds_the_best_length(chance: float, cost: float, best:
     for _ in range(400):
         k = length.choose()
         kept = (rng.random((16, k)) < chance).cumprod(1).sum(1) if k else np.zeros(16, int)
-        length.report(k, kept, 1 + cost * k)
+        length.judged(k, kept)
+        length.timed(k, 1 + cost * k)
         chosen.append(k)
     assert abs(np.median(chosen[100:]) - best) <= (1 if chance == 0.5 else 0)

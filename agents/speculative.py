@@ -1,0 +1,211 @@
+"""Lossless speculative acting: decide for the futures that will probably come, in one batch, before they come.
+
+From each belief the latent dynamics drafts the next K actions and the observations they should bring. One trunk pass
+over the draft gives the exact beliefs of those K futures, and one batched call decides in all of them. While reality
+repeats the draft, the decision that lies ready is the one that would have been made; at the first difference the cache
+is cropped and a new draft begins. The actions are those of deciding at every step, for a share of the calls.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nextlat_rl.agents.agent import Decide, make_decide
+from nextlat_rl.agents.planning.planner import Planner
+from nextlat_rl.drafting.length import DraftLength
+from nextlat_rl.drafting.rollout import DraftStatistics
+from nextlat_rl.drafting.token import Token, embed_token, from_parts, mode_token, stack
+from nextlat_rl.tracing import Traced
+from nextlat_rl.world_model import Step, WorldModel
+
+
+class SpeculativeAgent:
+    """Acts like `Agent` with `acting="trunk"`, with fewer passes of the trunk and calls of the planner.
+
+    Args:
+        world_model: the trained model.
+        batch_size: number of environments, each a row.
+        length: how many steps to draft.
+        deterministic: most likely actions instead of drawn ones.
+        seed: keys the noise together with (episode, step).
+        planner: decides; without one the policy does.
+
+    """
+
+    def __init__(
+        self,
+        world_model: WorldModel,
+        batch_size: int,
+        length: DraftLength,
+        deterministic: bool = False,
+        seed: int = 0,
+        planner: Planner | None = None,
+    ) -> None:
+        self.world_model, self.length = world_model, length
+        self.decide: Decide = make_decide(world_model, deterministic, seed, planner)
+        # A guess of the decision has to be cheap: the policy's own, with the noise that the decision will have.
+        self.guess: Decide = make_decide(world_model, deterministic or planner is not None, seed, None)
+        self.statistics = DraftStatistics()
+        self.calls, self.decisions = 0, 0  # of the trunk and the planner for one row; one row's actions
+        model, device = world_model.model, world_model.device
+        cache = world_model.memory(batch_size, "trunk", draft=length.longest).cache
+        assert cache is not None
+        self.cache = cache
+        self.step = torch.zeros(batch_size, dtype=torch.long, device=device)
+        self.last_action = world_model.no_actions(batch_size)
+        self.draft = _Drafts(world_model, batch_size, length.longest)
+        names = list(model.observation)
+        self._embed = Traced(model, lambda action, *rest: _embed(world_model, action, *rest))
+        self._carry = Traced(model, model.dynamics)
+        self._answer = Traced(model, lambda belief, action: mode_token(model, belief, action).parts())
+        self._embed_token = Traced(model, lambda *parts: embed_token(model, from_parts(names, parts)))
+
+    @torch.no_grad()
+    def act(
+        self,
+        observations: Sequence[Any],
+        rewards: Sequence[float],
+        is_first: Sequence[bool],
+        episodes: Sequence[int],
+    ) -> list[Any]:
+        """One action per environment, see `Agent.act`."""
+        wm = self.world_model
+        first = torch.tensor(is_first, device=wm.device)
+        reward = torch.tensor(rewards, dtype=torch.float32, device=wm.device)
+        step = Step(wm.encode_observations(observations), self.last_action, reward, first)
+        self.step.masked_fill_(first, 0)
+        came_true = self.draft.came_true(step)
+        missing = (~came_true).nonzero().squeeze(1)
+        if len(missing):
+            self.calls += len(missing)
+            self._judge(missing[~first[missing]])
+            started = time.perf_counter()
+            length = self.length.choose()
+            self._draft(step, missing, torch.tensor(episodes, dtype=torch.long, device=wm.device), length)
+            self.length.timed(length, (time.perf_counter() - started) / len(missing))
+        self.decisions += len(observations)
+        self.last_action = self.draft.decision()
+        self.step += 1
+        return wm.decode_actions(self.last_action)
+
+    def summary(self, planned: bool) -> dict[str, Any]:
+        """Figures for a result row."""
+        drafts, calls = self.statistics, self.calls / max(self.decisions, 1)
+        return {
+            "accepted_per_draft": drafts.accepted_per_draft,
+            "acceptance_by_position": (drafts.kept / drafts.reached.clip(1)).tolist(),
+            "planner_calls_per_step": calls if planned else 0.0,
+            "trunk_calls_per_step": calls,
+        }
+
+    def _judge(self, rows: Tensor) -> None:
+        """Count how much of the drafts of `rows` came true; those that an episode's end cut short say nothing."""
+        for length in self.draft.length[rows].unique().tolist():
+            kept = self.draft.index[rows[self.draft.length[rows] == length]].cpu().numpy()
+            self.statistics.add(length, kept)
+            self.length.judged(length, kept)
+
+    def _draft(self, step: Step, missing: Tensor, episode: Tensor, length: int) -> None:
+        """Draft `length` steps in the rows `missing: [R]`, read them with the trunk, and decide everywhere."""
+        rows = _padded(missing)
+        model, draft, first = self.world_model.model, self.draft, step.is_first[rows]
+        leaves = [leaf[rows] for leaf in step.observation.values()]
+        x = self._embed(step.previous_action[rows], step.previous_reward[rows], first, *leaves)
+        guess = self._carry(draft.belief()[rows], x)
+        if first.any():
+            segment = torch.zeros_like(rows[first])[:, None]
+            guess[first] = model.trunk(x[first][:, None], segment)[:, 0]
+        embedded, tokens = [x], []
+        for k in range(length):
+            action = self.guess(guess, episode[rows], self.step[rows] + k)
+            parts = self._answer(guess, action)
+            embedded.append(self._embed_token(*parts))
+            guess = self._carry(guess, embedded[-1])
+            tokens.append(from_parts(step.observation, parts))
+        part = self.cache.take(rows)
+        part.reset(first)
+        part.crop(draft.read[rows])
+        belief = model.trunk.extend(torch.stack(embedded, 1), part)  # [R, K + 1, D]
+        ahead = torch.arange(length + 1, device=rows.device)
+        times = (self.step[rows][:, None] + ahead).flatten()
+        decision = self.decide(belief.flatten(0, 1), episode[rows].repeat_interleave(length + 1), times)
+        count = len(missing)
+        self.cache.put(missing, part.take(ahead.new_tensor(range(count))))
+        draft.read[rows] = torch.where(first, 0, draft.read[rows])
+        draft.put(missing, tokens, belief[:count], decision.unflatten(0, (-1, length + 1))[:count])
+
+
+class _Drafts:
+    """What lies ready in each of B rows: up to K drafted steps, and the belief and the decision after each of them."""
+
+    def __init__(self, world_model: WorldModel, batch_size: int, longest: int) -> None:
+        action, device = world_model.no_actions(batch_size), world_model.device
+        width = world_model.model.config.trunk.width
+        self.rows = torch.arange(batch_size, device=device)
+        self.token: Token | None = None  # [B, K]
+        self.decisions = action[:, None].repeat(1, longest + 1, *([1] * (action.dim() - 1)))
+        self.beliefs = torch.zeros(batch_size, longest + 1, width, device=device)
+        self.length = torch.zeros(batch_size, dtype=torch.long, device=device)
+        self.index = torch.zeros_like(self.length)  # drafted steps that have come true
+        self.read = torch.zeros_like(self.length)  # real steps of the episode that the trunk has read
+
+    def came_true(self, step: Step) -> Tensor:
+        """Whether the real step `[B]` is the drafted one; where it is, the row moves on."""
+        if self.token is None:
+            return torch.zeros_like(step.is_first)
+        at = self.index.clamp_max(self.token.end.shape[1] - 1)
+        expected = self.token.map(lambda x: x[self.rows, at])
+        same = ~step.is_first & ~expected.end & (self.index < self.length)
+        same &= _equal(expected.action, step.previous_action) & (expected.reward == step.previous_reward)
+        for name, leaf in step.observation.items():
+            same &= _equal(expected.observation[name], leaf)
+        self.index += same
+        self.read += same
+        return same
+
+    def belief(self) -> Tensor:
+        """`[B, D]` where each row stands."""
+        return self.beliefs[self.rows, self.index]
+
+    def decision(self) -> Tensor:
+        """Stored actions `[B, *action]` where each row stands."""
+        return self.decisions[self.rows, self.index]
+
+    def put(self, rows: Tensor, tokens: list[Token], belief: Tensor, decision: Tensor) -> None:
+        """New drafts of `rows: [R]`, from `tokens` of at least R rows, `belief: [R, K + 1, D]` and decisions."""
+        steps = belief.shape[1]
+        if tokens:
+            token = stack(tokens).map(lambda x: x[: len(rows)])
+            if self.token is None:
+                longest = self.beliefs.shape[1] - 1
+                self.token = token.map(lambda x: x.new_zeros((len(self.rows), longest, *x.shape[2:])))
+            for into, new in zip(self.token.parts(), token.parts(), strict=True):
+                into[rows, : steps - 1] = new
+        self.beliefs[rows, :steps] = belief
+        self.decisions[rows, :steps] = decision
+        self.length[rows], self.index[rows] = steps - 1, 0
+        self.read[rows] += 1
+
+
+def _embed(world_model: WorldModel, action: Tensor, reward: Tensor, is_first: Tensor, *leaf: Tensor) -> Tensor:
+    """emb(x_t) `[R, D]` of a real step."""
+    model = world_model.model
+    return model.embed_step(
+        model.embed_action(action), reward, dict(zip(model.observation, leaf, strict=True)), is_first
+    )
+
+
+def _equal(a: Tensor, b: Tensor) -> Tensor:
+    """Equality of whole elements, `[B, *element]` twice to `[B]`."""
+    return (a == b).flatten(1).all(1) if a.dim() > 1 else a == b
+
+
+def _padded(rows: Tensor) -> Tensor:
+    """`rows` and repetitions of the first, up to a power of two: a few shapes serve all numbers of rows."""
+    size = 1 << (len(rows) - 1).bit_length()
+    return torch.cat((rows, rows[:1].expand(size - len(rows))))
