@@ -20,6 +20,7 @@ from nextlat_rl.agents.planning.planner import Planner
 from nextlat_rl.drafting.length import DraftLength
 from nextlat_rl.drafting.rollout import DraftStatistics
 from nextlat_rl.drafting.token import Token, embed_token, from_parts, mode_token, stack
+from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.tracing import Traced
 from nextlat_rl.world_model import Step, WorldModel
 
@@ -59,11 +60,9 @@ class SpeculativeAgent:
         self.step = torch.zeros(batch_size, dtype=torch.long, device=device)
         self.last_action = world_model.no_actions(batch_size)
         self.draft = _Drafts(world_model, batch_size, length.longest)
-        names = list(model.observation)
         self._embed = Traced(model, lambda action, *rest: _embed(world_model, action, *rest))
         self._carry = Traced(model, model.dynamics)
-        self._answer = Traced(model, lambda belief, action: mode_token(model, belief, action).parts())
-        self._embed_token = Traced(model, lambda *parts: embed_token(model, from_parts(names, parts)))
+        self._ahead = Traced(model, lambda belief, action: _ahead(model, belief, action))
 
     @torch.no_grad()
     def act(
@@ -123,11 +122,11 @@ class SpeculativeAgent:
         embedded, tokens = [x], []
         for k in range(length):
             action = self.guess(guess, episode[rows], self.step[rows] + k)
-            parts = self._answer(guess, action)
-            embedded.append(self._embed_token(*parts))
-            guess = self._carry(guess, embedded[-1])
+            guess, x, *parts = self._ahead(guess, action)
+            embedded.append(x)
             tokens.append(from_parts(step.observation, parts))
-        part = self.cache.take(rows)
+        whole = torch.equal(rows, draft.rows)
+        part = self.cache if whole else self.cache.take(rows)
         part.reset(first)
         part.crop(draft.read[rows])
         belief = model.trunk.extend(torch.stack(embedded, 1), part)  # [R, K + 1, D]
@@ -135,7 +134,8 @@ class SpeculativeAgent:
         times = (self.step[rows][:, None] + ahead).flatten()
         decision = self.decide(belief.flatten(0, 1), episode[rows].repeat_interleave(length + 1), times)
         count = len(missing)
-        self.cache.put(missing, part.take(ahead.new_tensor(range(count))))
+        if not whole:
+            self.cache.put(missing, part.take(draft.rows[:count]))
         draft.read[rows] = torch.where(first, 0, draft.read[rows])
         draft.put(missing, tokens, belief[:count], decision.unflatten(0, (-1, length + 1))[:count])
 
@@ -190,6 +190,13 @@ class _Drafts:
         self.decisions[rows, :steps] = decision
         self.length[rows], self.index[rows] = steps - 1, 0
         self.read[rows] += 1
+
+
+def _ahead(model: NextLat, belief: Tensor, action: Tensor) -> tuple[Tensor, ...]:
+    """One drafted step from `belief: [R, D]`: the next belief, emb(x) of the step, and its parts."""
+    token = mode_token(model, belief, action)
+    x = embed_token(model, token)
+    return model.dynamics(belief, x), x, *token.parts()
 
 
 def _embed(world_model: WorldModel, action: Tensor, reward: Tensor, is_first: Tensor, *leaf: Tensor) -> Tensor:
