@@ -56,6 +56,8 @@ def evaluate(config: EvaluateConfig) -> None:
     write_json(folder / f"{name}.json", [row])
     tracker = Tracker(folder / name)
     tracker.scalars(eval_tags(row), saved["step"])
+    for k, chance in enumerate(row.get("acceptance_by_position", [])):
+        tracker.scalars({"speculation/acceptance_by_position": chance}, k + 1)
     tracker.close()
     if config.json:
         print(json.dumps([row], indent=1))
