@@ -104,10 +104,10 @@ class SpeculativeAgent:
 
     def _judge(self, rows: Tensor) -> None:
         """Count how much of the drafts of `rows` came true; those that an episode's end cut short say nothing."""
-        for length in self.draft.length[rows].unique().tolist():
-            kept = self.draft.index[rows[self.draft.length[rows] == length]].cpu().numpy()
-            self.statistics.add(length, kept)
-            self.length.judged(length, kept)
+        lengths, kept = self.draft.length[rows].cpu().numpy(), self.draft.index[rows].cpu().numpy()
+        for length in set(lengths.tolist()):
+            self.statistics.add(length, kept[lengths == length])
+            self.length.judged(length, kept[lengths == length])
 
     def _draft(self, step: Step, missing: Tensor, episode: Tensor, length: int) -> None:
         """Draft `length` steps in the rows `missing: [R]`, read them with the trunk, and decide everywhere."""
@@ -115,11 +115,12 @@ class SpeculativeAgent:
         model, draft, first = self.world_model.model, self.draft, step.is_first[rows]
         leaves = [leaf[rows] for leaf in step.observation.values()]
         x = self._embed(step.previous_action[rows], step.previous_reward[rows], first, *leaves)
-        guess = self._carry(draft.belief()[rows], x)
-        if first.any():
-            segment = torch.zeros_like(rows[first])[:, None]
-            guess[first] = model.trunk(x[first][:, None], segment)[:, 0]
         embedded, tokens = [x], []
+        if length:
+            guess = self._carry(draft.belief()[rows], x)
+            if first.any():
+                segment = torch.zeros_like(rows[first])[:, None]
+                guess[first] = model.trunk(x[first][:, None], segment)[:, 0]
         for k in range(length):
             action = self.guess(guess, episode[rows], self.step[rows] + k)
             guess, x, *parts = self._ahead(guess, action)
@@ -148,6 +149,7 @@ class _Drafts:
         width = world_model.model.config.trunk.width
         self.rows = torch.arange(batch_size, device=device)
         self.token: Token | None = None  # [B, K]
+        self.any_ready = False  # whether any row has drafted steps left
         self.decisions = action[:, None].repeat(1, longest + 1, *([1] * (action.dim() - 1)))
         self.beliefs = torch.zeros(batch_size, longest + 1, width, device=device)
         self.length = torch.zeros(batch_size, dtype=torch.long, device=device)
@@ -156,7 +158,7 @@ class _Drafts:
 
     def came_true(self, step: Step) -> Tensor:
         """Whether the real step `[B]` is the drafted one; where it is, the row moves on."""
-        if self.token is None:
+        if self.token is None or not self.any_ready:
             return torch.zeros_like(step.is_first)
         at = self.index.clamp_max(self.token.end.shape[1] - 1)
         expected = self.token.map(lambda x: x[self.rows, at])
@@ -189,6 +191,7 @@ class _Drafts:
         self.beliefs[rows, :steps] = belief
         self.decisions[rows, :steps] = decision
         self.length[rows], self.index[rows] = steps - 1, 0
+        self.any_ready = bool((self.length > self.index).any())
         self.read[rows] += 1
 
 

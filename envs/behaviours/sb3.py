@@ -59,6 +59,7 @@ def _train(env_id: str, steps: int, seed: int, settings: dict[str, Any]) -> Iter
 
 def _build_model(env_id: str, settings: dict[str, Any], recording: Recording, seed: int) -> Any:
     from stable_baselines3 import PPO, SAC
+    from stable_baselines3.common.logger import Logger
     from stable_baselines3.common.vec_env import DummyVecEnv
 
     action_space, is_image = _inspect(env_id)
@@ -74,9 +75,11 @@ def _build_model(env_id: str, settings: dict[str, Any], recording: Recording, se
     environments = DummyVecEnv([_environment(env_id, recording, i) for i in range(n_envs)])
     options = {"device": "cpu", "seed": seed, **options}
     try:
-        return cls("CnnPolicy" if is_image else "MlpPolicy", environments, **options)
+        model = cls("CnnPolicy" if is_image else "MlpPolicy", environments, **options)
     except AssertionError as error:  # SB3 checks action spaces by assertion
         raise UserError(f"{cls.__name__} cannot train in '{env_id}': {' '.join(str(error).split())}") from None
+    model.set_logger(Logger(None, []))  # the default one leaves an empty folder in the temporary directory
+    return model
 
 
 def _environment(env_id: str, recording: Recording, number: int) -> Callable[[], gym.Env]:
