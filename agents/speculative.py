@@ -52,6 +52,7 @@ class SpeculativeAgent:
         # A guess of the decision has to be cheap: the policy's own, with the noise that the decision will have.
         self.guess: Decide = make_decide(world_model, deterministic or planner is not None, seed, None)
         self.statistics = DraftStatistics()
+        self._traced: set[tuple[int, int]] = set()  # draft lengths and numbers of rows that have been drafted before
         self.calls, self.decisions = 0, 0  # of the trunk and the planner for one row; one row's actions
         model, device = world_model.model, world_model.device
         cache = world_model.memory(batch_size, "trunk", draft=length.longest).cache
@@ -86,7 +87,9 @@ class SpeculativeAgent:
             started = time.perf_counter()
             length = self.length.choose()
             self._draft(step, missing, torch.tensor(episodes, dtype=torch.long, device=wm.device), length)
-            self.length.timed(length, (time.perf_counter() - started) / len(missing))
+            if (shape := (length, len(_padded(missing)))) in self._traced:
+                self.length.timed(length, time.perf_counter() - started)
+            self._traced.add(shape)
         self.decisions += len(observations)
         self.last_action = self.draft.decision()
         self.step += 1

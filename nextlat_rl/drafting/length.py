@@ -23,7 +23,7 @@ class DraftLength(Protocol):
         """Of drafts of `length` steps, `kept: [N]` turned out right from the start on."""
 
     def timed(self, length: int, seconds: float) -> None:
-        """A round with drafts of `length` steps took so long."""
+        """A round with drafts of `length` steps took so long; rounds that also paid for a trace are left out."""
 
 
 class FixedLength:
@@ -58,7 +58,6 @@ class AdaptiveLength:
         self._moments = np.zeros((2, 2))  # decayed sums of [1, K] outer products
         self._times = np.zeros(2)
         self._plan = [0, max(1, longest // 2), longest] * _TRIALS
-        self._seen: set[int] = set()
         self._rounds = 0
 
     def choose(self) -> int:
@@ -73,6 +72,8 @@ class AdaptiveLength:
         """Expected steps a second for every K from 0 to `longest`."""
         chance = self._kept / self._reached
         steps = 1 + np.concatenate(([0.0], np.cumsum(np.cumprod(chance))))
+        if not self._moments[0, 0]:
+            return steps
         base, slope = np.linalg.lstsq(self._moments, self._times, rcond=None)[0]
         seconds = base + slope * np.arange(self.longest + 1)
         return steps / np.maximum(seconds, 1e-9)
@@ -84,10 +85,7 @@ class AdaptiveLength:
         self._kept[:length] = _DECAY * self._kept[:length] + (kept[:, None] > position).sum(0)
 
     def timed(self, length: int, seconds: float) -> None:
-        """Update the estimate of cost; the first round of each length also paid for its traces and does not count."""
-        if length not in self._seen:
-            self._seen.add(length)
-            return
+        """Update the estimate of cost."""
         features = np.array([1.0, float(length)])
         self._moments = _DECAY * self._moments + np.outer(features, features)
         self._times = _DECAY * self._times + features * seconds

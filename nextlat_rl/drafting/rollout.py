@@ -81,6 +81,7 @@ class SpeculativeRollout:
 
     def __init__(self, world_model: WorldModel, drafter: Drafter | None, length: DraftLength) -> None:
         self.model, self.drafter, self.length = world_model.model, drafter, length
+        self._traced: set[tuple[int, int]] = set()  # draft lengths and batch sizes that have been drawn before
         model, names = self.model, list(self.model.observation)
         self._draw = Traced(model, lambda belief, noise: sample_token(model, belief, noise).parts())
         self._embed = Traced(model, lambda *parts: embed_token(model, from_parts(names, parts)))
@@ -113,7 +114,9 @@ class SpeculativeRollout:
             kept = self._round(state, memory, length).cpu().numpy()[running]
             statistics.add(length, kept)
             self.length.judged(length, kept)
-            self.length.timed(length, time.perf_counter() - started)
+            if (shape := (length, len(running))) in self._traced:
+                self.length.timed(length, time.perf_counter() - started)
+            self._traced.add(shape)
             state.rounds += 1
         return Rollout(state.written, state.count, state.ended, statistics)
 
