@@ -61,7 +61,6 @@ class SpeculativeAgent:
         self.step = torch.zeros(batch_size, dtype=torch.long, device=device)
         self.last_action = world_model.no_actions(batch_size)
         self.draft = _Drafts(world_model, batch_size, length.longest)
-        self._embed = Traced(model, lambda action, *rest: _embed(world_model, action, *rest))
         self._carry = Traced(model, model.dynamics)
         self._ahead = Traced(model, lambda belief, action: _ahead(model, belief, action))
 
@@ -117,7 +116,7 @@ class SpeculativeAgent:
         rows = _padded(missing)
         model, draft, first = self.world_model.model, self.draft, step.is_first[rows]
         leaves = [leaf[rows] for leaf in step.observation.values()]
-        x = self._embed(step.previous_action[rows], step.previous_reward[rows], first, *leaves)
+        x = self.world_model.embed_step(step.previous_action[rows], step.previous_reward[rows], first, *leaves)
         embedded, tokens = [x], []
         if length:
             guess = self._carry(draft.belief()[rows], x)
@@ -203,14 +202,6 @@ def _ahead(model: NextLat, belief: Tensor, action: Tensor) -> tuple[Tensor, ...]
     token = mode_token(model, belief, action)
     x = embed_token(model, token)
     return model.dynamics(belief, x), x, *token.parts()
-
-
-def _embed(world_model: WorldModel, action: Tensor, reward: Tensor, is_first: Tensor, *leaf: Tensor) -> Tensor:
-    """emb(x_t) `[R, D]` of a real step."""
-    model = world_model.model
-    return model.embed_step(
-        model.embed_action(action), reward, dict(zip(model.observation, leaf, strict=True)), is_first
-    )
 
 
 def _equal(a: Tensor, b: Tensor) -> Tensor:

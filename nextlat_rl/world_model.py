@@ -73,7 +73,7 @@ class WorldModel:
         self.env_id, self.discount = env_id, discount
         self.device = model.start.device
         self._leaves = leaves(model.spaces.observation)
-        self._embed_step = Traced(model, self._embed)
+        self.embed_step = Traced(model, self._embed)
         self._carry = Traced(model, lambda belief, *step: model.dynamics(belief, self._embed(*step)))
         self._most_likely = Traced(model, lambda belief: model.action.mode(model.action.head(belief)))
         self._draw = Traced(model, lambda belief, noise: model.action.sample(model.action.head(belief), noise))
@@ -141,7 +141,7 @@ class WorldModel:
         arguments = (step.previous_action, step.previous_reward, step.is_first, *step.observation.values())
         if memory.cache is not None:
             memory.cache.reset(step.is_first)
-            memory.belief = self.model.trunk.extend(self._embed_step(*arguments)[:, None], memory.cache)[:, 0]
+            memory.belief = self.model.trunk.extend(self.embed_step(*arguments)[:, None], memory.cache)[:, 0]
             return memory.belief
         memory.belief = self._carry(memory.belief, *arguments)
         if step.is_first.any():
