@@ -87,7 +87,8 @@ def _fail(message: str) -> None:
 def _store_environments(arguments: list[str]) -> None:
     """Make `env=<any Gymnasium id>` a Hydra option: a node for each id that has no group file of its own.
 
-    An id takes the defaults of the group file that bears its name, with or without its version.
+    An id takes the defaults of the group file that bears its name without its version, or its namespace's name
+    (`ALE.yaml` for `ALE/Pong-v5`).
     """
     files = {p.stem for p in (_CONFIGS / "env").glob("*.yaml")}
     for argument in arguments:
@@ -95,8 +96,8 @@ def _store_environments(arguments: list[str]) -> None:
             continue
         for name in argument.removeprefix("env=").split(","):
             group, _, leaf = f"env/{name}".rpartition("/")
-            base = re.sub(r"-v\d+$", "", name)
-            defaults = [base] if base in files and base != name else []
+            bases = (re.sub(r"-v\d+$", "", name), name.partition("/")[0])
+            defaults = [f"/env/{base}@_here_" for base in bases if base in files and base != name]
             if name not in files and leaf:
                 node = {"defaults": [*defaults, "_self_"], "id": name}
                 ConfigStore.instance().store(group=group, name=leaf, node=node, package="env")

@@ -26,6 +26,7 @@ class EnvConfig:
         horizon: steps that the latent dynamics is rolled out in training (`objective.horizon`).
         policy_temperature: 0 clones, above 0 prefers what went well (`objective.policy_temperature`).
         deterministic: act by the most likely action (`deterministic`).
+        eval_episodes: episodes of the final evaluation (`trainer.eval_episodes`).
 
     """
 
@@ -40,6 +41,7 @@ class EnvConfig:
     horizon: int = 12
     policy_temperature: float = 0.0
     deterministic: bool = False
+    eval_episodes: int = 500
 
 
 @dataclass
@@ -118,7 +120,7 @@ class TrainerConfig:
     clip: float = 1.0
     warmup: int = 100
     cooldown: float = 0.4
-    eval_episodes: int = 500
+    eval_episodes: int = II("env.eval_episodes")
     log_every: int = 50
     save_every: int = 250
     threads: int = 0
