@@ -21,6 +21,7 @@ class EnvConfig:
         sb3: hyper-parameters of the `sb3` behaviour; `+env.sb3.n_envs=4` adds one.
         context: how many steps the trunk looks back, 0 for an episode up to 128 (`model.context`).
         train_steps: optimiser steps (`trainer.steps`).
+        follow_steps: more of them for the latent dynamics alone (`trainer.follow_steps`).
         batch_size: windows per batch (`trainer.batch_size`).
         learning_rate: its peak (`trainer.learning_rate`).
         horizon: steps that the latent dynamics is rolled out in training (`objective.horizon`).
@@ -36,6 +37,7 @@ class EnvConfig:
     sb3: dict[str, Any] = field(default_factory=dict)
     context: int = 0
     train_steps: int = 1000
+    follow_steps: int = 100
     batch_size: int = 32
     learning_rate: float = 3e-3
     horizon: int = 12
@@ -105,6 +107,9 @@ class TrainerConfig:
         batch_size: windows per batch.
         length: steps per window; 0 takes the longest episode's, up to 128.
         learning_rate: peak, after `warmup` steps; falls linearly to a tenth over the last `cooldown` share of steps.
+        follow_steps: steps after these in which the latent dynamics alone learns to follow whole windows.
+        follow_batch_size: windows per batch in them.
+        follow_learning_rate: its peak in them, falls linearly to a tenth.
         eval_episodes: episodes of the final evaluation.
         log_every: steps between scalars in TensorBoard.
         save_every: steps between checkpoints.
@@ -120,6 +125,9 @@ class TrainerConfig:
     clip: float = 1.0
     warmup: int = 100
     cooldown: float = 0.4
+    follow_steps: int = II("env.follow_steps")
+    follow_batch_size: int = 32
+    follow_learning_rate: float = 3e-3
     eval_episodes: int = II("env.eval_episodes")
     log_every: int = 50
     save_every: int = 250
@@ -429,9 +437,9 @@ def check_train(config: TrainConfig) -> None:
         "value_weight",
         "policy_temperature",
     )
-    at_least(config.trainer, 1, "steps", "batch_size", "eval_episodes", "log_every", "save_every")
-    at_least(config.trainer, 0, "length", "weight_decay", "warmup", "cooldown", "threads")
-    for name in ("learning_rate", "clip"):
+    at_least(config.trainer, 1, "steps", "batch_size", "follow_batch_size", "eval_episodes", "log_every", "save_every")
+    at_least(config.trainer, 0, "follow_steps", "length", "weight_decay", "warmup", "cooldown", "threads")
+    for name in ("learning_rate", "follow_learning_rate", "clip"):
         if not getattr(config.trainer, name) > 0:
             raise UserError(f"trainer.{name}={getattr(config.trainer, name)} must be above 0")
     for name in ("discount", "lambda_", "start_fraction"):

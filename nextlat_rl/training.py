@@ -9,10 +9,12 @@ from torch import Tensor
 
 from nextlat_rl.config import TrainerConfig
 from nextlat_rl.data.batches import Batch
+from nextlat_rl.models.following import following_losses
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.models.objective import ObjectiveConfig, compute_losses, total_loss
 
 _LR_FLOOR = 0.1
+_FOLLOW_WARMUP = 10
 
 
 class Batches(Protocol):
@@ -23,28 +25,52 @@ class Batches(Protocol):
 
 
 class Trainer:
-    """AdamW on the objective of a model.
+    """AdamW on the objective of a model, then on its latent dynamics alone.
 
     Nothing random outlives a step, so weights, optimiser state and `step` are all there is to save.
+
+    Args:
+        model: what is trained.
+        batches: of the first `settings.steps` steps.
+        objective: the losses.
+        settings: of the optimisation.
+        seed: keys the random choices together with the step.
+        follow_batches: of the last `settings.follow_steps` steps; `batches` if there are none.
+
     """
 
     def __init__(
-        self, model: NextLat, batches: Batches, objective: ObjectiveConfig, settings: TrainerConfig, seed: int
+        self,
+        model: NextLat,
+        batches: Batches,
+        objective: ObjectiveConfig,
+        settings: TrainerConfig,
+        seed: int,
+        follow_batches: Batches | None = None,
     ) -> None:
-        self.model, self.batches = model, batches
+        self.model, self.batches, self.follow_batches = model, batches, follow_batches or batches
         self.objective, self.settings, self.seed = objective, settings, seed
         self.optimizer = make_optimizer(model, settings)
         self.step = 0
+        self.total_steps = total_steps(settings, objective.name)
+
+    @property
+    def following(self) -> bool:
+        """Whether the trunk is done and the latent dynamics learns alone."""
+        return self.settings.steps <= self.step < self.total_steps
 
     def train_step(self) -> dict[str, Tensor]:
         """One optimiser step; the unweighted losses, `loss` and `grad_norm`, as scalars on the device."""
         self.model.train()
         device = self.model.start.device
-        batch = self.batches.batch(self.step).to(device)
+        batches, losses_of = (
+            (self.follow_batches, following_losses) if self.following else (self.batches, compute_losses)
+        )
+        batch = batches.batch(self.step).to(device)
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate()
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)
-        losses = compute_losses(self.model, batch, self.objective, generator)
+        losses = losses_of(self.model, batch, self.objective, generator)
         loss = total_loss(losses, self.objective)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -54,12 +80,21 @@ class Trainer:
         return {name: value.detach() for name, value in losses.items()} | {"loss": loss.detach(), "grad_norm": norm}
 
     def learning_rate(self) -> float:
-        """Linear warm-up, constant, then linear cool-down to a tenth."""
+        """Linear warm-up, constant, then linear cool-down to a tenth; once more, without the constant, to follow."""
         settings = self.settings
+        if self.following:
+            done = self.step - settings.steps
+            warm = min(1.0, (done + 1) / _FOLLOW_WARMUP)
+            return settings.follow_learning_rate * warm * (1 - (1 - _LR_FLOOR) * done / settings.follow_steps)
         warm = min(1.0, (self.step + 1) / max(settings.warmup, 1))
         remaining = (settings.steps - self.step) / max(settings.cooldown * settings.steps, 1)
         cool = min(1.0, _LR_FLOOR + (1 - _LR_FLOOR) * max(remaining, 0.0))
         return settings.learning_rate * warm * cool
+
+
+def total_steps(settings: TrainerConfig, objective: str) -> int:
+    """Steps of both phases; without latent losses there is no dynamics that could follow anything."""
+    return settings.steps + (settings.follow_steps if objective == "nextlat" else 0)
 
 
 def make_optimizer(model: NextLat, settings: TrainerConfig) -> torch.optim.Optimizer:

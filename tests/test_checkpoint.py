@@ -16,7 +16,7 @@ from nextlat_rl.models.objective import ObjectiveConfig
 from nextlat_rl.training import Trainer
 from tests.tiny import make_batch, tiny_model
 
-SETTINGS = TrainerConfig(steps=8, warmup=2, learning_rate=1e-2)
+SETTINGS = TrainerConfig(steps=5, follow_steps=3, warmup=2, learning_rate=1e-2)
 CPU = torch.device("cpu")
 
 

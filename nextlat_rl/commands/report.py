@@ -25,6 +25,7 @@ from nextlat_rl.envs.drawing import observation_drawer
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.statistics import bootstrap_interval
 from nextlat_rl.tracking import Tracker, git_revision
+from nextlat_rl.training import total_steps
 from nextlat_rl.world_model import Acting, WorldModel
 
 _ENVS = 64
@@ -190,7 +191,7 @@ def _log(
     tracker: Tracker,
     frames: list[np.ndarray],
 ) -> None:
-    step = config.trainer.steps
+    step = total_steps(config.trainer, config.objective.name)
     errors = latent_error_by_horizon(world_model.model, held_out, 32)
     rank = belief_rank(world_model.model, held_out)
     tracker.scalars(

@@ -102,8 +102,9 @@ def _train(
     else:
         torch.manual_seed(config.seed)
         model = build_model(config, store, length).to(device)
-    batcher = Batcher(store, config.trainer.batch_size, length, config.seed, training)
-    trainer = Trainer(model, batcher, objective_config(config), config.trainer, config.seed)
+    sizes = (config.trainer.batch_size, config.trainer.follow_batch_size)
+    batches, follow_batches = (Batcher(store, size, length, config.seed, training) for size in sizes)
+    trainer = Trainer(model, batches, objective_config(config), config.trainer, config.seed, follow_batches)
     if config.resume:
         run = checkpoint.run_folder(config.resume)
         checkpoint.load_optimizer(config.resume, trainer.optimizer)
@@ -181,12 +182,12 @@ class Job:
     def fit(self, held_out: Batch) -> None:
         """Train to the last step or to Ctrl-C; either way there is a checkpoint of the last step done."""
         settings, trainer = self.config.trainer, self.trainer
-        with bar(self.console, "Training", settings.steps, "steps") as shown, self._stop_on_signal():
+        with bar(self.console, "Training", trainer.total_steps, "steps") as shown, self._stop_on_signal():
             window, since = 0, time.monotonic()
-            while trainer.step < settings.steps and not self.interrupted:
+            while trainer.step < trainer.total_steps and not self.interrupted:
                 losses = trainer.train_step()
                 window += 1
-                if trainer.step % settings.log_every == 0 or trainer.step == settings.steps:
+                if trainer.step % settings.log_every == 0 or trainer.step == trainer.total_steps:
                     speed = window / (time.monotonic() - since)
                     self._log({k: float(v) for k, v in losses.items()}, speed, shown)
                     window, since = 0, time.monotonic()
@@ -209,11 +210,8 @@ class Job:
             "time/steps_per_second": speed,
         }
         self.tracker.scalars(curves, step)
-        shown.update(
-            step,
-            f"loss {losses['loss']:.3f}  policy {losses['policy']:.3f}"
-            + (f"  latent {losses['latent']:.4f}" if "latent" in losses else ""),
-        )
+        parts = [f"{name} {losses[name]:.4f}" for name in ("policy", "latent", "latent_follow") if name in losses]
+        shown.update(step, "  ".join([f"loss {losses['loss']:.3f}", *parts]))
 
     def _diagnose(self, held_out: Batch) -> None:
         model = self.trainer.model.eval()
@@ -231,7 +229,7 @@ class Job:
         """After an interrupt."""
         self.tracker.close()
         self.console.print(
-            f"\nStopped at step {self.trainer.step:,} of {self.config.trainer.steps:,}; the checkpoint is kept. Resume "
+            f"\nStopped at step {self.trainer.step:,} of {self.trainer.total_steps:,}; the checkpoint is kept. Resume "
             f"with:\n  python -m nextlat_rl.train resume={self.run}",
             highlight=False,
         )

@@ -172,14 +172,14 @@ def random_subset(total: int, count: int, generator: torch.Generator) -> Tensor:
 def head_kl(
     model: NextLat, batch: Batch, out: Forward, at: tuple[Tensor, Tensor], belief: Tensor, config: ObjectiveConfig
 ) -> Tensor:
-    """KL between what the heads say of the true beliefs at `at` (`[R]` rows, columns) and of `belief: [2, R, D]`.
+    """KL between what the heads say of the true beliefs at `at` (`[R]` rows, columns) and of `belief: [*, R, D]`.
 
     The sum over the policy, the value, and the answer to the action that was really taken, where there was one;
-    `[2, R]`. The heads' own weights are frozen.
+    `[*, R]`. The heads' own weights are frozen.
     """
 
     def target(parameters: Tensor) -> Tensor:
-        return parameters[at].detach().expand(2, *parameters[at].shape)
+        return parameters[at].detach().expand(*belief.shape[:-2], *parameters[at].shape)
 
     true = Answer(
         target(out.answer.end),
@@ -207,6 +207,8 @@ def total_loss(losses: dict[str, Tensor], config: ObjectiveConfig) -> Tensor:
         "latent_blind": config.blind_weight * config.latent_weight,
         "kl": config.kl_weight,
         "kl_blind": config.blind_weight * config.kl_weight,
+        "latent_follow": config.latent_weight,
+        "kl_follow": config.kl_weight,
     }
     return torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
 

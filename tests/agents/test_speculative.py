@@ -88,10 +88,10 @@ def ring(tmp_path_factory: pytest.TempPathFactory) -> WorldModel:
     statistics = {**store.statistics, "value": value_statistics(store, 0.9)}
     spaces = Spaces(store.observation_space, store.action_space, statistics)
     model = NextLat(spaces, ModelConfig(TrunkConfig(2, 2, 32, 16), 32))
-    settings = TrainerConfig(steps=150, batch_size=16, learning_rate=4e-3, warmup=10)
+    settings = TrainerConfig(steps=150, follow_steps=0, batch_size=16, learning_rate=4e-3, warmup=10)
     objective = ObjectiveConfig(horizon=3, policy_temperature=0.3, observation_weight=1.0)
     trainer = Trainer(model, Batcher(store, 16, 16, 0), objective, settings, 0)
-    while trainer.step < settings.steps:
+    while trainer.step < trainer.total_steps:
         trainer.train_step()
     return WorldModel(model, "Ring-v0", discount=0.9)
 

@@ -42,7 +42,7 @@ def test_from_environment_to_imagination(action: str, tmp_path: Path, monkeypatc
         store.observation_space, store.action_space, {**store.statistics, "value": value_statistics(store, 0.99)}
     )
     model = NextLat(spaces, ModelConfig(TrunkConfig(1, 2, 16, 8), 16))
-    settings = TrainerConfig(steps=3, batch_size=4, learning_rate=1e-3, warmup=1)
+    settings = TrainerConfig(steps=3, follow_steps=1, batch_size=4, learning_rate=1e-3, warmup=1)
     objective = ObjectiveConfig(horizon=2, start_fraction=0.3, policy_temperature=1.0)
     trainer = Trainer(model, Batcher(store, 4, 8, 0), objective, settings, 0)
     losses = [trainer.train_step() for _ in range(3)][-1]

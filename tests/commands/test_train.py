@@ -49,10 +49,10 @@ def recall_model(recall_store: Store) -> WorldModel:
     statistics = {**recall_store.statistics, "value": {"kind": "twohot", "low": 0.0, "high": 1.0, "bins": 9}}
     spaces = Spaces(recall_store.observation_space, recall_store.action_space, statistics)
     model = NextLat(spaces, ModelConfig(TrunkConfig(layers=2, heads=2, width=32, context=8), dynamics_width=64))
-    settings = TrainerConfig(steps=500, batch_size=32, learning_rate=3e-3, warmup=20)
+    settings = TrainerConfig(steps=500, follow_steps=50, batch_size=32, learning_rate=3e-3, warmup=20)
     objective = ObjectiveConfig(horizon=3, start_fraction=0.25, policy_temperature=0.2, observation_weight=1.0)
     trainer = Trainer(model, Batcher(recall_store, 32, 8, seed=0), objective, settings, seed=0)
-    while trainer.step < settings.steps:
+    while trainer.step < trainer.total_steps:
         trainer.train_step()
     return WorldModel(model, "Recall-v0")
 
@@ -185,7 +185,7 @@ def _shows_a_decision(tmp_path: Path, run: Path) -> None:
 
 def test_killed_run_resumes_bit_for_bit(tmp_path: Path) -> None:
     """Promise 5, with a real SIGKILL in the middle."""
-    options = [*SMALL, "trainer.steps=150", "trainer.save_every=10", "trainer.threads=1", "trainer.eval_episodes=2"]
+    options = [*SMALL, "trainer.steps=120", "trainer.follow_steps=30", "trainer.save_every=10", "trainer.threads=1"]
     subprocess.run(command(tmp_path, *options, "name=whole"), env=environment(tmp_path), check=True)
     process = subprocess.Popen(command(tmp_path, *options, "name=killed"), env=environment(tmp_path))
     folder = tmp_path / "runs" / "CartPole-v1"
@@ -231,7 +231,14 @@ def test_interrupt_keeps_a_checkpoint_and_resume_goes_on(tmp_path: Path) -> None
     (kept,) = (run / "checkpoints").iterdir()
     step = int(kept.name.removeprefix("step-"))
     assert step > 0
-    resumed = [sys.executable, "-m", "nextlat_rl.train", f"resume={run}", f"trainer.steps={step + 2}"]
+    resumed = [
+        sys.executable,
+        "-m",
+        "nextlat_rl.train",
+        f"resume={run}",
+        f"trainer.steps={step + 2}",
+        "trainer.follow_steps=0",
+    ]
     subprocess.run(resumed, env=environment(tmp_path), check=True, capture_output=True)
     assert [p.name for p in (run / "checkpoints").iterdir()] == [f"step-{step + 2:08d}"]
     assert (run / "results.json").exists()
