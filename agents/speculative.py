@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -106,10 +107,10 @@ class SpeculativeAgent:
 
     def _judge(self, rows: Tensor) -> None:
         """Count how much of the drafts of `rows` came true; those that an episode's end cut short say nothing."""
-        lengths, kept = self.draft.length[rows].cpu().numpy(), self.draft.index[rows].cpu().numpy()
-        for length in set(lengths.tolist()):
-            self.statistics.add(length, kept[lengths == length])
-            self.length.judged(length, kept[lengths == length])
+        kept = self.draft.index[rows].cpu().numpy()
+        judged = np.minimum(kept + 1, self.draft.length[rows].cpu().numpy())
+        self.statistics.add(judged, kept)
+        self.length.judged(judged, kept)
 
     def _draft(self, step: Step, missing: Tensor, episode: Tensor, length: int) -> None:
         """Draft `length` steps in the rows `missing: [R]`, read them with the trunk, and decide everywhere."""

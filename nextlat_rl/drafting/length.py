@@ -19,8 +19,8 @@ class DraftLength(Protocol):
     def choose(self) -> int:
         """K for the next round."""
 
-    def judged(self, length: int, kept: np.ndarray) -> None:
-        """Of drafts of `length` steps, `kept: [N]` turned out right from the start on."""
+    def judged(self, judged: np.ndarray, kept: np.ndarray) -> None:
+        """Of `judged: [N]` drafted steps in a row, `kept: [N]` turned out right from the start on."""
 
     def timed(self, length: int, seconds: float) -> None:
         """A round with drafts of `length` steps took so long; rounds that also paid for a trace are left out."""
@@ -36,7 +36,7 @@ class FixedLength:
         """K."""
         return self.longest
 
-    def judged(self, length: int, kept: np.ndarray) -> None:
+    def judged(self, judged: np.ndarray, kept: np.ndarray) -> None:
         """Nothing to learn."""
 
     def timed(self, length: int, seconds: float) -> None:
@@ -78,11 +78,12 @@ class AdaptiveLength:
         seconds = base + slope * np.arange(self.longest + 1)
         return steps / np.maximum(seconds, 1e-9)
 
-    def judged(self, length: int, kept: np.ndarray) -> None:
+    def judged(self, judged: np.ndarray, kept: np.ndarray) -> None:
         """Update the estimate of acceptance."""
-        position = np.arange(length)
-        self._reached[:length] = _DECAY * self._reached[:length] + (kept[:, None] >= position).sum(0)
-        self._kept[:length] = _DECAY * self._kept[:length] + (kept[:, None] > position).sum(0)
+        longest = int(judged.max(initial=0))  # what was not tried is not forgotten
+        position = np.arange(longest)
+        self._reached[:longest] = _DECAY * self._reached[:longest] + (judged[:, None] > position).sum(0)
+        self._kept[:longest] = _DECAY * self._kept[:longest] + (kept[:, None] > position).sum(0)
 
     def timed(self, length: int, seconds: float) -> None:
         """Update the estimate of cost."""

@@ -46,17 +46,17 @@ class DraftStatistics:
         """Mean number of draft tokens kept in a round of one row."""
         return self.accepted / max(self.rounds, 1)
 
-    def add(self, length: int, kept: np.ndarray) -> None:
-        """A round with `length` drafts, of which each running row kept `kept: [rows]`."""
-        if length > len(self.reached):
-            grow = (0, length - len(self.reached))
+    def add(self, judged: np.ndarray, kept: np.ndarray) -> None:
+        """A round in which `judged: [rows]` drafts of each running row met their verdict and `kept: [rows]` passed."""
+        if (longest := int(judged.max(initial=0))) > len(self.reached):
+            grow = (0, longest - len(self.reached))
             self.reached, self.kept = np.pad(self.reached, grow), np.pad(self.kept, grow)
-        position = np.arange(length)
+        position = np.arange(len(self.reached))
         self.rounds += len(kept)
         self.passes += 1
         self.accepted += int(kept.sum())
-        self.reached[:length] += (kept[:, None] >= position).sum(0)
-        self.kept[:length] += (kept[:, None] > position).sum(0)
+        self.reached += (judged[:, None] > position).sum(0)
+        self.kept += (kept[:, None] > position).sum(0)
 
 
 @dataclass
@@ -111,17 +111,21 @@ class SpeculativeRollout:
             started = time.perf_counter()
             length = min(self.length.choose(), state.most_wanted() - 1) if self.drafter else 0
             running = state.running.clone().cpu().numpy()
-            kept = self._round(state, memory, length).cpu().numpy()[running]
-            statistics.add(length, kept)
-            self.length.judged(length, kept)
+            judged, kept = (x.cpu().numpy()[running] for x in self._round(state, memory, length))
+            statistics.add(judged, kept)
+            self.length.judged(judged, kept)
             if (shape := (length, len(running))) in self._traced:
                 self.length.timed(length, time.perf_counter() - started)
             self._traced.add(shape)
             state.rounds += 1
         return Rollout(state.written, state.count, state.ended, statistics)
 
-    def _round(self, state: _State, memory: Memory, length: int) -> Tensor:
-        """Draft, verify, commit, and draw the next round's first step; how many drafts each row kept, `[B]`."""
+    def _round(self, state: _State, memory: Memory, length: int) -> tuple[Tensor, Tensor]:
+        """Draft, verify, commit, and draw the next round's first step.
+
+        Returns how many drafts of each row were judged, `[B]`, and how many of these it kept, `[B]`; drafts after an
+        end or the horizon are neither.
+        """
         cache, rows = memory.cache, state.rows
         assert cache is not None
         before = cache.position.clone()
@@ -139,13 +143,14 @@ class SpeculativeRollout:
             log_p = self._log_p(hidden[:, :length], *draft.token.parts())
             kept = accepted(log_p, draft.log_q, for_verify)
         refused = kept < length
+        judged = torch.minimum((kept + 1).clamp_max(length), state.room(chunk))
         kept = state.commit(chunk, kept)
         cache.crop(torch.where(kept >= 0, before + kept + 1, before))
         memory.belief = torch.where((kept >= 0)[:, None], hidden[rows, kept.clamp_min(0)], memory.belief)
         state.token = self._sample(memory.belief, for_next)
         if draft is not None:
             self._replace(state, draft, memory.belief, kept, (refused & state.running).nonzero().squeeze(1))
-        return kept
+        return judged, kept
 
     def _sample(self, belief: Tensor, noise: Tensor) -> Token:
         return from_parts(self.model.observation, self._draw(belief, noise))
@@ -197,6 +202,12 @@ class _State:
         """The most steps that a running row still has to take."""
         return int((self.horizon - self.count[self.running]).max())
 
+    def room(self, chunk: Token) -> Tensor:
+        """How many drafts of `chunk: [B, K + 1]` lie before an end and the horizon, `[B]`."""
+        columns = torch.arange(chunk.end.shape[1], device=self.count.device)
+        first_end = torch.where(chunk.end, columns, chunk.end.shape[1] - 1).amin(1)
+        return torch.minimum(first_end, self.horizon - self.count - 1)
+
     def commit(self, chunk: Token, kept: Tensor) -> Tensor:
         """Write the first step and the kept drafts of `chunk: [B, K + 1]`, up to an end or the horizon.
 
@@ -205,14 +216,12 @@ class _State:
         if self._written is None:
             shape = (len(self.rows), self.horizon)
             self._written = chunk.map(lambda x: x.new_zeros((*shape, *x.shape[2:])))
+        kept = torch.where(self.running, torch.minimum(kept, self.room(chunk)), -1)
         columns = torch.arange(chunk.end.shape[1], device=kept.device)
-        first_end = torch.where(chunk.end, columns, chunk.end.shape[1]).amin(1)
-        kept = torch.minimum(torch.minimum(kept, first_end), self.horizon - self.count - 1)
-        kept = torch.where(self.running, kept, -1)
         row, column = (columns <= kept[:, None]).nonzero(as_tuple=True)
         for into, new in zip(self._written.parts(), chunk.parts(), strict=True):
             into[row, self.count[row] + column] = new[row, column]
-        self.ended |= self.running & (first_end <= kept)
+        self.ended |= self.running & chunk.end[self.rows, kept.clamp_min(0)]
         self.count += kept + 1
         self.running &= ~self.ended & (self.count < self.horizon)
         return kept

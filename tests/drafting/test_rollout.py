@@ -171,7 +171,9 @@ def test_a_perfect_drafter_is_always_accepted() -> None:
     world_model = WorldModel(enumerable_model(), "none")
     memory = start(world_model, 500, 4)
     rollout = SpeculativeRollout(world_model, TrunkDrafter(world_model.model, memory), FixedLength(4))(memory, 5)
-    assert (rollout.statistics.kept[0] / rollout.statistics.reached[0]) > 0.6  # the rest had ended at the free step
+    statistics = rollout.statistics
+    assert statistics.reached.tolist() == statistics.kept.tolist()  # what an end cut short was not refused
+    assert (np.diff(statistics.reached) < 0).all() and statistics.reached[-1] > 0
     whole = rollout.length[~rollout.ended]
     assert len(whole)
     assert (whole == 5).all()
@@ -237,7 +239,7 @@ def test_adaptive_length_finds_the_best_length(chance: float, cost: float, best:
     for _ in range(400):
         k = length.choose()
         kept = (rng.random((16, k)) < chance).cumprod(1).sum(1) if k else np.zeros(16, int)
-        length.judged(k, kept)
+        length.judged(np.minimum(kept + 1, k), kept)
         length.timed(k, 1 + cost * k)
         chosen.append(k)
     assert abs(np.median(chosen[100:]) - best) <= (1 if chance == 0.5 else 0)
