@@ -26,6 +26,7 @@ def command(tmp_path: Path, name: str, *arguments: str, **environment: str) -> s
 BAD = [
     ("train", ["env=MiniGrid-ForRooms"], ["MiniGrid-ForRooms", "MiniGrid-FourRooms-v0"]),
     ("train", ["trainer.stepps=3"], ["trainer.stepps", "trainer.steps"]),
+    ("train", ["env=ALE"], ["unknown environment 'ALE'"]),
     ("train", ["trainer.steps=many"], ["trainer.steps", "many"]),
     ("train", ["trainer.steps=0"], ["steps=0", "at least 1"]),
     ("train", ["model.width=130"], ["model.width=130", "multiple"]),
