@@ -131,19 +131,18 @@ def latent_losses(
     # Blind roll-outs start from a detached belief: they learn to predict its mean future without asking the
     # belief itself to forget what only an observation can tell.
     belief = torch.stack((start, start.detach()))
-    alive = torch.ones_like(row, dtype=torch.bool)
-    beliefs, columns, reached = [], [], []
     last = batch.has_next.shape[1] - 1
-    for i in range(1, config.horizon + 1):
-        alive = alive & (column + i <= last) & batch.has_next[row, (column + i - 1).clamp_max(last)]
-        at = (row, (column + i).clamp_max(last))
-        blind = model.embed_blind(out.previous_action_embedding[at])
-        belief = model.dynamics(belief, torch.stack((out.step_embedding[at], blind)))
+    columns = column + torch.arange(1, config.horizon + 1, device=column.device)[:, None]  # [H, S]
+    alive = ((columns <= last) & batch.has_next[row, (columns - 1).clamp_max(last)]).cumprod(0)
+    at = (row.expand_as(columns), columns.clamp_max(last))
+    # One look-up for all steps: each has a backward pass over a whole batch of embeddings.
+    blind = model.embed_blind(out.previous_action_embedding[at])
+    beliefs = []
+    for step_embedding in torch.stack((out.step_embedding[at], blind), dim=1).unbind():
+        belief = model.dynamics(belief, step_embedding)
         beliefs.append(belief)
-        columns.append(at[1])
-        reached.append(alive)
-    inside = torch.cat(reached).nonzero().squeeze(1)
-    at = (row.repeat(config.horizon)[inside], torch.cat(columns)[inside])
+    inside = alive.flatten().nonzero().squeeze(1)
+    at = (at[0].flatten()[inside], at[1].flatten()[inside])
     rolled = torch.cat(beliefs, 1)[:, inside]  # [2, R, D], grounded and blind
     smooth_l1 = F.smooth_l1_loss(rolled, out.belief[at].detach().expand_as(rolled), reduction="none").mean((1, 2))
     chosen = random_subset(inside.numel(), row.numel(), generator).to(row.device)
@@ -179,7 +178,8 @@ def head_kl(
     """
 
     def target(parameters: Tensor) -> Tensor:
-        return parameters[at].detach().expand(*belief.shape[:-2], *parameters[at].shape)
+        chosen = parameters.detach()[at]
+        return chosen.expand(*belief.shape[:-2], *chosen.shape)
 
     true = Answer(
         target(out.answer.end),
