@@ -67,6 +67,11 @@ class Agent:
         self.last_action = world_model.no_actions(batch_size)
         self.step = torch.zeros(batch_size, dtype=torch.long, device=world_model.device)
 
+    @property
+    def belief(self) -> Tensor:
+        """`[B, D]` where each row stands."""
+        return self.memory.belief
+
     def act(
         self,
         observations: Sequence[Any],

@@ -65,6 +65,11 @@ class SpeculativeAgent:
         self._carry = Traced(model, model.dynamics)
         self._ahead = Traced(model, lambda belief, action: _ahead(model, belief, action))
 
+    @property
+    def belief(self) -> Tensor:
+        """`[B, D]` where each row stands."""
+        return self.draft.belief()
+
     @torch.no_grad()
     def act(
         self,

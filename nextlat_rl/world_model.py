@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -38,6 +39,19 @@ class Memory:
         device = model.start.device
         self.cache = KVCache(model.trunk, batch_size, model.trunk.context + draft) if acting == "trunk" else None
         self.belief = torch.zeros(batch_size, model.config.trunk.width, device=device)
+
+    def take(self, rows: Tensor) -> Memory:
+        """A copy of `rows` (`[R]` int)."""
+        part = copy(self)
+        part.belief = self.belief[rows]
+        part.cache = None if self.cache is None else self.cache.take(rows)
+        return part
+
+    def put(self, rows: Tensor, part: Memory) -> None:
+        """Replace `rows` (`[R]` int) by what `take` gave and `observe` has changed since."""
+        self.belief[rows] = part.belief
+        if self.cache is not None and part.cache is not None:
+            self.cache.put(rows, part.cache)
 
 
 @dataclass
@@ -201,7 +215,7 @@ class WorldModel:
             for_action, for_answer = noise.split([self.model.action.noise, self.model.answer_noise], dim=-1)
             drawn = None if deterministic else for_action
             action = actions[:, k] if actions is not None else self.policy(belief, drawn)
-            belief, reward, go_on, observation = self._imagine_step(belief, action, mode, for_answer)
+            belief, reward, go_on, observation = self.imagine_step(belief, action, mode, for_answer)
             beliefs.append(belief)
             taken.append(action)
             rewards.append(reward)
@@ -220,10 +234,18 @@ class WorldModel:
             observation={name: torch.stack(steps, 1) for name, steps in observations.items()},
         )
 
-    def _imagine_step(
+    def imagine_step(
         self, belief: Tensor, action: Tensor, mode: Mode, noise: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:
-        """Next belief `[B, D]`, reward `[B]`, probability of going on `[B]`, observation."""
+        """One imagined step: next belief `[B, D]`, reward `[B]`, probability of going on `[B]`, observation.
+
+        Args:
+            belief: `[B, D]`.
+            action: stored, `[B, *action]`.
+            mode: see `imagine`; only `sample` looks at the noise, and its probability of going on is 0 or 1.
+            noise: uniforms `[B, answer noise]`.
+
+        """
         model = self.model
         embedded = model.embed_action(action)
         answer: Answer = model.answer(model.after(belief, embedded))

@@ -1,0 +1,17 @@
+"""The world model inside Stable-Baselines3: beliefs to observe, imagination to train in, planners that `predict`."""
+
+from nextlat_rl.agents.sb3.beliefs import BeliefVecEnv, make_belief_env
+from nextlat_rl.agents.sb3.imagined import ImaginedVecEnv, start_beliefs
+from nextlat_rl.agents.sb3.observations import make_real_env
+from nextlat_rl.agents.sb3.offline import load_offline
+from nextlat_rl.agents.sb3.planner_policy import PlannerPolicy
+
+__all__ = [
+    "BeliefVecEnv",
+    "ImaginedVecEnv",
+    "PlannerPolicy",
+    "load_offline",
+    "make_belief_env",
+    "make_real_env",
+    "start_beliefs",
+]

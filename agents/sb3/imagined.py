@@ -1,0 +1,152 @@
+"""A vector environment inside the world model: unchanged SB3 agents train in imagination."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3.common.vec_env import VecEnv
+from torch import Tensor
+
+from nextlat_rl.agents.sb3.beliefs import belief_space
+from nextlat_rl.data.batches import Batcher
+from nextlat_rl.data.minari_io import load_datasets
+from nextlat_rl.data.space_check import check_spaces
+from nextlat_rl.data.store import build_store
+from nextlat_rl.errors import UserError
+from nextlat_rl.models.objective import forward
+from nextlat_rl.noise import uniform
+from nextlat_rl.tracing import Traced
+from nextlat_rl.world_model import WorldModel
+
+
+class ImaginedVecEnv(VecEnv):
+    """`n_envs` imagined episodes side by side, with beliefs `[B, D]` as observations.
+
+    Closed-loop imagination: each step draws the reward, the end and the observation from the model's answer and feeds
+    them back, so the agent is paid for finding out. An episode that reaches `horizon` is cut as by a time limit
+    (`TimeLimit.truncated`), and its value is bootstrapped. What is drawn depends on the seed alone.
+
+    Args:
+        world_model: the trained model.
+        n_envs: episodes side by side; some hundreds keep a core busy.
+        starts: `[N, D]` beliefs that episodes start from, see `start_beliefs`.
+        horizon: longest imagined episode, in steps.
+        seed: of all draws; `seed()` before `reset()` changes it.
+
+    Raises:
+        UserError: no starts, starts of another width, or a horizon below 1.
+
+    """
+
+    def __init__(self, world_model: WorldModel, n_envs: int, starts: Tensor, horizon: int, seed: int = 0) -> None:
+        width = world_model.model.config.trunk.width
+        if starts.ndim != 2 or len(starts) == 0 or starts.shape[1] != width:
+            raise UserError(
+                f"an imagined environment needs start beliefs of shape [N, {width}], got {list(starts.shape)}: "
+                "use start_beliefs(world_model, data) of the same world model"
+            )
+        if horizon < 1 or n_envs < 1:
+            raise UserError(f"horizon={horizon} and n_envs={n_envs} must be at least 1")
+        self.render_mode = None
+        super().__init__(n_envs, belief_space(world_model), world_model.model.spaces.action)
+        self.world_model, self.starts, self.horizon = world_model, starts.to(world_model.device), horizon
+        self._key = seed
+        self._rows = torch.arange(n_envs, device=world_model.device)
+        self._clock = torch.zeros_like(self._rows)  # steps since the beginning, over all episodes
+        self._length = torch.zeros_like(self._rows)
+        self._imagine = Traced(
+            world_model.model,
+            lambda belief, action, noise: world_model.imagine_step(belief, action, "sample", noise)[:3],
+        )
+
+    def reset(self) -> np.ndarray:
+        """First beliefs `[B, D]`."""
+        if self._seeds[0] is not None:
+            self._key = self._seeds[0]
+        self._reset_seeds()
+        self._clock.zero_()
+        self._length.zero_()
+        self._belief = self._drawn_starts(uniform(self._key, self._rows, self._clock - 1, 1)[:, 0])
+        return self._belief.cpu().numpy().copy()
+
+    def step_async(self, actions: np.ndarray) -> None:
+        """Keep the actions `[B, *action]`."""
+        self._action = self.world_model.encode_actions(actions)  # type: ignore[arg-type]
+
+    @torch.no_grad()
+    def step_wait(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict[str, Any]]]:
+        """Beliefs `[B, D]`, rewards `[B]`, ends `[B]`, infos; where an episode ended, the next one's first belief."""
+        noise = uniform(self._key, self._rows, self._clock, 1 + self.world_model.model.answer_noise)
+        belief, reward, go_on = self._imagine(self._belief, self._action, noise[:, 1:])
+        self._clock += 1
+        self._length += 1
+        truncated = (go_on > 0) & (self._length >= self.horizon)
+        done = (go_on == 0) | truncated
+        seen = belief.cpu().numpy().copy()
+        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        if done.any():
+            for i in done.nonzero().squeeze(1).tolist():
+                infos[i] = {"terminal_observation": seen[i].copy(), "TimeLimit.truncated": bool(truncated[i])}
+            first = self._drawn_starts(noise[done, 0])
+            belief = belief.clone()
+            belief[done] = first
+            seen[done.cpu().numpy()] = first.cpu().numpy()
+            self._length[done] = 0
+        self._belief = belief
+        return seen, reward.float().cpu().numpy().copy(), done.cpu().numpy(), infos
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+        """The attribute, once for each of `indices`."""
+        return [getattr(self, attr_name) for _ in self._get_indices(indices)]
+
+    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
+        """Set an attribute of all rows: they share everything."""
+        setattr(self, attr_name, value)
+
+    def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list[Any]:
+        """Imagined episodes have no methods of their own."""
+        raise AttributeError(f"an imagined environment has no method '{method_name}'")
+
+    def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
+        """Never."""
+        return [False for _ in self._get_indices(indices)]
+
+    def _drawn_starts(self, draw: Tensor) -> Tensor:
+        """Starts `[R, D]` by uniforms `[R]`."""
+        return self.starts[(draw * len(self.starts)).long()]
+
+
+@torch.no_grad()
+def start_beliefs(
+    world_model: WorldModel, data: str | Sequence[str], count: int = 10_000, *, anywhere: bool = False, seed: int = 0
+) -> Tensor:
+    """Up to `count` beliefs `[N, D]` of real steps of Minari data sets.
+
+    Args:
+        world_model: the trained model.
+        data: a Minari id, or several.
+        count: fewer if the data has fewer.
+        anywhere: any step at which an action was taken, instead of episodes' first steps.
+        seed: which of them.
+
+    Raises:
+        UserError: no such data set, or its spaces are not the model's.
+
+    """
+    store = build_store(load_datasets(data if isinstance(data, str) else "+".join(data)))
+    model = world_model.model
+    spaces = model.spaces
+    check_spaces(spaces.observation, spaces.action, store.observation_space, store.action_space)
+    count = min(count, store.num_transitions if anywhere else store.num_episodes)
+    batches = Batcher(store, 32, model.config.trunk.context, seed)
+    found: list[Tensor] = []
+    while sum(map(len, found)) < count:
+        batch = batches.batch(len(found)).to(world_model.device)
+        found.append(forward(model, batch).belief[batch.has_action & (batch.is_first | anywhere)])
+    return torch.cat(found)[:count]

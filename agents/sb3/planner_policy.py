@@ -1,0 +1,104 @@
+"""Our agents where SB3 expects a trained model: `evaluate_policy`, callbacks, video recorders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3.common.utils import is_vectorized_observation
+from stable_baselines3.common.vec_env import VecEnv
+
+from nextlat_rl.agents.agent import Agent
+from nextlat_rl.agents.planning.planner import build_planner
+from nextlat_rl.agents.sb3.observations import ObservationReader
+from nextlat_rl.agents.speculative import SpeculativeAgent
+from nextlat_rl.config import PlannerSettings
+from nextlat_rl.drafting.length import AdaptiveLength
+from nextlat_rl.world_model import WorldModel
+
+
+@dataclass
+class PolicyState:
+    """What `predict` carries from one call to the next: memories, drafts, and where each row is."""
+
+    agent: Agent | SpeculativeAgent
+    reward: np.ndarray  # [B] r_{t-1} as the model expects it
+    episode: np.ndarray  # [B] names each row's episode
+
+
+class PlannerPolicy:
+    """The trained policy, or a planner, behind SB3's `predict`.
+
+    `predict` is not told rewards, though the model reads them: the most likely reward of an episode that goes on stands
+    in. That is exact where only an episode's last step differs (MiniGrid, CartPole), an estimate elsewhere;
+    `BeliefVecEnv` sees the real ones.
+
+    Args:
+        world_model: the trained model.
+        venv: what will be played, with the model's spaces or from `make_real_env`.
+        planner: `none` for the policy alone, `auto`, or settings.
+        speculate: decide ahead for drafted futures; the actions stay the same.
+        seed: keys the noise of decisions that are not deterministic.
+
+    """
+
+    def __init__(
+        self,
+        world_model: WorldModel,
+        venv: VecEnv,
+        planner: str | PlannerSettings = "none",
+        speculate: bool = False,
+        seed: int = 0,
+    ) -> None:
+        self.world_model, self.speculate, self.seed = world_model, speculate, seed
+        self.planner = PlannerSettings(name=planner) if isinstance(planner, str) else planner
+        self._reader = ObservationReader(world_model, venv)
+        self.observation_space, self.action_space = venv.observation_space, venv.action_space
+
+    def predict(
+        self,
+        observation: Any,
+        state: PolicyState | None = None,
+        episode_start: np.ndarray | None = None,
+        deterministic: bool = False,
+    ) -> tuple[np.ndarray, PolicyState]:
+        """Actions `[B, *action]` for observations `[B, *]` (or one for one), and the state for the next call.
+
+        Args:
+            observation: as the vector environment returns it.
+            state: what the last call returned; it is changed in place. None begins new episodes in all rows.
+            episode_start: `[B]` whether each row's observation is its episode's first.
+            deterministic: most likely actions instead of drawn ones; counts when `state` is None.
+
+        """
+        many = is_vectorized_observation(observation, self.observation_space)
+        elements = self._reader.observations(self._reader.elements(observation) if many else [observation])
+        batch = len(elements)
+        if state is None:
+            state = self._begin(batch, deterministic)
+            first = np.ones(batch, dtype=bool)
+        else:
+            first = np.zeros(batch, dtype=bool) if episode_start is None else np.asarray(episode_start, dtype=bool)
+            state.episode[first] += batch
+        actions = state.agent.act(elements, state.reward.tolist(), first.tolist(), state.episode.tolist())
+        state.reward = self._expected_reward(state.agent)
+        return (np.stack(actions) if many else np.asarray(actions[0])), state
+
+    def _begin(self, batch: int, deterministic: bool) -> PolicyState:
+        wm, seed = self.world_model, self.seed
+        search = build_planner(wm, self.planner, deterministic, seed)
+        agent: Agent | SpeculativeAgent
+        if self.speculate:
+            agent = SpeculativeAgent(wm, batch, AdaptiveLength(), deterministic, seed, search)
+        else:
+            agent = Agent(wm, batch, "trunk", deterministic, seed, search)
+        return PolicyState(agent, np.zeros(batch, dtype=np.float32), np.arange(batch))
+
+    @torch.no_grad()
+    def _expected_reward(self, agent: Agent | SpeculativeAgent) -> np.ndarray:
+        """The most likely r_t `[B]` of the action just taken, given that the episode goes on."""
+        model = self.world_model.model
+        answer = model.answer(model.after(agent.belief, model.embed_action(agent.last_action)))
+        return model.reward.mode(answer.reward[..., 0, :]).cpu().numpy()
