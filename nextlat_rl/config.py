@@ -345,7 +345,7 @@ class BenchmarkConfig:
     """`python -m nextlat_rl.benchmark`.
 
     Attributes:
-        suite: `train` (the main job) or `planner`.
+        suite: `train` (the main job), `planner` or `sb3`.
         only: rows or parts to run, joined with `+`; empty runs all of them.
         seeds: how many training seeds.
         quick: a smoke test of the suite itself, not a measurement.

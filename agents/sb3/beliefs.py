@@ -85,11 +85,13 @@ class BeliefVecEnv(VecEnvWrapper):
 
     def _begin(self, elements: list[Any], rows: torch.Tensor) -> np.ndarray:
         """Start new episodes in `rows: [R]`; their first beliefs `[R, D]`."""
-        rows = rows.to(self.world_model.device)
-        part = self.memory.take(rows)
-        belief = _array(self.world_model.observe(self._first_step(elements), part))
-        self.memory.put(rows, part)
-        return belief
+        # Filled up with copies of the first row: the world model's functions are traced anew for every new shape.
+        filling = (1 << (len(rows) - 1).bit_length()) - len(rows)
+        filled = torch.cat((rows, rows[:1].expand(filling))).to(self.world_model.device)
+        part = self.memory.take(filled)
+        belief = _array(self.world_model.observe(self._first_step(elements + elements[:1] * filling), part))
+        self.memory.put(filled, part)
+        return belief[: len(rows)]
 
     def _next_step(self, elements: list[Any], rewards: np.ndarray) -> Step:
         wm = self.world_model

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from nextlat_rl.commands.benchmark_improve import IMPROVE_TASKS, improve_rows
 from nextlat_rl.commands.benchmark_planner import PLANNER_TASKS, planned_rows, planner_speed_rows, planner_speed_table
+from nextlat_rl.commands.benchmark_sb3 import SB3_TASKS, sb3_rows, sb3_speed_rows, sb3_speed_table
 from nextlat_rl.commands.benchmark_speed import speed_rows, speed_table
 from nextlat_rl.commands.benchmark_tasks import TASKS, run_task, task_table
 from nextlat_rl.config import BenchmarkConfig, at_least, one_of
@@ -17,12 +18,16 @@ from nextlat_rl.console import make_console
 from nextlat_rl.errors import UserError
 from nextlat_rl.tracking import write_json
 
+_SPEED_ROWS = {"train": speed_rows, "planner": planner_speed_rows, "sb3": sb3_speed_rows}
+_SPEED_TABLES = {"train": speed_table, "planner": planner_speed_table, "sb3": sb3_speed_table}
+
 
 def benchmark(config: BenchmarkConfig) -> None:
     """`python -m nextlat_rl.benchmark`."""
-    one_of("suite", config.suite, ("train", "planner"))
+    suites = {"train": [*TASKS], "planner": [*PLANNER_TASKS, *IMPROVE_TASKS], "sb3": [*SB3_TASKS]}
+    one_of("suite", config.suite, tuple(suites))
     at_least(config, 1, "seeds")
-    parts = [*(TASKS if config.suite == "train" else [*PLANNER_TASKS, *IMPROVE_TASKS]), "speed"]
+    parts = [*suites[config.suite], "speed"]
     chosen = config.only.split("+") if config.only else parts
     for name in chosen:
         if name not in parts:
@@ -42,16 +47,16 @@ def benchmark(config: BenchmarkConfig) -> None:
     if tasks:
         console.print(task_table(tasks))
     if speed:
-        console.print(speed_table(speed) if config.suite == "train" else planner_speed_table(speed))
+        console.print(_SPEED_TABLES[config.suite](speed))
     console.print(f"Written to {file}", highlight=False)
 
 
 def _measure(name: str, seed: int, config: BenchmarkConfig, console: Console) -> list[dict[str, Any]]:
     """The rows of one part."""
     if name == "speed":
-        return (
-            speed_rows(config.quick, console) if config.suite == "train" else planner_speed_rows(config.quick, console)
-        )
+        return _SPEED_ROWS[config.suite](config.quick, console)
+    if config.suite == "sb3":
+        return sb3_rows(name, seed, config, console)
     if name in IMPROVE_TASKS:
         return improve_rows(name, seed, config, console)
     trained = run_task(name, seed, config, console)

@@ -41,6 +41,7 @@ def run_task(
     env: str | None = None,
     options: Sequence[str] = (),
     rename: Callable[[str], str] = str,
+    data_folder: str | None = None,
 ) -> list[dict[str, Any]]:
     """Train and evaluate on a task in a process of its own, with an empty cache; its result rows.
 
@@ -52,11 +53,13 @@ def run_task(
         env: another environment, without a target.
         options: more options of `nextlat_rl.train`.
         rename: the agents' names in the table.
+        data_folder: where the data set and its flat copy go, if they are to be kept.
 
     """
     env, target = (env, None) if env else TASKS[name]
     with tempfile.TemporaryDirectory() as scratch:
-        environment = os.environ | {"MINARI_DATASETS_PATH": f"{scratch}/minari", "NEXTLAT_CACHE": f"{scratch}/cache"}
+        folder = data_folder or scratch
+        environment = os.environ | {"MINARI_DATASETS_PATH": f"{folder}/minari", "NEXTLAT_CACHE": f"{folder}/cache"}
         command = [sys.executable, "-m", "nextlat_rl.train", f"env={env}", f"seed={seed}", f"runs={config.runs}"]
         # Every seed gathers its own data.
         command += [f"collect.seed={seed * 1_000_000}", "json=true", f"name=benchmark-{seed}"]

@@ -1,0 +1,187 @@
+"""The world model inside Stable-Baselines3: PPO that never leaves imagination, and how fast imagination runs."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from omegaconf import OmegaConf
+from rich.console import Console
+from rich.table import Table
+from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.vec_env import VecEnv, VecMonitor
+
+from nextlat_rl.agents.episodes import EVALUATION_SEED
+from nextlat_rl.agents.sb3 import ImaginedVecEnv, make_belief_env, make_real_env, start_beliefs
+from nextlat_rl.commands.benchmark_speed import interleave
+from nextlat_rl.commands.benchmark_tasks import run_task
+from nextlat_rl.commands.collect import ensure_dataset
+from nextlat_rl.commands.setup import build_model, window_length
+from nextlat_rl.config import BenchmarkConfig, TrainConfig
+from nextlat_rl.console import bar, table
+from nextlat_rl.data.minari_io import local_datasets
+from nextlat_rl.data.store import build_store
+from nextlat_rl.runtime import set_threads
+from nextlat_rl.statistics import bootstrap_interval
+from nextlat_rl.world_model import WorldModel
+
+_ENVS = 64  # imagined episodes side by side
+_PPO = {"n_steps": 64, "batch_size": 512, "n_epochs": 4, "learning_rate": 5e-4, "ent_coef": 0.01}
+_SPEED_BATCHES = (64, 256, 1024)
+_REAL_ENVS = 16
+
+
+@dataclass(frozen=True)
+class Sb3Task:
+    """An environment, the length of imagined episodes and how many imagined steps PPO trains for."""
+
+    env: str
+    horizon: int
+    steps: int
+
+
+SB3_TASKS = {
+    "CartPole": Sb3Task("CartPole-v1", 100, 100_000),
+    "FourRooms": Sb3Task("MiniGrid-FourRooms", 100, 500_000),
+}
+
+
+def sb3_rows(name: str, seed: int, config: BenchmarkConfig, console: Console) -> list[dict[str, Any]]:
+    """The main job, then PPO in imagination without one new real step, scored for real on its beliefs."""
+    task = SB3_TASKS[name]
+    steps, episodes = (2 * _ENVS * _PPO["n_steps"], 64) if config.quick else (task.steps, 500)
+    with tempfile.TemporaryDirectory() as folder:
+        rows = run_task(name, seed, config, console, task.env, data_folder=folder)
+        with _data_in(folder):
+            world_model = WorldModel.load(rows[0]["run"], "cpu")
+            starts = start_beliefs(world_model, local_datasets(), 2000, seed=seed)
+    set_threads(1)  # the networks are tiny: more threads only wait for each other
+    started = time.monotonic()
+    imagined = VecMonitor(ImaginedVecEnv(world_model, _ENVS, starts, task.horizon, seed))
+    agent = PPO("MlpPolicy", imagined, seed=seed, device="cpu", **_PPO)  # type: ignore[arg-type]
+    with bar(console, "PPO in imagination", int(steps), "steps") as shown:
+        agent.learn(int(steps), callback=_Progress(shown.update))
+    seconds = time.monotonic() - started
+    dreamt = ImaginedVecEnv(world_model, 64, starts, task.horizon, seed + 1)
+    dreams, _ = play(agent, dreamt, episodes, task.horizon)
+    real, early = play(agent, make_belief_env(world_model, 50, EVALUATION_SEED), episodes, task.horizon)
+    low, high = bootstrap_interval(real)
+    row = {key: rows[0][key] for key in ("part", "env", "seed", "target", "run", "peak_memory_mb")}
+    row |= {"agent": "PPO in imagination, on beliefs", "return_mean": float(np.mean(real)), "episodes": len(real)}
+    row |= {"return_ci_low": low, "return_ci_high": high, "imagined_steps": int(agent.num_timesteps)}
+    row |= {"new_real_steps": 0, "command_seconds": rows[0]["command_seconds"] + seconds, "ppo_seconds": seconds}
+    row |= {"imagined_return": float(np.mean(dreams)), "real_return_same_horizon": float(np.mean(early))}
+    row["imagined_gap"] = row["imagined_return"] - row["real_return_same_horizon"]
+    console.print(
+        f"  {row['agent']}: return {row['return_mean']:.3f} [{low:.3f}, {high:.3f}] after {seconds:.0f} s; over "
+        f"{task.horizon} steps {row['imagined_return']:.3f} imagined, {row['real_return_same_horizon']:.3f} real",
+        highlight=False,
+    )
+    return [*rows, row]
+
+
+def play(agent: PPO, venv: VecEnv, episodes: int, horizon: int) -> tuple[list[float], list[float]]:
+    """Returns of whole episodes and of their first `horizon` steps; most likely actions, as many in each row."""
+    per_row = -(-episodes // venv.num_envs)
+    finished = np.zeros(venv.num_envs, dtype=int)
+    total, early, length = np.zeros(venv.num_envs), np.zeros(venv.num_envs), np.zeros(venv.num_envs, dtype=int)
+    returns: list[float] = []
+    firsts: list[float] = []
+    seen: Any = venv.reset()
+    while (finished < per_row).any():
+        seen, rewards, dones, _ = venv.step(agent.predict(seen, deterministic=True)[0])
+        total += rewards
+        early += rewards * (length < horizon)
+        length += 1
+        for i in np.flatnonzero(dones & (finished < per_row)):
+            returns.append(float(total[i]))
+            firsts.append(float(early[i]))
+        finished += dones
+        for kept in (total, early, length):
+            kept[dones] = 0
+    return returns, firsts
+
+
+def sb3_speed_rows(quick: bool, console: Console) -> list[dict[str, Any]]:
+    """Steps a second on one core: an untrained model's imagined FourRooms beside the real one, both monitored."""
+    config: TrainConfig = OmegaConf.to_object(OmegaConf.structured(TrainConfig))  # type: ignore[assignment]
+    config.env.id, config.collect.behaviour, config.collect.steps = "MiniGrid-FourRooms-v0", "explorer", 3000
+    with tempfile.TemporaryDirectory() as folder, _data_in(folder):
+        _, datasets = ensure_dataset("auto", config.env.id, config.collect, {}, console)
+        store = build_store(datasets)
+        world_model = WorldModel(build_model(config, store, window_length(config, store)), config.env.id)
+        starts = start_beliefs(world_model, local_datasets())
+    set_threads(1)
+    rows = []
+    for batch in _SPEED_BATCHES[:1] if quick else _SPEED_BATCHES:
+        imagined = _stepping(VecMonitor(ImaginedVecEnv(world_model, batch, starts, horizon=100)))
+        real = _stepping(make_real_env(world_model, _REAL_ENVS))
+        seconds, real_seconds, _ = interleave(imagined, real, 2 if quick else 10)
+        rates = (10 * batch / seconds, 10 * _REAL_ENVS / real_seconds)
+        row = {"part": "speed", "batch": batch, "per_second": rates[0], "real_per_second": rates[1], "cores": 1}
+        rows.append(row | {"ratio": rates[0] / rates[1], "target": "at least 10"})
+    return rows
+
+
+def sb3_speed_table(rows: list[dict[str, Any]]) -> Table:
+    """A line for each number of imagined environments."""
+    lines = [
+        [str(r["batch"]), f"{r['per_second']:,.0f}", f"{r['real_per_second']:,.0f}", f"{r['ratio']:.1f}", r["target"]]
+        for r in rows
+    ]
+    columns = ["imagined envs", "imagined steps/s", f"real steps/s ({_REAL_ENVS} envs)", "ratio", "target"]
+    return table("FourRooms imagined and real, one core, VecMonitor on, medians of interleaved rounds", columns, lines)
+
+
+class _Progress(BaseCallback):
+    """Tells how many steps are done."""
+
+    def __init__(self, update: Callable[[int, str], None]) -> None:
+        super().__init__()
+        self._update = update
+
+    def _on_step(self) -> bool:
+        recent: Any = self.model.ep_info_buffer or []
+        mean = f"return {np.mean([info['r'] for info in recent]):.3g}" if recent else ""
+        self._update(self.num_timesteps, mean)
+        return True
+
+
+def _stepping(venv: VecEnv) -> Callable[[], object]:
+    """Ten steps of random actions."""
+    rng = np.random.default_rng(0)
+    venv.reset()
+    count = int(venv.action_space.n)  # type: ignore[attr-defined]
+
+    def steps() -> None:
+        for _ in range(10):
+            venv.step(rng.integers(count, size=venv.num_envs))
+
+    steps()  # the tracer optimises over its first calls
+    return steps
+
+
+@contextmanager
+def _data_in(folder: str) -> Iterator[None]:
+    """Data sets and their flat copies live in `folder`."""
+    wanted = {"MINARI_DATASETS_PATH": f"{folder}/minari", "NEXTLAT_CACHE": f"{folder}/cache"}
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
