@@ -1,24 +1,25 @@
-"""What a drafter does, and the one this project is about: the latent dynamics as a drafter."""
+"""What a drafter is: a cheap guess of the steps that the trunk would draw, with the probabilities of its own draws.
+
+Most drafters guess *features*, what the trunk's beliefs will be, and let the trunk's own heads make steps of them. They
+differ in how they come by the features: one after the other, or all at once.
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from nextlat_rl.drafting.token import (
-    Token,
-    embed_token,
-    from_parts,
-    sample_token,
-    stack,
-    token_log_prob,
-)
+from nextlat_rl.drafting.token import Token, from_parts, sample_token, stack, token_log_prob
 from nextlat_rl.models.nextlat import NextLat
+from nextlat_rl.models.transformer import KVCache, Transformer
 from nextlat_rl.tracing import Traced
+from nextlat_rl.world_model import Memory
+
+LONGEST = 8  # steps that a drafter must be able to guess at once
 
 
 @dataclass
@@ -30,9 +31,13 @@ class Draft:
     log_q_at: Callable[[Tensor, Tensor, Token], Tensor]  # (rows [N], positions [N], tokens [N]) -> [N] of other tokens
 
 
-class Drafter(Protocol):
-    """Guesses what the trunk would sample."""
+class Drafter(ABC):
+    """Guesses what the trunk would draw."""
 
+    def begin(self, memory: Memory) -> None:  # noqa: B027 - most drafters remember nothing
+        """A roll-out starts where `memory` stands; what came before is forgotten."""
+
+    @abstractmethod
     def draft(self, belief: Tensor, token: Token, uniform: Tensor) -> Draft:
         """Draft K steps.
 
@@ -43,32 +48,116 @@ class Drafter(Protocol):
 
         """
 
+    def advance(self, belief: Tensor, chunk: Token, hidden: Tensor, kept: Tensor) -> None:  # noqa: B027
+        """Told what a round made final: the first `kept + 1` steps of each row, none where `kept` is -1.
 
-class NextLatDrafter:
-    """The grounded latent dynamics, rolled out over its own draws; K may exceed the training horizon."""
+        Args:
+            belief: `[B, D]` true beliefs before the chunk.
+            chunk: `[B, K + 1]` the step known before the draft, and the draft.
+            hidden: `[B, K + 1, D]` true beliefs after each of them.
+            kept: `[B]` drafts that were kept.
 
-    def __init__(self, model: NextLat) -> None:
-        self.model = model
-        self._step = Traced(model, self._draft_step)
+        """
+
+
+class SequentialDrafter(Drafter):
+    """Guesses a feature, draws a step there, and goes on from both.
+
+    Args:
+        heads: make steps of features: the trunk's model, or another one with heads of its own.
+
+    """
+
+    def __init__(self, heads: NextLat) -> None:
+        self.heads = heads
+        self._draw = Traced(heads, lambda feature, uniform: _drawn(heads, feature, uniform))
+
+    @abstractmethod
+    def next_feature(self, feature: Tensor, token: Token) -> Tensor:
+        """The feature `[B, D]` after a step `[B]` taken at `feature: [B, D]`, at first a true belief."""
 
     def draft(self, belief: Tensor, token: Token, uniform: Tensor) -> Draft:
         """Draft as many steps as there is noise for."""
         tokens, features, log_q = [], [], []
+        feature = belief
         for k in range(uniform.shape[1]):
-            belief, log, *parts = self._step(belief, uniform[:, k], *token.parts())
-            token = from_parts(self.model.observation, parts)
+            feature = self.next_feature(feature, token)
+            log, *parts = self._draw(feature, uniform[:, k])
+            token = from_parts(self.heads.observation, parts)
             tokens.append(token)
-            features.append(belief)
+            features.append(feature)
             log_q.append(log)
-        feature = torch.stack(features, 1)
+        return feature_draft(self.heads, torch.stack(features, 1), stack(tokens), torch.stack(log_q, 1))
 
-        def log_q_at(rows: Tensor, position: Tensor, other: Token) -> Tensor:
-            return token_log_prob(self.model, feature[rows, position], other)
 
-        return Draft(stack(tokens), torch.stack(log_q, 1), log_q_at)
+class CachedDrafter(SequentialDrafter):
+    """A small transformer that reads along: its cache holds the final steps since the roll-out began.
 
-    def _draft_step(self, belief: Tensor, uniform: Tensor, *parts: Tensor) -> tuple[Tensor, ...]:
-        """The next belief `[B, D]` after a step, the log-probability of the step drawn there, and its parts."""
-        belief = self.model.dynamics(belief, embed_token(self.model, from_parts(self.model.observation, parts)))
-        token = sample_token(self.model, belief, uniform)
-        return belief, token_log_prob(self.model, belief, token), *token.parts()
+    Args:
+        heads: as in `SequentialDrafter`.
+        reader: the small transformer.
+
+    """
+
+    def __init__(self, heads: NextLat, reader: Transformer) -> None:
+        super().__init__(heads)
+        self.reader = reader
+
+    @abstractmethod
+    def embed(self, feature: Tensor, token: Token) -> Tensor:
+        """What the reader reads for steps `[*B]` taken at features `[*B, D]`."""
+
+    def begin(self, memory: Memory) -> None:
+        """Nothing is read yet."""
+        self.cache = KVCache(self.reader, len(memory.belief), self.reader.context + LONGEST + 1)
+        self.read = self.cache.position.clone()
+
+    def next_feature(self, feature: Tensor, token: Token) -> Tensor:
+        """Read one more step."""
+        return self.reader.extend(self.embed(feature, token)[:, None], self.cache)[:, 0]
+
+    def advance(self, belief: Tensor, chunk: Token, hidden: Tensor, kept: Tensor) -> None:
+        """Read what is final once more, now after true beliefs."""
+        self.cache.crop(self.read)
+        before = torch.cat((belief[:, None], hidden[:, :-1]), 1)
+        self.reader.extend(self.embed(before, chunk), self.cache)
+        self.read = self.read + kept + 1
+        self.cache.crop(self.read)
+
+
+class BlockDrafter(Drafter):
+    """Guesses all features in one pass, and draws a step at each of them without regard to the others.
+
+    Args:
+        heads: as in `SequentialDrafter`.
+
+    """
+
+    def __init__(self, heads: NextLat) -> None:
+        self.heads = heads
+        self._draw = Traced(heads, lambda feature, uniform: _drawn(heads, feature, uniform))
+
+    @abstractmethod
+    def features(self, belief: Tensor, token: Token, length: int) -> Tensor:
+        """The features `[B, K, D]` after a step `[B]` taken at `belief: [B, D]` and after the K - 1 that follow."""
+
+    def draft(self, belief: Tensor, token: Token, uniform: Tensor) -> Draft:
+        """Draft as many steps as there is noise for."""
+        feature = self.features(belief, token, uniform.shape[1])
+        log_q, *parts = self._draw(feature, uniform)
+        return feature_draft(self.heads, feature, from_parts(self.heads.observation, parts), log_q)
+
+
+def feature_draft(heads: NextLat, feature: Tensor, token: Token, log_q: Tensor) -> Draft:
+    """Steps `[B, K]` drawn at `feature: [B, K, D]`, with what other steps would have had there."""
+
+    def log_q_at(rows: Tensor, position: Tensor, other: Token) -> Tensor:
+        return token_log_prob(heads, feature[rows, position], other)
+
+    return Draft(token, log_q, log_q_at)
+
+
+def _drawn(heads: NextLat, feature: Tensor, uniform: Tensor) -> tuple[Tensor, ...]:
+    """The log-probability of the steps drawn at `feature: [*B, D]`, and their parts."""
+    token = sample_token(heads, feature, uniform)
+    return token_log_prob(heads, feature, token), *token.parts()

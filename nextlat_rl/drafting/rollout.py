@@ -104,6 +104,8 @@ class SpeculativeRollout:
             raise ValueError("a speculative roll-out needs memory(batch_size, 'trunk', draft=<longest draft>)")
         if horizon < 1:
             raise ValueError(f"a roll-out needs a horizon of at least 1, got {horizon}")
+        if self.drafter:
+            self.drafter.begin(memory)
         state = _State(memory, horizon, seed)
         state.token = self._sample(memory.belief, state.noise(0, token_noise(self.model)))
         statistics = DraftStatistics()
@@ -146,6 +148,8 @@ class SpeculativeRollout:
         judged = torch.minimum((kept + 1).clamp_max(length), state.room(chunk))
         kept = state.commit(chunk, kept)
         cache.crop(torch.where(kept >= 0, before + kept + 1, before))
+        if self.drafter:
+            self.drafter.advance(memory.belief, chunk, hidden, kept)
         memory.belief = torch.where((kept >= 0)[:, None], hidden[rows, kept.clamp_min(0)], memory.belief)
         state.token = self._sample(memory.belief, for_next)
         if draft is not None:

@@ -56,6 +56,12 @@ def replace_rows(token: Token, rows: Tensor, new: Token) -> Token:
     return from_parts(token.observation, [old.index_copy(0, rows, part) for old, part in parts])
 
 
+def same_token(a: Token, b: Token) -> Tensor:
+    """Whether the steps `[B]` are equal in every part, `[B]` bool."""
+    pairs = zip(a.parts(), b.parts(), strict=True)
+    return torch.stack([(x == y).reshape(len(x), -1).all(1) for x, y in pairs]).all(0)
+
+
 def token_noise(model: NextLat) -> int:
     """How many uniforms `sample_token` takes per element."""
     return model.action.noise + model.answer_noise

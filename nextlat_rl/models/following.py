@@ -13,7 +13,7 @@ from torch import Tensor
 
 from nextlat_rl.data.batches import Batch
 from nextlat_rl.models.nextlat import NextLat
-from nextlat_rl.models.objective import Forward, ObjectiveConfig, forward, head_kl, latent_losses, random_subset
+from nextlat_rl.models.objective import Forward, ObjectiveConfig, forward, head_kl, latent_losses, random_subset, roots
 
 
 def following_losses(
@@ -41,8 +41,7 @@ def follow(model: NextLat, batch: Batch, out: Forward) -> tuple[Tensor, Tensor]:
     Each roll-out starts from the trunk's belief, at an episode's first step or in column 0; there is no prediction in
     these columns.
     """
-    starts = batch.is_first.clone()
-    starts[:, 0] = True
+    starts = roots(batch)
     belief = out.belief[:, 0]
     beliefs = [belief]
     for t in range(1, starts.shape[1]):

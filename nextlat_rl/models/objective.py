@@ -71,11 +71,16 @@ class Forward:
     answer: Answer  # [B, L, P]
 
 
-def forward(model: NextLat, batch: Batch) -> Forward:
-    """Run the trunk and every head over the windows of a batch."""
+def forward(model: NextLat, batch: Batch, begin: Tensor | None = None) -> Forward:
+    """Run the trunk and every head over the windows of a batch.
+
+    `begin: [B, L, D]`, if given, stands in place of emb(x_t) at an episode's first step and in column 0.
+    """
     action_embedding = model.embed_action(batch.action)
     previous = torch.cat((model.embed_action(batch.previous_action[:, :1]), action_embedding[:, :-1]), dim=1)
     x = model.embed_step(previous, batch.previous_reward, batch.observation, batch.is_first)
+    if begin is not None:
+        x = torch.where(roots(batch)[..., None], begin, x)
     belief = model.trunk(x, batch.segment)
     return Forward(
         action_embedding=action_embedding,
@@ -86,6 +91,13 @@ def forward(model: NextLat, batch: Batch) -> Forward:
         value=model.value.head(belief),
         answer=model.answer(model.after(belief, action_embedding)),
     )
+
+
+def roots(batch: Batch) -> Tensor:
+    """Where a window's histories begin, `[B, L]` bool: at an episode's first step and in column 0."""
+    starts = batch.is_first.clone()
+    starts[:, 0] = True
+    return starts
 
 
 def next_token_losses(model: NextLat, batch: Batch, out: Forward, config: ObjectiveConfig) -> dict[str, Tensor]:

@@ -117,12 +117,13 @@ class Transformer(nn.Module):
             for weight in (block.attention.out.weight, cast("nn.Linear", block.mlp[2]).weight):
                 nn.init.normal_(weight, std=0.02 / (2 * config.layers) ** 0.5)
 
-    def forward(self, x: Tensor, segment: Tensor) -> Tensor:
+    def forward(self, x: Tensor, segment: Tensor, layers: int | None = None) -> Tensor:
         """Beliefs of packed windows.
 
         Args:
             x: `[B, L, D]` embedded steps.
             segment: `[B, L]` episode index of each column; nothing passes from one episode to another.
+            layers: leave after so many blocks, before the final norm.
 
         """
         position = torch.arange(x.shape[1], device=x.device)
@@ -130,14 +131,14 @@ class Transformer(nn.Module):
         visible = (distance >= 0) & (distance < self.context) & (segment[:, :, None] == segment[:, None, :])
         mask = additive_mask(visible, x.dtype)
         rotation = rotation_table(position, self.width // self.heads)
-        for block in self.blocks:
+        for block in self.blocks[:layers]:
             x = block(x, rotation, mask)
-        return self.norm(x)
+        return self.norm(x) if layers is None else x
 
-    def extend(self, x: Tensor, cache: KVCache) -> Tensor:
+    def extend(self, x: Tensor, cache: KVCache, layers: int | None = None) -> Tensor:
         """Beliefs of `K` further steps of every row, `[B, K, D] -> [B, K, D]`; the cache grows by `K`.
 
-        A cache of `capacity >= context + K - 1` makes this equal to the full pass.
+        A cache of `capacity >= context + K - 1` makes this equal to the full pass. `layers` is as in `forward`.
         """
         batch, steps, _ = x.shape
         position = cache.position[:, None] + torch.arange(steps, device=x.device)  # [B, K]
@@ -150,13 +151,14 @@ class Transformer(nn.Module):
         mask = additive_mask(visible, x.dtype)
         rotation = rotation_table(position[:, None, :], self.width // self.heads)
         rows = torch.arange(batch, device=x.device)[:, None]
-        for block, (keys, values) in zip(cast("Iterable[Block]", self.blocks), cache.entries, strict=True):
+        blocks = cast("Iterable[Block]", self.blocks[:layers])
+        for block, (keys, values) in zip(blocks, cache.entries[:layers], strict=True):
             q, k, v = block.attention.project(block.norm1(x), rotation)
             keys[rows, :, slot] = k.transpose(1, 2)
             values[rows, :, slot] = v.transpose(1, 2)
             x = x + block.attention.attend(q, keys[:, :, :used], values[:, :, :used], mask)
             x = x + block.mlp(block.norm2(x))
-        return self.norm(x)
+        return self.norm(x) if layers is None else x
 
 
 def rotation_table(position: Tensor, dimension: int) -> Tensor:

@@ -12,7 +12,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from nextlat_rl.drafting.drafter import Draft, Drafter, NextLatDrafter
+from nextlat_rl.drafting.drafter import Draft, Drafter
+from nextlat_rl.drafting.drafters.nextlat import NextLatDrafter
 from nextlat_rl.drafting.length import AdaptiveLength, FixedLength
 from nextlat_rl.drafting.rollout import Rollout, SpeculativeRollout
 from nextlat_rl.drafting.token import Token, embed_token, from_parts, sample_token, stack, token_log_prob
@@ -103,7 +104,7 @@ def chi_square(observed: Counter[tuple[int, ...]], exact: dict[tuple[int, ...], 
     return (statistic - cells) / (2 * cells) ** 0.5
 
 
-class CertainDrafter:
+class CertainDrafter(Drafter):
     """Always guesses the same step, with probability 1: as wrong as a drafter can be."""
 
     def __init__(self, model: NextLat) -> None:
@@ -120,7 +121,7 @@ class CertainDrafter:
         return Draft(guess, torch.zeros(shape), log_q_at)
 
 
-class TrunkDrafter:
+class TrunkDrafter(Drafter):
     """Reads the trunk itself, without a cache, so that every draft is right."""
 
     def __init__(self, model: NextLat, memory: Memory) -> None:

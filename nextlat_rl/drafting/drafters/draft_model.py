@@ -1,0 +1,56 @@
+"""A draft model (arXiv 2211.17192): a small autoregressive copy of the trunk with heads and a cache of its own."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from nextlat_rl.data.batches import Batch
+from nextlat_rl.drafting.drafter import CachedDrafter
+from nextlat_rl.drafting.drafters.net import DrafterNet
+from nextlat_rl.drafting.token import Token, embed_token
+from nextlat_rl.models.nextlat import ModelConfig, NextLat, Spaces
+from nextlat_rl.models.objective import Forward, ObjectiveConfig, forward, next_token_losses
+from nextlat_rl.models.transformer import TrunkConfig
+from nextlat_rl.world_model import Memory
+
+
+class DraftModelNet(DrafterNet):
+    """A model of half the width and a quarter of the layers; it learns from the data as the trunk did.
+
+    The trunk's belief, mapped linearly, stands in place of its first step: a roll-out may begin in mid-episode.
+    """
+
+    def __init__(self, spaces: Spaces, trunk: TrunkConfig) -> None:
+        super().__init__()
+        small = TrunkConfig(max(1, trunk.layers // 4), trunk.heads, trunk.width // 2, trunk.context)
+        self.model = NextLat(spaces, ModelConfig(small, small.width))
+        self.begin = nn.Linear(trunk.width, small.width)
+
+    def losses(
+        self, model: NextLat, batch: Batch, out: Forward, config: ObjectiveConfig, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """The next-token losses, which the trunk was trained with."""
+        own = forward(self.model, batch, self.begin(out.belief))
+        losses = next_token_losses(self.model, batch, own, config)
+        del losses["value"]
+        losses["observation"] = config.observation_weight * losses["observation"]
+        return losses
+
+
+class DraftModelDrafter(CachedDrafter):
+    """Reads steps; knows the trunk's beliefs from the roll-out's first one only."""
+
+    def __init__(self, net: DraftModelNet) -> None:
+        super().__init__(net.model, net.model.trunk)
+        self.net = net
+
+    def begin(self, memory: Memory) -> None:
+        """The belief at the start is the first thing read."""
+        super().begin(memory)
+        self.reader.extend(self.net.begin(memory.belief)[:, None], self.cache)
+        self.read = self.cache.position.clone()
+
+    def embed(self, feature: Tensor, token: Token) -> Tensor:
+        """The step alone."""
+        return embed_token(self.heads, token)

@@ -1,0 +1,48 @@
+"""EAGLE (arXiv 2401.15077): one decoder layer over (belief, next step) pairs predicts the next belief; a chain."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from nextlat_rl.data.batches import Batch
+from nextlat_rl.drafting.drafter import CachedDrafter
+from nextlat_rl.drafting.drafters.net import FeatureNet, Place
+from nextlat_rl.drafting.token import Token, embed_token
+from nextlat_rl.models.nextlat import NextLat
+from nextlat_rl.models.objective import Forward
+from nextlat_rl.models.transformer import Transformer, TrunkConfig
+
+_NOISE = 0.1  # half-width of the uniform noise on features that EAGLE trains with, against its own errors
+
+
+class EagleNet(FeatureNet):
+    """A layer like one of the trunk's, on a linear map of (h_t, emb(x_{t+1}))."""
+
+    def __init__(self, trunk: TrunkConfig) -> None:
+        super().__init__()
+        self.join = nn.Linear(2 * trunk.width, trunk.width)
+        self.layer = Transformer(TrunkConfig(1, trunk.heads, trunk.width, trunk.context))
+
+    def embed(self, feature: Tensor, step_embedding: Tensor) -> Tensor:
+        """`[*B, D]` twice to `[*B, D]`."""
+        return self.join(torch.cat((feature, step_embedding), -1))
+
+    def predict(self, model: NextLat, batch: Batch, out: Forward, generator: torch.Generator) -> tuple[Place, Tensor]:
+        """Every position that has a successor."""
+        noise = torch.rand(out.belief.shape, generator=generator).to(out.belief) * 2 - 1
+        pairs = self.embed((out.belief + _NOISE * noise)[:, :-1], out.step_embedding[:, 1:])
+        row, column = batch.has_next[:, :-1].nonzero(as_tuple=True)
+        return (row, column + 1), self.layer(pairs, batch.segment[:, :-1])[row, column]
+
+
+class EagleDrafter(CachedDrafter):
+    """Reads pairs; where a draft was verified, pairs with true beliefs."""
+
+    def __init__(self, model: NextLat, net: EagleNet) -> None:
+        super().__init__(model, net.layer)
+        self.net = net
+
+    def embed(self, feature: Tensor, token: Token) -> Tensor:
+        """The pair of a feature and the step taken there."""
+        return self.net.embed(feature, embed_token(self.heads, token))

@@ -1,0 +1,62 @@
+"""LayerSkip's drafting (arXiv 2404.16710): leave the trunk early, on the keys and values that it has anyway.
+
+LayerSkip also trains the trunk for this, with dropped layers and losses at every exit. Here all drafters share one
+trunk, so only the way out of it is trained: a norm and a linear layer at the exit.
+"""
+
+from __future__ import annotations
+
+from copy import copy
+
+import torch
+from torch import Tensor, nn
+
+from nextlat_rl.data.batches import Batch
+from nextlat_rl.drafting.drafter import Draft, SequentialDrafter
+from nextlat_rl.drafting.drafters.net import FeatureNet, Place
+from nextlat_rl.drafting.token import Token, embed_token
+from nextlat_rl.models.nextlat import NextLat
+from nextlat_rl.models.objective import Forward
+from nextlat_rl.models.transformer import TrunkConfig
+from nextlat_rl.world_model import Memory
+
+
+class LayerSkipNet(FeatureNet):
+    """The exit after a quarter of the layers."""
+
+    def __init__(self, trunk: TrunkConfig) -> None:
+        super().__init__()
+        self.layers = max(1, trunk.layers // 4)
+        self.exit = nn.Sequential(nn.LayerNorm(trunk.width), nn.Linear(trunk.width, trunk.width))
+
+    def predict(self, model: NextLat, batch: Batch, out: Forward, generator: torch.Generator) -> tuple[Place, Tensor]:
+        """Every position."""
+        with torch.no_grad():
+            early = model.trunk(out.step_embedding, batch.segment, self.layers)
+        row, column = batch.valid.nonzero(as_tuple=True)
+        return (row, column), self.exit(early[row, column])
+
+
+class LayerSkipDrafter(SequentialDrafter):
+    """Writes ahead into the first layers of the trunk's cache; verification overwrites it."""
+
+    def __init__(self, model: NextLat, net: LayerSkipNet) -> None:
+        super().__init__(model)
+        self.net = net
+
+    def begin(self, memory: Memory) -> None:
+        """Look at the trunk's cache."""
+        assert memory.cache is not None
+        self.trunk_cache = memory.cache
+
+    def draft(self, belief: Tensor, token: Token, uniform: Tensor) -> Draft:
+        """Draft on a copy of the positions, but on the trunk's own entries."""
+        self.cache = copy(self.trunk_cache)
+        self.cache.slot_position = self.trunk_cache.slot_position.clone()
+        self.cache.position = self.trunk_cache.position.clone()
+        return super().draft(belief, token, uniform)
+
+    def next_feature(self, feature: Tensor, token: Token) -> Tensor:
+        """A pass through the first layers and out."""
+        x = embed_token(self.heads, token)[:, None]
+        return self.net.exit(self.heads.trunk.extend(x, self.cache, self.net.layers)[:, 0])

@@ -1,0 +1,56 @@
+"""What is trained of a drafter that needs training, always on a trunk that stands still."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nextlat_rl.data.batches import Batch
+from nextlat_rl.models.nextlat import NextLat
+from nextlat_rl.models.objective import Forward, ObjectiveConfig, head_kl, random_subset
+
+Place = tuple[Tensor, Tensor]
+"""Rows and columns `[R]` of a batch."""
+
+
+class DrafterNet(nn.Module, ABC):
+    """The weights of a drafter."""
+
+    @abstractmethod
+    def losses(
+        self, model: NextLat, batch: Batch, out: Forward, config: ObjectiveConfig, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """Scalars whose sum is minimised; `out` is the trunk's pass over the batch, without gradients."""
+
+
+class FeatureNet(DrafterNet):
+    """Learns the trunk's beliefs and what its heads say of them: the latent losses of NextLat (eqs. 3-5)."""
+
+    @abstractmethod
+    def predict(self, model: NextLat, batch: Batch, out: Forward, generator: torch.Generator) -> tuple[Place, Tensor]:
+        """Where beliefs are guessed, and the guesses `[R, D]`."""
+
+    def losses(
+        self, model: NextLat, batch: Batch, out: Forward, config: ObjectiveConfig, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """Smooth-L1 on all guesses, KL on a random subset of them as in the latent losses."""
+        (row, column), feature = self.predict(model, batch, out, generator)
+        latent = F.smooth_l1_loss(feature, out.belief[row, column])
+        chosen = random_subset(len(row), config.fewest_starts, generator).to(row.device)
+        kl = head_kl(model, batch, out, (row[chosen], column[chosen]), feature[chosen], config).mean()
+        return {"latent": config.latent_weight * latent, "kl": config.kl_weight * kl}
+
+
+def rolled_places(batch: Batch, starts: Place, length: int) -> tuple[Place, Tensor]:
+    """The `length` places that follow each of `starts: [S]`, row by row `[S * length]`, and whether they are inside.
+
+    Places outside the start's episode or the window are clamped to the window; the mask `[S, length]` says which.
+    """
+    row, column = starts
+    last = batch.has_next.shape[1] - 1
+    columns = column[:, None] + torch.arange(1, length + 1, device=column.device)
+    inside = ((columns <= last) & batch.has_next[row[:, None], (columns - 1).clamp_max(last)]).cumprod(1).bool()
+    return (row[:, None].expand_as(columns).flatten(), columns.clamp_max(last).flatten()), inside

@@ -1,0 +1,133 @@
+"""Every drafter changes speed and nothing else, learns something, and is found again only with its own trunk."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import torch
+
+from nextlat_rl import checkpoint
+from nextlat_rl.drafting.drafter import Drafter
+from nextlat_rl.drafting.drafters.lookahead import step_hash
+from nextlat_rl.drafting.drafters.registry import DRAFTERS, UNTRAINED, load_net, make_drafter, make_net, save_net
+from nextlat_rl.drafting.length import FixedLength
+from nextlat_rl.drafting.rollout import SpeculativeRollout
+from nextlat_rl.drafting.token import same_token, sample_token, token_noise
+from nextlat_rl.drafting.training import train_drafter
+from nextlat_rl.errors import UserError
+from nextlat_rl.models.nextlat import NextLat
+from nextlat_rl.models.objective import ObjectiveConfig
+from nextlat_rl.world_model import WorldModel
+from tests.drafting.test_rollout import BATCH, chi_square, enumerable_model, exact_distribution, keys, start
+from tests.tiny import make_batch, tiny_model
+
+TRAINED = [name for name in DRAFTERS if name not in UNTRAINED]
+
+
+class SameBatch:
+    def batch(self, step: int):  # type: ignore[no-untyped-def]
+        return make_batch([[9, 7], [4, 12], [16]])
+
+
+def drafter_for(name: str, model: NextLat) -> Drafter:
+    torch.manual_seed(1)
+    return make_drafter(name, model, None if name in UNTRAINED else make_net(name, model).eval())
+
+
+@pytest.mark.parametrize("name", [name for name in DRAFTERS if name != "nextlat"])
+def test_any_drafter_leaves_the_distribution_alone(name: str) -> None:
+    world_model = WorldModel(enumerable_model(), "none")
+    batch = 2000 if name == "lookahead" else BATCH  # it goes through its rows one by one
+    exact = exact_distribution(world_model, 3)
+    seen: Counter[tuple[int, ...]] = Counter()
+    draw = SpeculativeRollout(world_model, drafter_for(name, world_model.model), FixedLength(2))
+    for seed in range(2):
+        rollout = draw(start(world_model, batch, 2), 3, seed)
+        seen.update(keys(rollout))
+    assert abs(chi_square(seen, exact, 2 * batch)) < 4
+    assert 0 < rollout.statistics.accepted_per_draft < 2
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_training_lowers_the_losses_and_leaves_the_trunk_alone(name: str) -> None:
+    model = tiny_model()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    net = make_net(name, model)
+    history: list[float] = []
+    settings = ObjectiveConfig(fewest_starts=32)
+    train_drafter(
+        net, model, SameBatch(), settings, 60, 3e-3, on_step=lambda step, losses: history.append(sum(losses.values()))
+    )
+    assert sum(history[-5:]) < 0.9 * sum(history[:5])
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, before[key]), key
+
+
+@pytest.mark.parametrize("name", ["eagle", "draft_model", "dflash"])
+def test_what_a_drafter_remembers_does_not_depend_on_how_the_steps_came(name: str) -> None:
+    """The guess after three rounds of drafts equals the guess after reading the same steps one by one."""
+    world_model = WorldModel(enumerable_model(), "none")
+    model = world_model.model
+    memory = start(world_model, 5, 3)
+    noise = torch.rand(5, 3, token_noise(model), generator=torch.Generator().manual_seed(0))
+    first, second = drafter_for(name, model), drafter_for(name, model)
+    hidden = torch.randn(5, 4, 16, generator=torch.Generator().manual_seed(1))
+    chunk = sample_token(model, hidden, torch.rand(5, 4, token_noise(model)))
+    token = sample_token(model, hidden[:, 0], torch.rand(5, token_noise(model)))
+    with torch.no_grad():
+        first.begin(memory)
+        first.draft(memory.belief, token, noise)  # a guess of which nothing is kept
+        first.advance(memory.belief, chunk, hidden, torch.full((5,), 3))
+        second.begin(memory)
+        belief = memory.belief
+        for k in range(4):
+            step = chunk.map(lambda x, k=k: x[:, k : k + 1])  # type: ignore[misc]
+            second.advance(belief, step, hidden[:, k : k + 1], torch.zeros(5, dtype=torch.long))
+            belief = hidden[:, k]
+        one, other = first.draft(belief, token, noise), second.draft(belief, token, noise)
+    torch.testing.assert_close(one.log_q, other.log_q, atol=1e-5, rtol=0)
+    assert same_token(one.token.map(lambda x: x.flatten(0, 1)), other.token.map(lambda x: x.flatten(0, 1))).all()
+
+
+def test_lookahead_repeats_what_followed() -> None:
+    world_model = WorldModel(enumerable_model(), "none")
+    drafter = drafter_for("lookahead", world_model.model)
+    memory = start(world_model, 1, 3)
+    hidden = torch.zeros(1, 6, 16)
+    song = sample_token(world_model.model, hidden, torch.zeros(1, 6, token_noise(world_model.model)))
+    song.action.copy_(torch.tensor([[0, 1, 1, 0, 1, 0]]))
+    song.reward.copy_(torch.tensor([[0.0, 0.0, 1.0, 1.0, 1.0, 0.0]]))
+    drafter.begin(memory)
+    drafter.advance(memory.belief, song, hidden, torch.tensor([5]))
+    drafter.begin(memory)
+    guess = drafter.draft(memory.belief, song.map(lambda x: x[:, 1]), torch.zeros(1, 3, 1))
+    assert guess.token.action.tolist() == [[1, 0, 1]]
+    assert guess.token.reward.tolist() == [[1.0, 1.0, 1.0]]
+
+
+def test_equal_steps_and_only_these_have_equal_names() -> None:
+    model = tiny_model()
+    noise = torch.rand(500, token_noise(model), generator=torch.Generator().manual_seed(0))
+    token = sample_token(model, torch.zeros(500, 16), noise)
+    again = sample_token(model, torch.zeros(3, 16), noise[:3])
+    assert torch.equal(step_hash(token)[:3], step_hash(again))
+    assert len(step_hash(token).unique()) == 500  # continuous parts: all are different
+
+
+def test_a_drafter_of_another_trunk_is_refused(tmp_path: Path) -> None:
+    model = tiny_model()
+    for seed in (0, 1):
+        checkpoint.save(tmp_path / f"run{seed}" / "checkpoints", 1, tiny_model(seed=seed), None, {"env_id": "none"})
+    runs = [tmp_path / "run0", tmp_path / "run1"]
+    with pytest.raises(UserError, match=r"not trained.*nextlat_rl\.draft"):
+        load_net("medusa", model, runs[0])
+    net = make_net("medusa", model)
+    torch.nn.init.normal_(net.weight)  # type: ignore[arg-type]
+    folder = save_net("medusa", net, runs[0], {"steps": 1})
+    assert torch.equal(load_net("medusa", model, runs[0]).weight, net.weight)  # type: ignore[arg-type]
+    (tmp_path / "run1" / "drafters").mkdir()
+    folder.rename(tmp_path / "run1" / "drafters" / "medusa")
+    with pytest.raises(UserError, match="another trunk"):
+        load_net("medusa", model, runs[1])
