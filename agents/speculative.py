@@ -105,7 +105,7 @@ class SpeculativeAgent:
         drafts, calls = self.statistics, self.calls / max(self.decisions, 1)
         return {
             "accepted_per_draft": drafts.accepted_per_draft,
-            "acceptance_by_position": (drafts.kept / drafts.reached.clip(1)).tolist(),
+            "acceptance_by_position": drafts.acceptance,
             "planner_calls_per_step": calls if planned else 0.0,
             "trunk_calls_per_step": calls,
         }

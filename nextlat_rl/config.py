@@ -1,4 +1,4 @@
-"""Every setting of the commands, typed. Hydra fills these in; `check` validates once; the rest gets plain values."""
+"""Every setting of the commands, typed. Hydra fills these in, `settings_check` validates them, the rest is plain."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from omegaconf import II
-
-from nextlat_rl.errors import UserError
 
 
 @dataclass
@@ -341,11 +339,45 @@ class PlanConfig:
 
 
 @dataclass
+class DraftConfig:
+    """`python -m nextlat_rl.draft`.
+
+    Attributes:
+        checkpoint: a run folder or checkpoint folder: the trunk.
+        drafter: `nextlat` or `lookahead`, which need no training, or `draft_model`, `layerskip`, `medusa`, `eagle`,
+            `dflash`, which are trained first unless they have been.
+        data: a Minari data set id; by default the one that the trunk was trained on.
+        steps: optimiser steps of the drafter's training; 0 takes the drafter that lies beside the trunk.
+        learning_rate: its peak.
+        draft: how many steps to draft: `adaptive` or a number.
+        horizon: steps of an imagined trajectory.
+        n_envs: trajectories imagined side by side.
+        rounds: of the race against drawing one step at a time.
+        seed: of training and noise.
+
+    """
+
+    checkpoint: str = ""
+    drafter: str = "nextlat"
+    data: str = ""
+    steps: int = 300
+    learning_rate: float = 2e-3
+    draft: str = "adaptive"
+    horizon: int = 40
+    n_envs: int = 1
+    rounds: int = 20
+    seed: int = 0
+    device: str = "auto"
+    threads: int = 0
+    json: bool = False
+
+
+@dataclass
 class BenchmarkConfig:
     """`python -m nextlat_rl.benchmark`.
 
     Attributes:
-        suite: `train` (the main job), `planner` or `sb3`.
+        suite: `train` (the main job), `planner`, `speculation` or `sb3`.
         only: rows or parts to run, joined with `+`; empty runs all of them.
         seeds: how many training seeds.
         quick: a smoke test of the suite itself, not a measurement.
@@ -358,132 +390,3 @@ class BenchmarkConfig:
     quick: bool = False
     runs: str = "runs"
     json: bool = False
-
-
-def at_least(config: object, minimum: float, *names: str) -> None:
-    """Require the named fields to be numbers of at least `minimum`.
-
-    Raises:
-        UserError: naming the first one that is not.
-
-    """
-    for name in names:
-        value = getattr(config, name)
-        if value is not None and not value >= minimum:
-            raise UserError(f"{name}={value} must be at least {minimum}")
-
-
-def one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    """Require `value` to be one of `allowed`.
-
-    Raises:
-        UserError: listing what is allowed.
-
-    """
-    if value not in allowed:
-        raise UserError(f"{name}={value} is unknown; choose one of: {', '.join(allowed)}")
-
-
-def check_collect(config: CollectConfig) -> None:
-    """Validate the settings of a collection."""
-    at_least(config, 1, "steps", "episodes")
-    at_least(config, 0, "epsilon", "seed", "workers")
-    if config.epsilon > 1:
-        raise UserError(f"epsilon={config.epsilon} must be at most 1")
-
-
-def check_planner(config: PlannerSettings) -> None:
-    """Validate the settings of a planner."""
-    one_of("planner", config.name, ("none", "auto", "lookahead", "gumbel", "mppi"))
-    one_of("planner.mode", config.mode, ("blind", "mode", "sample"))
-    at_least(config, 1, "depth", "width", "simulations", "considered", "horizon", "samples", "policy_samples")
-    at_least(config, 1, "iterations", "elites")
-    at_least(config, 0, "sharpness")
-    if not config.temperature > 0:
-        raise UserError(f"planner.temperature={config.temperature} must be above 0")
-
-
-def check_improve(config: ImproveSettings) -> None:
-    """Validate the settings of an improvement."""
-    one_of("improve", config.name, ("none", "imagination", "reanalyse"))
-    at_least(config, 1, "steps", "batch_size", "horizon", "beliefs")
-    at_least(config, 0, "kl_weight")
-    if not config.learning_rate > 0:
-        raise UserError(f"improve.learning_rate={config.learning_rate} must be above 0")
-    if not 0 <= config.lambda_ <= 1:
-        raise UserError(f"improve.lambda_={config.lambda_} must lie between 0 and 1")
-
-
-def check_train(config: TrainConfig) -> None:
-    """Validate the settings of a training run."""
-    check_collect(config.collect)
-    check_improve(config.improve)
-    check_planner(config.planner)
-    at_least(config, 1, "rounds", "round_steps")
-    if config.resume and config.rounds > 1:
-        raise UserError("rounds= does not go with resume=: a round trains anew; leave one of them out")
-    one_of("objective.name", config.objective.name, ("nextlat", "gpt"))
-    one_of("acting", config.acting, ("trunk", "recurrent"))
-    at_least(config.model, 1, "layers", "heads", "width", "dynamics_width")
-    at_least(config.model, 0, "context")
-    at_least(config.objective, 1, "horizon", "fewest_starts")
-    at_least(
-        config.objective,
-        0,
-        "latent_weight",
-        "kl_weight",
-        "blind_weight",
-        "observation_weight",
-        "value_weight",
-        "policy_temperature",
-    )
-    at_least(config.trainer, 1, "steps", "batch_size", "follow_batch_size", "eval_episodes", "log_every", "save_every")
-    at_least(config.trainer, 0, "follow_steps", "length", "weight_decay", "warmup", "cooldown", "threads")
-    for name in ("learning_rate", "follow_learning_rate", "clip"):
-        if not getattr(config.trainer, name) > 0:
-            raise UserError(f"trainer.{name}={getattr(config.trainer, name)} must be above 0")
-    for name in ("discount", "lambda_", "start_fraction"):
-        if not 0 <= getattr(config.objective, name) <= 1:
-            raise UserError(f"objective.{name}={getattr(config.objective, name)} must lie between 0 and 1")
-    if config.model.width % (2 * config.model.heads):
-        raise UserError(f"model.width={config.model.width} must be a multiple of 2 * model.heads={config.model.heads}")
-
-
-def check_evaluate(config: EvaluateConfig) -> None:
-    """Validate the settings of an evaluation."""
-    if not config.checkpoint:
-        raise UserError("checkpoint= is missing; give a run folder such as checkpoint=runs/<env>/<time>")
-    one_of("acting", config.acting, ("trunk", "recurrent"))
-    one_of("speculate", config.speculate, ("off", "lossless"))
-    if config.draft != "adaptive" and not (config.draft.isdecimal()):
-        raise UserError(f"draft={config.draft} is neither adaptive nor a number of steps of at least 0")
-    if config.speculate == "lossless" and config.acting != "trunk":
-        raise UserError("speculate=lossless verifies with the trunk: use it with acting=trunk")
-    check_planner(config.planner)
-    at_least(config, 1, "episodes", "n_envs")
-    at_least(config, 0, "seed", "threads")
-
-
-def check_improve_command(config: ImproveConfig) -> None:
-    """Validate the settings of an improvement as a command of its own."""
-    if not config.checkpoint:
-        raise UserError("checkpoint= is missing; give a run folder such as checkpoint=runs/<env>/<time>")
-    one_of("acting", config.acting, ("trunk", "recurrent"))
-    check_improve(config.improve)
-    if config.improve.name == "none":
-        raise UserError("improve=none improves nothing; choose improve=imagination or improve=reanalyse")
-    check_planner(config.planner)
-    at_least(config, 1, "episodes")
-    at_least(config, 0, "seed", "threads")
-
-
-def check_plan(config: PlanConfig) -> None:
-    """Validate the settings of one decision."""
-    if not config.checkpoint:
-        raise UserError("checkpoint= is missing; give a run folder such as checkpoint=runs/<env>/<time>")
-    one_of("acting", config.acting, ("trunk", "recurrent"))
-    check_planner(config.planner)
-    if config.planner.name == "none":
-        raise UserError("planner=none plans nothing; choose planner=lookahead, gumbel, mppi or auto")
-    at_least(config, 1, "lines")
-    at_least(config, 0, "seed", "step")

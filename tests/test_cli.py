@@ -54,6 +54,10 @@ BAD = [
     ("improve", ["checkpoint=missing", "improve=none"], ["improve=none", "imagination"]),
     ("improve", ["checkpoint=missing", "improve=magic"], ["magic", "reanalyse"]),
     ("improve", ["checkpoint=missing", "improve.kl_weight=-1"], ["kl_weight=-1", "at least 0"]),
+    ("draft", [], ["checkpoint="]),
+    ("draft", ["checkpoint=missing"], ["missing", "does not exist"]),
+    ("draft", ["checkpoint=missing", "drafter=magic"], ["magic", "eagle"]),
+    ("draft", ["checkpoint=missing", "draft=-1"], ["draft=-1", "adaptive"]),
     ("train", ["improve.horizon=0"], ["horizon=0", "at least 1"]),
     ("train", ["rounds=0"], ["rounds=0", "at least 1"]),
     ("train", ["env=CartPole-v1", "data=not/there-v0+nor/this-v0"], ["not/there-v0", "nextlat_rl.collect"]),
@@ -77,7 +81,7 @@ def test_bad_input_gets_one_line_and_exit_code_2(
     assert left == []
 
 
-@pytest.mark.parametrize("name", ["train", "collect", "evaluate", "plan", "improve", "benchmark"])
+@pytest.mark.parametrize("name", ["train", "collect", "evaluate", "plan", "improve", "draft", "benchmark"])
 def test_help_and_misspelt_options_do_not_load_torch(tmp_path: Path, name: str) -> None:
     for argument, code in (("--help", 0), ("no_such_option=1", 2)):
         script = (

@@ -11,11 +11,13 @@ from rich.console import Console
 from nextlat_rl.commands.benchmark_improve import IMPROVE_TASKS, improve_rows
 from nextlat_rl.commands.benchmark_planner import PLANNER_TASKS, planned_rows, planner_speed_rows, planner_speed_table
 from nextlat_rl.commands.benchmark_sb3 import SB3_TASKS, sb3_rows, sb3_speed_rows, sb3_speed_table
+from nextlat_rl.commands.benchmark_speculation import SPECULATION_TASKS, speculation_rows, speculation_tables
 from nextlat_rl.commands.benchmark_speed import speed_rows, speed_table
 from nextlat_rl.commands.benchmark_tasks import TASKS, run_task, task_table
-from nextlat_rl.config import BenchmarkConfig, at_least, one_of
+from nextlat_rl.config import BenchmarkConfig
 from nextlat_rl.console import make_console
 from nextlat_rl.errors import UserError
+from nextlat_rl.settings_check import at_least, one_of
 from nextlat_rl.tracking import write_json
 
 _SPEED_ROWS = {"train": speed_rows, "planner": planner_speed_rows, "sb3": sb3_speed_rows}
@@ -25,9 +27,10 @@ _SPEED_TABLES = {"train": speed_table, "planner": planner_speed_table, "sb3": sb
 def benchmark(config: BenchmarkConfig) -> None:
     """`python -m nextlat_rl.benchmark`."""
     suites = {"train": [*TASKS], "planner": [*PLANNER_TASKS, *IMPROVE_TASKS], "sb3": [*SB3_TASKS]}
+    suites["speculation"] = [*SPECULATION_TASKS]
     one_of("suite", config.suite, tuple(suites))
     at_least(config, 1, "seeds")
-    parts = [*suites[config.suite], "speed"]
+    parts = suites[config.suite] + ["speed"] * (config.suite in _SPEED_ROWS)
     chosen = config.only.split("+") if config.only else parts
     for name in chosen:
         if name not in parts:
@@ -43,9 +46,13 @@ def benchmark(config: BenchmarkConfig) -> None:
     if config.json:
         print(json.dumps(rows, indent=1))
         return
-    tasks, speed = [r for r in rows if r["part"] != "speed"], [r for r in rows if r["part"] == "speed"]
+    speed = [row for row in rows if row["part"] == "speed"]
+    tasks = [row for row in rows if "return_mean" in row]
     if tasks:
         console.print(task_table(tasks))
+    if config.suite == "speculation":
+        for shown in speculation_tables(rows):
+            console.print(shown)
     if speed:
         console.print(_SPEED_TABLES[config.suite](speed))
     console.print(f"Written to {file}", highlight=False)
@@ -55,6 +62,8 @@ def _measure(name: str, seed: int, config: BenchmarkConfig, console: Console) ->
     """The rows of one part."""
     if name == "speed":
         return _SPEED_ROWS[config.suite](config.quick, console)
+    if config.suite == "speculation":
+        return speculation_rows(name, seed, config, console)
     if config.suite == "sb3":
         return sb3_rows(name, seed, config, console)
     if name in IMPROVE_TASKS:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from omegaconf import OmegaConf
 from rich.console import Console
 from rich.table import Table
@@ -22,7 +19,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecMonitor
 from nextlat_rl.agents.episodes import EVALUATION_SEED
 from nextlat_rl.agents.sb3 import ImaginedVecEnv, make_belief_env, make_real_env, start_beliefs
 from nextlat_rl.commands.benchmark_speed import interleave
-from nextlat_rl.commands.benchmark_tasks import run_task
+from nextlat_rl.commands.benchmark_tasks import data_in, run_task
 from nextlat_rl.commands.collect import ensure_dataset
 from nextlat_rl.commands.setup import build_model, window_length
 from nextlat_rl.config import BenchmarkConfig, TrainConfig
@@ -60,7 +57,7 @@ def sb3_rows(name: str, seed: int, config: BenchmarkConfig, console: Console) ->
     steps, episodes = (2 * _ENVS * _PPO["n_steps"], 64) if config.quick else (task.steps, 500)
     with tempfile.TemporaryDirectory() as folder:
         rows = run_task(name, seed, config, console, task.env, data_folder=folder)
-        with _data_in(folder):
+        with data_in(folder):
             world_model = WorldModel.load(rows[0]["run"], "cpu")
             starts = start_beliefs(world_model, local_datasets(), 2000, anywhere=True, seed=seed)
     set_threads(1)  # the networks are tiny: more threads only wait for each other
@@ -114,7 +111,7 @@ def sb3_speed_rows(quick: bool, console: Console) -> list[dict[str, Any]]:
     """Steps a second on one core: an untrained model's imagined FourRooms beside the real one, both monitored."""
     config: TrainConfig = OmegaConf.to_object(OmegaConf.structured(TrainConfig))  # type: ignore[assignment]
     config.env.id, config.collect.behaviour, config.collect.steps = "MiniGrid-FourRooms-v0", "explorer", 3000
-    with tempfile.TemporaryDirectory() as folder, _data_in(folder):
+    with tempfile.TemporaryDirectory() as folder, data_in(folder):
         _, datasets = ensure_dataset("auto", config.env.id, config.collect, {}, console)
         store = build_store(datasets)
         world_model = WorldModel(build_model(config, store, window_length(config, store)), config.env.id)
@@ -167,21 +164,3 @@ def _stepping(venv: VecEnv) -> Callable[[], object]:
 
     steps()  # the tracer optimises over its first calls
     return steps
-
-
-@contextmanager
-def _data_in(folder: str) -> Iterator[None]:
-    """Data sets and their flat copies live in `folder`."""
-    wanted = {"MINARI_DATASETS_PATH": f"{folder}/minari", "NEXTLAT_CACHE": f"{folder}/cache"}
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
-    threads = torch.get_num_threads()
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

@@ -9,10 +9,12 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
 from rich.table import Table
 
@@ -83,6 +85,24 @@ def run_task(
             highlight=False,
         )
     return rows
+
+
+@contextmanager
+def data_in(folder: str) -> Iterator[None]:
+    """Data sets and their flat copies live in `folder`."""
+    wanted = {"MINARI_DATASETS_PATH": f"{folder}/minari", "NEXTLAT_CACHE": f"{folder}/cache"}
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def task_table(rows: list[dict[str, Any]]) -> Table:

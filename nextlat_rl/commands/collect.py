@@ -13,12 +13,13 @@ from typing import Any
 from minari import MinariDataset
 from rich.console import Console
 
-from nextlat_rl.config import CollectCommand, CollectConfig, check_collect
+from nextlat_rl.config import CollectCommand, CollectConfig
 from nextlat_rl.console import bar, make_console
 from nextlat_rl.data.minari_io import exists, load_dataset, load_datasets, write_dataset
 from nextlat_rl.envs import make_env, resolve_env_id
 from nextlat_rl.envs.episodes import collect_episodes, default_behaviour
 from nextlat_rl.errors import UserError
+from nextlat_rl.settings_check import check_collect
 
 
 def collect(config: CollectCommand) -> None:

@@ -15,12 +15,13 @@ from nextlat_rl.agents.episodes import EpisodeResult, Timing, evaluation_seeds, 
 from nextlat_rl.agents.planning.planner import build_planner
 from nextlat_rl.agents.speculative import SpeculativeAgent
 from nextlat_rl.checkpoint import load_config, run_folder
-from nextlat_rl.config import EvaluateConfig, PlannerSettings, check_evaluate
+from nextlat_rl.config import EvaluateConfig, PlannerSettings
 from nextlat_rl.console import bar, make_console, table
 from nextlat_rl.data.space_check import check_spaces
-from nextlat_rl.drafting.length import AdaptiveLength, DraftLength, FixedLength
+from nextlat_rl.drafting.length import DraftLength, draft_length
 from nextlat_rl.envs import make_env, resolve_env_id
 from nextlat_rl.runtime import set_threads
+from nextlat_rl.settings_check import check_evaluate
 from nextlat_rl.statistics import bootstrap_interval
 from nextlat_rl.tracking import Tracker, git_revision, write_json
 from nextlat_rl.world_model import Acting, WorldModel
@@ -47,7 +48,7 @@ def evaluate(config: EvaluateConfig) -> None:
         seed=config.seed,
         console=console,
         planner=config.planner,
-        draft=draft_length(config),
+        draft=None if config.speculate == "off" else draft_length(config.draft),
     )
     folder = run_folder(config.checkpoint)
     how = config.acting if config.planner.name == "none" else f"{config.acting}-{config.planner.name}"
@@ -70,13 +71,6 @@ def evaluate(config: EvaluateConfig) -> None:
             highlight=False,
         )
     console.print(f"Written to {folder / name}.json", highlight=False)
-
-
-def draft_length(config: EvaluateConfig) -> DraftLength | None:
-    """How far to draft, None for deciding at every step."""
-    if config.speculate == "off":
-        return None
-    return AdaptiveLength() if config.draft == "adaptive" else FixedLength(int(config.draft))
 
 
 def check_env(world_model: WorldModel, env_id: str) -> None:

@@ -10,11 +10,12 @@ from nextlat_rl.commands.evaluate import COLUMNS, cells, check_env, score
 from nextlat_rl.commands.improvement import improve_policy, improved_folder
 from nextlat_rl.commands.report import imagined_gap
 from nextlat_rl.commands.setup import open_store
-from nextlat_rl.config import ImproveConfig, check_improve_command
+from nextlat_rl.config import ImproveConfig
 from nextlat_rl.console import make_console, table
 from nextlat_rl.data.minari_io import load_datasets
 from nextlat_rl.envs import make_env, time_limit
 from nextlat_rl.runtime import set_threads
+from nextlat_rl.settings_check import check_improve_command
 from nextlat_rl.tracking import write_json
 from nextlat_rl.world_model import Acting, WorldModel
 

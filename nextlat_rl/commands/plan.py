@@ -14,12 +14,13 @@ from nextlat_rl.agents.planning.explain import Explanation, explain
 from nextlat_rl.agents.planning.planner import build_planner
 from nextlat_rl.checkpoint import load_config, run_folder
 from nextlat_rl.commands.evaluate import check_env
-from nextlat_rl.config import PlanConfig, check_plan
+from nextlat_rl.config import PlanConfig
 from nextlat_rl.console import make_console, table
 from nextlat_rl.diagnostics.plans import plan_figure
 from nextlat_rl.envs import make_env, resolve_env_id
 from nextlat_rl.envs.drawing import observation_drawer
 from nextlat_rl.errors import UserError
+from nextlat_rl.settings_check import check_plan
 from nextlat_rl.tracking import Tracker
 from nextlat_rl.world_model import WorldModel
 

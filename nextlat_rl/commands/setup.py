@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 from minari import MinariDataset
@@ -12,6 +13,7 @@ from rich.console import Console
 from nextlat_rl import checkpoint
 from nextlat_rl.config import TrainConfig
 from nextlat_rl.console import bar
+from nextlat_rl.data.batches import Batcher
 from nextlat_rl.data.store import Store, build_store
 from nextlat_rl.models.nextlat import ModelConfig, NextLat, Spaces
 from nextlat_rl.models.objective import ObjectiveConfig
@@ -78,3 +80,11 @@ def value_statistics(store: Store, discount: float) -> dict[str, object]:
 def objective_config(config: TrainConfig) -> ObjectiveConfig:
     """The objective's settings as plain values."""
     return ObjectiveConfig(**asdict(config.objective))
+
+
+def drafter_batches(store: Store, saved: dict[str, Any], seed: int) -> Batcher:
+    """Batches to train a drafter with, as its trunk's; `saved` is the checkpoint's config."""
+    settings, context = saved["train_config"]["trainer"], saved["model"]["trunk"]["context"]
+    # A trunk that looks back two steps is trained on windows as long as its episodes all the same.
+    longest = min(int(np.diff(store.episode_start).max()), MAX_WINDOW)
+    return Batcher(store, settings["batch_size"], settings["length"] or max(longest, context), seed)

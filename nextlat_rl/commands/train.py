@@ -19,7 +19,7 @@ from nextlat_rl import checkpoint
 from nextlat_rl.commands.collect import ensure_dataset, gather
 from nextlat_rl.commands.report import final_report, improved_report
 from nextlat_rl.commands.setup import build_model, merge_resumed, objective_config, open_store, window_length
-from nextlat_rl.config import TrainConfig, check_train
+from nextlat_rl.config import TrainConfig
 from nextlat_rl.console import Bar, bar, make_console
 from nextlat_rl.data.batches import Batch, Batcher, held_out_batch, split
 from nextlat_rl.data.space_check import check_spaces
@@ -28,6 +28,7 @@ from nextlat_rl.diagnostics.beliefs import belief_rank, held_out_losses, latent_
 from nextlat_rl.envs import make_env, resolve_env_id, time_limit
 from nextlat_rl.errors import UserError
 from nextlat_rl.runtime import pick_device, set_threads
+from nextlat_rl.settings_check import check_train
 from nextlat_rl.tracking import Tracker, git_revision, new_run_folder, write_json
 from nextlat_rl.training import Trainer
 

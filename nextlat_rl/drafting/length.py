@@ -90,3 +90,8 @@ class AdaptiveLength:
         features = np.array([1.0, float(length)])
         self._moments = _DECAY * self._moments + np.outer(features, features)
         self._times = _DECAY * self._times + features * seconds
+
+
+def draft_length(draft: str) -> DraftLength:
+    """`adaptive`, or a fixed number of steps."""
+    return AdaptiveLength() if draft == "adaptive" else FixedLength(int(draft))

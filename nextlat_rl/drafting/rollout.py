@@ -46,6 +46,21 @@ class DraftStatistics:
         """Mean number of draft tokens kept in a round of one row."""
         return self.accepted / max(self.rounds, 1)
 
+    @property
+    def acceptance(self) -> list[float]:
+        """The chance of each position to be accepted once it is reached."""
+        return (self.kept / self.reached.clip(1)).tolist()
+
+    def merge(self, other: DraftStatistics) -> None:
+        """Take another's counts in."""
+        longest = max(len(self.reached), len(other.reached))
+        for name in ("reached", "kept"):
+            mine, new = (np.pad(x, (0, longest - len(x))) for x in (getattr(self, name), getattr(other, name)))
+            setattr(self, name, mine + new)
+        self.rounds += other.rounds
+        self.passes += other.passes
+        self.accepted += other.accepted
+
     def add(self, judged: np.ndarray, kept: np.ndarray) -> None:
         """A round in which `judged: [rows]` drafts of each running row met their verdict and `kept: [rows]` passed."""
         if (longest := int(judged.max(initial=0))) > len(self.reached):
@@ -83,7 +98,7 @@ class SpeculativeRollout:
         self.model, self.drafter, self.length = world_model.model, drafter, length
         self._traced: set[tuple[int, int]] = set()  # draft lengths and batch sizes that have been drawn before
         model, names = self.model, list(self.model.observation)
-        self._draw = Traced(model, lambda belief, noise: sample_token(model, belief, noise).parts())
+        self._drawn = Traced(model, lambda belief, noise: sample_token(model, belief, noise).parts())
         self._embed = Traced(model, lambda *parts: embed_token(model, from_parts(names, parts)))
         self._log_p = Traced(model, lambda belief, *parts: token_log_prob(model, belief, from_parts(names, parts)))
 
@@ -107,7 +122,7 @@ class SpeculativeRollout:
         if self.drafter:
             self.drafter.begin(memory)
         state = _State(memory, horizon, seed)
-        state.token = self._sample(memory.belief, state.noise(0, token_noise(self.model)))
+        state.token = self.draw(memory.belief, state.noise(0, token_noise(self.model)))
         statistics = DraftStatistics()
         while state.running.any():
             started = time.perf_counter()
@@ -151,13 +166,14 @@ class SpeculativeRollout:
         if self.drafter:
             self.drafter.advance(memory.belief, chunk, hidden, kept)
         memory.belief = torch.where((kept >= 0)[:, None], hidden[rows, kept.clamp_min(0)], memory.belief)
-        state.token = self._sample(memory.belief, for_next)
+        state.token = self.draw(memory.belief, for_next)
         if draft is not None:
             self._replace(state, draft, memory.belief, kept, (refused & state.running).nonzero().squeeze(1))
         return judged, kept
 
-    def _sample(self, belief: Tensor, noise: Tensor) -> Token:
-        return from_parts(self.model.observation, self._draw(belief, noise))
+    def draw(self, belief: Tensor, noise: Tensor) -> Token:
+        """One step `[B]` of the trunk's own, from `belief: [B, D]` and `noise: [B, token_noise]`."""
+        return from_parts(self.model.observation, self._drawn(belief, noise))
 
     def _replace(self, state: _State, draft: Draft, belief: Tensor, kept: Tensor, rows: Tensor) -> None:
         """Put a draw from the residual in place of the token that was refused in each of `rows`."""

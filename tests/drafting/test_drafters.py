@@ -11,7 +11,7 @@ import torch
 from nextlat_rl import checkpoint
 from nextlat_rl.drafting.drafter import Drafter
 from nextlat_rl.drafting.drafters.lookahead import step_hash
-from nextlat_rl.drafting.drafters.registry import DRAFTERS, UNTRAINED, load_net, make_drafter, make_net, save_net
+from nextlat_rl.drafting.drafters.registry import UNTRAINED, load_net, make_drafter, make_net, save_net
 from nextlat_rl.drafting.length import FixedLength
 from nextlat_rl.drafting.rollout import SpeculativeRollout
 from nextlat_rl.drafting.token import same_token, sample_token, token_noise
@@ -19,6 +19,7 @@ from nextlat_rl.drafting.training import train_drafter
 from nextlat_rl.errors import UserError
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.models.objective import ObjectiveConfig
+from nextlat_rl.settings_check import DRAFTERS
 from nextlat_rl.world_model import WorldModel
 from tests.drafting.test_rollout import BATCH, chi_square, enumerable_model, exact_distribution, keys, start
 from tests.tiny import make_batch, tiny_model

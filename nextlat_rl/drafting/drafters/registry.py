@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -22,7 +23,6 @@ from nextlat_rl.drafting.drafters.nextlat import NextLatDrafter
 from nextlat_rl.errors import UserError
 from nextlat_rl.models.nextlat import NextLat
 
-DRAFTERS = ("nextlat", "draft_model", "layerskip", "medusa", "eagle", "lookahead", "dflash")
 UNTRAINED = ("nextlat", "lookahead")  # these need no training of their own
 
 
@@ -59,7 +59,7 @@ def make_drafter(name: str, model: NextLat, net: DrafterNet | None = None) -> Dr
     raise ValueError(f"drafter {name} needs the net that make_net({name!r}) makes, got {type(net).__name__}")
 
 
-def save_net(name: str, net: DrafterNet, run: str | Path, record: dict[str, object]) -> Path:
+def save_net(name: str, net: DrafterNet, run: str | Path, record: Mapping[str, object]) -> Path:
     """Write the weights to `drafters/<name>` of the trunk's run folder, with the trunk's fingerprint."""
     folder = checkpoint.run_folder(run) / "drafters" / name
     folder.mkdir(parents=True, exist_ok=True)

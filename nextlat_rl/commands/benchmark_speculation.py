@@ -1,0 +1,214 @@
+"""Speculation measured: imagining with every drafter, and acting ahead of time, each against doing without."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from nextlat_rl import checkpoint
+from nextlat_rl.agents.agent import ActsInBatches, Agent
+from nextlat_rl.agents.episodes import evaluation_seeds, run_episodes
+from nextlat_rl.agents.planning.planner import build_planner
+from nextlat_rl.agents.speculative import SpeculativeAgent
+from nextlat_rl.commands.benchmark_tasks import data_in, run_task
+from nextlat_rl.commands.race import ALONE, race
+from nextlat_rl.commands.race import COLUMNS as RACE_COLUMNS
+from nextlat_rl.commands.race import cells as race_cells
+from nextlat_rl.commands.setup import drafter_batches, open_store
+from nextlat_rl.config import BenchmarkConfig, PlannerSettings
+from nextlat_rl.console import bar, table
+from nextlat_rl.data.batches import Batcher
+from nextlat_rl.data.minari_io import load_datasets
+from nextlat_rl.drafting.drafters.registry import UNTRAINED, make_drafter, make_net
+from nextlat_rl.drafting.length import AdaptiveLength, FixedLength
+from nextlat_rl.drafting.rollout import SpeculativeRollout
+from nextlat_rl.drafting.training import train_drafter
+from nextlat_rl.models.objective import ObjectiveConfig
+from nextlat_rl.runtime import set_threads
+from nextlat_rl.settings_check import DRAFTERS
+from nextlat_rl.world_model import WorldModel
+
+_LENGTHS = (1, 2, 4, 8)
+_RIVAL_LENGTHS = (2, 4)
+_LEARNING_RATE = 2e-3
+
+
+@dataclass(frozen=True)
+class SpeculationTask:
+    """What is trained, how long imagined trajectories are, and whether acting is measured too."""
+
+    env: str
+    horizon: int
+    options: Sequence[str] = ()
+    acting: bool = True
+
+
+SPECULATION_TASKS = {
+    "DoorKey": SpeculationTask("MiniGrid-DoorKey-5x5", 20),
+    "FourRooms": SpeculationTask("MiniGrid-FourRooms", 50),
+    "CartPole": SpeculationTask("CartPole-v1", 100, acting=False),
+    "DoorKey-12x384": SpeculationTask("MiniGrid-DoorKey-5x5", 20, ("model=large", "trainer.steps=300"), acting=False),
+}
+
+
+def speculation_rows(name: str, seed: int, config: BenchmarkConfig, console: Console) -> list[dict[str, Any]]:
+    """The main job, then both tables' rows of a task; one core, as small networks are fastest on."""
+    task = SPECULATION_TASKS[name]
+    with tempfile.TemporaryDirectory() as folder:
+        rows = run_task(name, seed, config, console, task.env, task.options, data_folder=folder)
+        with data_in(folder):
+            set_threads(1)
+            world_model = WorldModel.load(rows[0]["run"], "cpu")
+            imagined = _imagination(world_model, rows[0]["run"], task.horizon, seed, config.quick, console)
+    acted = _acting(world_model, rows[0]["deterministic"], config.quick, console) if task.acting else []
+    shared = {key: rows[0][key] for key in ("part", "env", "seed", "target", "run", "peak_memory_mb")}
+    return rows + [shared | row for row in imagined + acted]
+
+
+def _imagination(
+    world_model: WorldModel, run: str, horizon: int, seed: int, quick: bool, console: Console
+) -> list[dict[str, Any]]:
+    """Every drafter, trained for the same time, raced against drawing alone."""
+    minutes, rounds = (0.02, 2) if quick else (2.0, 40)
+    model, saved = world_model.model, checkpoint.load_config(run)
+    batches = drafter_batches(open_store(load_datasets(saved["dataset_id"]), console), saved, seed)
+    objective = ObjectiveConfig(**saved["train_config"]["objective"])
+    drawn = {ALONE: SpeculativeRollout(world_model, None, FixedLength(0))}
+    seconds: dict[str, float] = defaultdict(float)
+    for name in DRAFTERS:
+        net = None
+        if name not in UNTRAINED:
+            net = make_net(name, model)
+            steps = _steps_in(minutes * 60, name, world_model, batches, objective)
+            started = time.monotonic()
+            with bar(console, f"Training {name}", steps, "steps") as shown:
+                train_drafter(
+                    net, model, batches, objective, steps, _LEARNING_RATE, seed, lambda done, _: shown.update(done)
+                )
+            seconds[name] = time.monotonic() - started
+        drafter = make_drafter(name, model, net)
+        for length in _LENGTHS if name == "nextlat" else _RIVAL_LENGTHS:
+            drawn[f"{name} {length}"] = SpeculativeRollout(world_model, drafter, FixedLength(length))
+        drawn[f"{name} adaptive"] = SpeculativeRollout(world_model, drafter, AdaptiveLength())
+    with bar(console, "Racing", rounds, "rounds") as shown:
+        rows = race(world_model, drawn, horizon, 1, rounds, shown.update)
+    for row in rows:
+        row |= {"kind": "imagination", "drafter_minutes": seconds[row["contender"].partition(" ")[0]] / 60}
+    return rows
+
+
+def _steps_in(seconds: float, name: str, world_model: WorldModel, batches: Batcher, objective: ObjectiveConfig) -> int:
+    """How many steps of a drafter's training fit into a time, judged by a few on a net that is thrown away."""
+    trial, net = 3, make_net(name, world_model.model)
+    train_drafter(net, world_model.model, batches, objective, 1, _LEARNING_RATE)
+    started = time.monotonic()
+    train_drafter(net, world_model.model, batches, objective, trial, _LEARNING_RATE)
+    return max(1, round(seconds * trial / (time.monotonic() - started)))
+
+
+def _acting(world_model: WorldModel, deterministic: bool, quick: bool, console: Console) -> list[dict[str, Any]]:
+    """Deciding ahead against deciding at every step: whole episodes in turn, the actions compared."""
+    episodes, each = (4, 2) if quick else (300, 10)
+    rows = []
+    for planner in ("none", "lookahead"):
+        agents: dict[str, Agent | SpeculativeAgent] = {"off": _agent(world_model, planner, deterministic, None)}
+        agents["lossless 4"] = _agent(world_model, planner, deterministic, FixedLength(4))
+        agents["lossless adaptive"] = _agent(world_model, planner, deterministic, AdaptiveLength())
+        seeds = evaluation_seeds(episodes)
+        actions: dict[str, list[Any]] = defaultdict(list)
+        milliseconds: dict[str, list[float]] = defaultdict(list)
+        with bar(console, f"Acting (planner {planner})", episodes, "episodes") as shown:
+            for begin in range(0, episodes, each):
+                for name, agent in agents.items():
+                    recorded = _Recorded(agent)
+                    _, timing = run_episodes(world_model.env_id, recorded, seeds[begin : begin + each], 1)
+                    actions[name] += recorded.actions
+                    milliseconds[name].append(timing.ms_per_decision)
+                shown.update(begin + each)
+        for name, agent in agents.items():
+            row = {"kind": "acting", "contender": f"{planner}, {name}", "episodes": episodes, "planner": planner}
+            row |= {"decisions": len(actions[name]), "changed": _changed(actions[name], actions["off"])}
+            row["ms_per_decision"] = median(milliseconds[name])
+            row["speed_up"] = median(
+                off / mine for off, mine in zip(milliseconds["off"], milliseconds[name], strict=True)
+            )
+            summary = agent.summary(planner != "none") if isinstance(agent, SpeculativeAgent) else {}
+            rows.append(row | {"trunk_calls_per_step": 1.0} | summary)
+    return rows
+
+
+def _agent(
+    world_model: WorldModel, planner: str, deterministic: bool, length: FixedLength | AdaptiveLength | None
+) -> Agent | SpeculativeAgent:
+    """One environment's agent, with the default look-ahead or without."""
+    search = None
+    if planner != "none":
+        search = build_planner(world_model, PlannerSettings(name=planner), deterministic, 0)
+    if length is None:
+        return Agent(world_model, 1, "trunk", deterministic, 0, search)
+    return SpeculativeAgent(world_model, 1, length, deterministic, 0, search)
+
+
+class _Recorded:
+    """An agent whose actions are kept."""
+
+    def __init__(self, agent: ActsInBatches) -> None:
+        self.agent, self.actions = agent, []  # type: ignore[var-annotated]
+
+    def act(
+        self,
+        observations: Sequence[Any],
+        rewards: Sequence[float],
+        is_first: Sequence[bool],
+        episodes: Sequence[int],
+    ) -> list[Any]:
+        """See `Agent.act`."""
+        actions = self.agent.act(observations, rewards, is_first, episodes)
+        self.actions += actions
+        return actions
+
+
+def _changed(mine: list[Any], others: list[Any]) -> int:
+    """In how many places two sequences differ; one that is shorter differs in all that it lacks."""
+    missing = abs(len(mine) - len(others))
+    return missing + sum(
+        bool((torch.as_tensor(a) != torch.as_tensor(b)).any()) for a, b in zip(mine, others, strict=False)
+    )
+
+
+def speculation_tables(rows: list[dict[str, Any]]) -> list[Table]:
+    """Imagining and acting."""
+    imagined = [row for row in rows if row.get("kind") == "imagination"]
+    lines = [[row["part"], str(row["seed"]), *race_cells(row), f"{row['drafter_minutes']:.1f}"] for row in imagined]
+    tables = [
+        table(
+            "Speculative imagination, one core, one trajectory at a time",
+            ["task", "seed", *RACE_COLUMNS, "minutes"],
+            lines,
+        )
+    ]
+    acted = [row for row in rows if row.get("kind") == "acting"]
+    columns = ["task", "seed", "planner, speculate", "decisions", "changed", "calls a step", "ms/decision", "speed-up"]
+    lines = [
+        [
+            row["part"],
+            str(row["seed"]),
+            row["contender"],
+            f"{row['decisions']:,}",
+            str(row["changed"]),
+            f"{row['trunk_calls_per_step']:.2f}",
+            f"{row['ms_per_decision']:.2f}",
+            f"{row['speed_up']:.2f}",
+        ]
+        for row in acted
+    ]
+    return [*tables, table("Speculative acting, one core, one environment", columns, lines)]
