@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-import torch
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -180,9 +180,8 @@ class _Recorded:
 def _changed(mine: list[Any], others: list[Any]) -> int:
     """In how many places two sequences differ; one that is shorter differs in all that it lacks."""
     missing = abs(len(mine) - len(others))
-    return missing + sum(
-        bool((torch.as_tensor(a) != torch.as_tensor(b)).any()) for a, b in zip(mine, others, strict=False)
-    )
+    pairs = zip(mine, others, strict=False)
+    return missing + sum(not np.array_equal(a, b) for a, b in pairs)
 
 
 def speculation_tables(rows: list[dict[str, Any]]) -> list[Table]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nextlat_rl.drafting.token import Token, from_parts, sample_token, stack, token_log_prob
+from nextlat_rl.drafting.token import Token, draw_token, from_parts, stack, token_log_prob
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.models.transformer import KVCache, Transformer
 from nextlat_rl.tracing import Traced
@@ -159,5 +159,5 @@ def feature_draft(heads: NextLat, feature: Tensor, token: Token, log_q: Tensor) 
 
 def _drawn(heads: NextLat, feature: Tensor, uniform: Tensor) -> tuple[Tensor, ...]:
     """The log-probability of the steps drawn at `feature: [*B, D]`, and their parts."""
-    token = sample_token(heads, feature, uniform)
-    return token_log_prob(heads, feature, token), *token.parts()
+    token, log_prob = draw_token(heads, feature, uniform)
+    return log_prob, *token.parts()

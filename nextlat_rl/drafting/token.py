@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nextlat_rl.models.nextlat import NextLat, given_end
+from nextlat_rl.models.nextlat import Answer, NextLat, given_end
 
 
 @dataclass
@@ -75,6 +75,16 @@ def sample_token(model: NextLat, belief: Tensor, uniform: Tensor) -> Token:
     return Token(action, *model.sample_answer(answer, for_answer))
 
 
+def draw_token(model: NextLat, belief: Tensor, uniform: Tensor) -> tuple[Token, Tensor]:
+    """The step of `sample_token` and its log-probability `[*B]`, with the heads read once."""
+    for_action, for_answer = uniform.split((model.action.noise, model.answer_noise), dim=-1)
+    policy = model.action.head(belief)
+    action = model.action.sample(policy, for_action)
+    answer = model.answer(model.after(belief, model.embed_action(action)))
+    token = Token(action, *model.sample_answer(answer, for_answer))
+    return token, _log_prob(model, policy, answer, token)
+
+
 def mode_token(model: NextLat, belief: Tensor, action: Tensor) -> Token:
     """The answer most often drawn at `belief: [*B, D]` to the stored `action: [*B, *action]`, part by part."""
     answer = model.answer(model.after(belief, model.embed_action(action)))
@@ -84,11 +94,16 @@ def mode_token(model: NextLat, belief: Tensor, action: Tensor) -> Token:
 
 def token_log_prob(model: NextLat, belief: Tensor, token: Token) -> Tensor:
     """Log-probability of a step at `belief: [*B, D]`, `[*B]`; a density where a part is continuous."""
-    policy = model.action.log_prob(model.action.head(belief), token.action)
     answer = model.answer(model.after(belief, model.embed_action(token.action)))
+    return _log_prob(model, model.action.head(belief), answer, token)
+
+
+def _log_prob(model: NextLat, policy: Tensor, answer: Answer, token: Token) -> Tensor:
+    """The same from the policy's parameters and those of the answer to the token's action."""
+    chosen = model.action.log_prob(policy, token.action)
     leaves = [c.log_prob(answer.observation[name], token.observation[name]) for name, c in model.observation.items()]
     reward = model.reward_log_prob(answer, token.reward, token.end)
-    return policy + reward + model.end_log_prob(answer, token.end) + torch.stack(leaves).sum(0)
+    return chosen + reward + model.end_log_prob(answer, token.end) + torch.stack(leaves).sum(0)
 
 
 def embed_token(model: NextLat, token: Token) -> Tensor:
