@@ -39,7 +39,19 @@ def fields_cross_entropy(logits: Tensor, target: Tensor, groups: list[tuple[int,
         target: `[N, sum(m)]` classes.
         groups: (c, m) of each group: m fields of c classes.
     """
-    return _FieldsCrossEntropy.apply(logits, target, groups)
+    if torch.is_grad_enabled():
+        return _FieldsCrossEntropy.apply(logits, target, groups)
+    return _cross_entropy(logits, target, groups)[0]  # a tracer would call a Function back in Python
+
+
+def _cross_entropy(logits: Tensor, target: Tensor, groups: list[tuple[int, int]]) -> tuple[Tensor, list[Tensor]]:
+    """The sum over the fields `[N]`, and each group's log-sum-exp `[N, m]`."""
+    loss, totals = logits.new_zeros(len(logits)), []
+    for part, wanted in zip(_grouped(logits, groups), target.split([m for _, m in groups], -1), strict=True):
+        total = part.logsumexp(1)
+        loss += (total - part.gather(1, wanted.unsqueeze(1)).squeeze(1)).sum(-1)
+        totals.append(total)
+    return loss, totals
 
 
 class _FieldsCrossEntropy(torch.autograd.Function):
@@ -47,13 +59,8 @@ class _FieldsCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, target: Tensor, groups: list[tuple[int, int]]) -> Tensor:
-        sizes = [m for _, m in groups]
-        loss, totals = logits.new_zeros(len(logits)), []
-        for part, wanted in zip(_grouped(logits, groups), target.split(sizes, -1), strict=True):
-            total = part.logsumexp(1)
-            loss += (total - part.gather(1, wanted.unsqueeze(1)).squeeze(1)).sum(-1)
-            totals.append(total)
-        ctx.groups, ctx.sizes = groups, sizes
+        loss, totals = _cross_entropy(logits, target, groups)
+        ctx.groups, ctx.sizes = groups, [m for _, m in groups]
         ctx.save_for_backward(logits, target, *totals)
         return loss
 
