@@ -119,6 +119,7 @@ class _Slot:
         """Start the next episode; with none left, idle on the last observation."""
         if not queue:
             self.active = False
+            self.is_first = True  # whoever follows the episode has nothing to follow any more
             if not hasattr(self, "observation"):  # more environments than episodes
                 self.seed, self.reward, self.is_first = 0, 0.0, True
                 self.observation, _ = self.env.reset(seed=0)

@@ -259,6 +259,8 @@ class EvaluateConfig:
         planner: looks ahead from the beliefs; without one the policy acts.
         acting: `trunk` (exact beliefs) or `recurrent` (the latent dynamics alone).
         speculate: `lossless` drafts steps ahead and decides in all of them at once; the actions stay the same.
+            `tolerant` also takes a decision made ahead where reality is only near the draft.
+        risk: of `tolerant`: the share of decisions made ahead that may differ, calibrated on fresh episodes.
         draft: how many steps: a number, or `adaptive`.
         episodes: how many, on seeds from 10,000,000 on.
         deterministic: most likely actions instead of drawn ones.
@@ -273,6 +275,7 @@ class EvaluateConfig:
     acting: str = "trunk"
     speculate: str = "off"
     draft: str = "adaptive"
+    risk: float = 0.01
     episodes: int = 500
     deterministic: bool = False
     n_envs: int = 64

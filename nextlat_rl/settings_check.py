@@ -111,10 +111,12 @@ def check_evaluate(config: EvaluateConfig) -> None:
     if not config.checkpoint:
         raise UserError("checkpoint= is missing; give a run folder such as checkpoint=runs/<env>/<time>")
     one_of("acting", config.acting, ("trunk", "recurrent"))
-    one_of("speculate", config.speculate, ("off", "lossless"))
+    one_of("speculate", config.speculate, ("off", "lossless", "tolerant"))
     check_draft_length(config.draft)
-    if config.speculate == "lossless" and config.acting != "trunk":
-        raise UserError("speculate=lossless verifies with the trunk: use it with acting=trunk")
+    if config.speculate != "off" and config.acting != "trunk":
+        raise UserError(f"speculate={config.speculate} falls back on the trunk: use it with acting=trunk")
+    if not 0 < config.risk < 1:
+        raise UserError(f"risk={config.risk} must lie between 0 and 1")
     check_planner(config.planner)
     at_least(config, 1, "episodes", "n_envs")
     at_least(config, 0, "seed", "threads")

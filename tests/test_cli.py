@@ -40,6 +40,7 @@ BAD = [
     ("evaluate", ["checkpoint=x", "speculate=lossles"], ["speculate", "lossless"]),
     ("evaluate", ["checkpoint=x", "speculate=lossless", "draft=-1"], ["draft=-1", "adaptive"]),
     ("evaluate", ["checkpoint=x", "speculate=lossless", "acting=recurrent"], ["acting=trunk"]),
+    ("evaluate", ["checkpoint=x", "speculate=tolerant", "risk=0"], ["risk=0", "between 0 and 1"]),
     ("evaluate", [], ["checkpoint="]),
     ("evaluate", ["checkpoint=missing"], ["missing", "does not exist"]),
     ("evaluate", ["checkpoint=missing", "env=CartPole-v1"], ["missing", "does not exist"]),

@@ -11,20 +11,24 @@ import torch
 from rich.console import Console
 
 from nextlat_rl.agents.agent import Agent
+from nextlat_rl.agents.calibration import calibrate
 from nextlat_rl.agents.episodes import EpisodeResult, Timing, evaluation_seeds, run_episodes
-from nextlat_rl.agents.planning.planner import build_planner
+from nextlat_rl.agents.planning.planner import AnyPlanner, build_planner
 from nextlat_rl.agents.speculative import SpeculativeAgent
+from nextlat_rl.agents.tolerant import TolerantAgent
 from nextlat_rl.checkpoint import load_config, run_folder
 from nextlat_rl.config import EvaluateConfig, PlannerSettings
 from nextlat_rl.console import bar, make_console, table
 from nextlat_rl.data.space_check import check_spaces
-from nextlat_rl.drafting.length import DraftLength, draft_length
+from nextlat_rl.drafting.length import DraftLength, FixedLength, draft_length
 from nextlat_rl.envs import make_env, resolve_env_id
 from nextlat_rl.runtime import set_threads
 from nextlat_rl.settings_check import check_evaluate
 from nextlat_rl.statistics import bootstrap_interval
 from nextlat_rl.tracking import Tracker, git_revision, write_json
 from nextlat_rl.world_model import Acting, WorldModel
+
+_CALIBRATION_ENVS = 20
 
 COLUMNS = ["agent", "return", "95% interval", "success", "episode length", "ms/decision"]
 
@@ -38,6 +42,12 @@ def evaluate(config: EvaluateConfig) -> None:
     env_id = resolve_env_id(config.env.id or saved["env_id"])
     world_model = WorldModel.load(config.checkpoint, config.device)
     check_env(world_model, env_id)
+    tolerance = None
+    if config.speculate == "tolerant":
+        longest = draft_length(config.draft).longest
+        tolerance = calibrated_tolerance(
+            world_model, config.planner, config.deterministic, config.seed, longest, config.risk, console
+        )
     row, _ = score(
         world_model,
         env_id,
@@ -49,7 +59,10 @@ def evaluate(config: EvaluateConfig) -> None:
         console=console,
         planner=config.planner,
         draft=None if config.speculate == "off" else draft_length(config.draft),
+        tolerance=tolerance,
     )
+    if tolerance is not None:
+        row["risk"] = config.risk
     folder = run_folder(config.checkpoint)
     how = config.acting if config.planner.name == "none" else f"{config.acting}-{config.planner.name}"
     how += "" if config.speculate == "off" else f"-{config.speculate}"
@@ -71,6 +84,30 @@ def evaluate(config: EvaluateConfig) -> None:
             highlight=False,
         )
     console.print(f"Written to {folder / name}.json", highlight=False)
+
+
+def calibrated_tolerance(
+    world_model: WorldModel,
+    planner: PlannerSettings,
+    deterministic: bool,
+    seed: int,
+    longest: int,
+    risk: float,
+    console: Console,
+) -> float:
+    """The tolerance of `speculate=tolerant`, from fresh episodes of the agent's own."""
+
+    def search() -> AnyPlanner | None:
+        return build_planner(world_model, planner, deterministic, seed)
+
+    exact = Agent(world_model, _CALIBRATION_ENVS, "trunk", deterministic, seed, search())
+    everything = FixedLength(longest)
+    tolerant = TolerantAgent(world_model, _CALIBRATION_ENVS, everything, float("inf"), deterministic, seed, search())
+    with bar(console, "Calibrating", None, "episodes") as shown:
+        done = iter(range(1, 1_000_000))
+        tolerance = calibrate(exact, tolerant, risk, on_episode=lambda result: shown.update(next(done)))
+    console.print(f"Tolerance {tolerance:.3g} for a risk of {risk:g} per decision made ahead", highlight=False)
+    return tolerance
 
 
 def check_env(world_model: WorldModel, env_id: str) -> None:
@@ -95,19 +132,22 @@ def score(
     seeds: list[int] | None = None,
     planner: PlannerSettings | None = None,
     draft: DraftLength | None = None,
+    tolerance: float | None = None,
 ) -> tuple[dict[str, Any], list[EpisodeResult]]:
     """Play the evaluation episodes (or `seeds`); the result row and the episodes."""
     started = time.monotonic()
     chosen = seeds or evaluation_seeds(episodes)
     n_envs = min(n_envs, len(chosen))
     search = build_planner(world_model, planner, deterministic, seed) if planner else None
-    agent: Agent | SpeculativeAgent
+    agent: Agent | SpeculativeAgent | TolerantAgent
     if draft is None:
         agent = Agent(world_model, n_envs, acting, deterministic, seed, search)
-    else:
+    elif tolerance is None:
         agent = SpeculativeAgent(world_model, n_envs, draft, deterministic, seed, search)
+    else:
+        agent = TolerantAgent(world_model, n_envs, draft, tolerance, deterministic, seed, search)
     name = acting if search is None else f"{acting} + {planner.name}"  # type: ignore[union-attr]
-    name += "" if draft is None else ", lossless"
+    name += "" if draft is None else ", lossless" if tolerance is None else ", tolerant"
     total = 0.0
     finished = 0
     with bar(console, f"Evaluating ({name})", len(chosen), "episodes") as shown:
@@ -133,7 +173,7 @@ def score(
         "planner_calls_per_step": float(search is not None),
         "trunk_calls_per_step": 1.0 if acting == "trunk" else episodes / max(sum(r.length for r in results), 1),
     }
-    if isinstance(agent, SpeculativeAgent):
+    if not isinstance(agent, Agent):
         row |= agent.summary(search is not None)
     return row, results
 

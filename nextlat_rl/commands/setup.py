@@ -21,6 +21,7 @@ from nextlat_rl.models.transformer import TrunkConfig
 from nextlat_rl.spaces import scalar_statistics
 
 MAX_WINDOW = 128
+HELD_OUT = 0.02  # share of the episodes that training never sees
 _RETURN_SAMPLE = 1_000_000  # rows looked at for the range of the value
 
 

@@ -18,7 +18,7 @@ from rich.console import Console
 from nextlat_rl import checkpoint
 from nextlat_rl.commands.collect import ensure_dataset, gather
 from nextlat_rl.commands.report import final_report, improved_report
-from nextlat_rl.commands.setup import build_model, merge_resumed, objective_config, open_store, window_length
+from nextlat_rl.commands.setup import HELD_OUT, build_model, merge_resumed, objective_config, open_store, window_length
 from nextlat_rl.config import TrainConfig
 from nextlat_rl.console import Bar, bar, make_console
 from nextlat_rl.data.batches import Batch, Batcher, held_out_batch, split
@@ -32,7 +32,6 @@ from nextlat_rl.settings_check import check_train
 from nextlat_rl.tracking import Tracker, git_revision, new_run_folder, write_json
 from nextlat_rl.training import Trainer
 
-HELD_OUT = 0.02  # share of the episodes that training never sees
 _DIAGNOSTIC_EPISODES = 64
 
 

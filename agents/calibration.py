@@ -1,0 +1,127 @@
+"""How far reality may stray from a draft: calibrated on the agent's own episodes, on seeds kept for that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nextlat_rl.agents.agent import Agent
+from nextlat_rl.agents.episodes import EpisodeResult, run_episodes
+from nextlat_rl.agents.tolerant import TolerantAgent
+from nextlat_rl.models.nextlat import NextLat
+
+CALIBRATION_SEED = 15_000_000
+_MOST_TRIES = 8
+_SHRINK = 0.8  # of the decisions accepted, from one try to the next
+_NEAR = 0.05  # of a continuous action's range: closer ones count as the same decision
+
+
+def calibrate(
+    exact: Agent,
+    tolerant: TolerantAgent,
+    risk: float,
+    episodes: int = 100,
+    seed: int = CALIBRATION_SEED,
+    on_episode: Callable[[EpisodeResult], None] = lambda result: None,
+) -> float:
+    """The largest tolerance found at which few enough decisions made ahead differ from those of deciding at each step.
+
+    First the exact agent plays; beside it every draft is followed to its end or to the first decision that differs,
+    which says how far apart beliefs are where decisions differ. The tolerance this suggests is then tried: the
+    tolerant agent plays, the exact one says what it would have done in the same history. It passes if, of the
+    decisions made ahead, the upper end of an (about 95%) interval for the share that differs is at most `risk`;
+    otherwise a smaller one is tried, on fresh episodes, because one wrong decision leads to the next.
+
+    Data of other behaviours will not do: the states where a decision hangs in the balance are those the agent seeks.
+
+    Args:
+        exact: decides at every step.
+        tolerant: the same planner and noise, and as many rows; its tolerance is set on the way.
+        risk: in (0, 1).
+        episodes: of each try.
+        seed: of the first episode; these seeds are used for nothing else.
+        on_episode: told of each episode.
+
+    Returns:
+        The tolerance; -1, at which nothing is accepted, if none passes.
+
+    """
+    tolerant.tolerance = float("inf")
+    first = Beside(exact, tolerant, tolerant_plays=False)
+    _play(first, episodes, seed, on_episode)
+    scores, order = torch.cat(first.scores).sort()
+    count = accepted_at(torch.cat(first.wrong)[order], risk)
+    for attempt in range(1, _MOST_TRIES):
+        if count == 0:
+            break
+        tolerant.tolerance = float(scores[count - 1])
+        trial = Beside(exact, tolerant, tolerant_plays=True)
+        _play(trial, episodes, seed + attempt * episodes, on_episode)
+        wrong = torch.cat(trial.wrong)
+        if upper_end(float(wrong.sum())) <= risk * len(wrong):
+            return tolerant.tolerance
+        count = int(_SHRINK * count)
+    return -1.0
+
+
+def accepted_at(wrong: Tensor, risk: float) -> int:
+    """How many of the decisions `wrong: [N]` bool, nearest draft first, can be taken before the risk is too high."""
+    errors = wrong.double().cumsum(0)
+    passes = (upper_end(errors) <= risk * torch.arange(1, len(wrong) + 1, device=wrong.device)).nonzero()
+    return int(passes[-1]) + 1 if len(passes) else 0
+
+
+def upper_end(errors: Any) -> Any:
+    """About the 97.5% upper limit of a Poisson mean after so many counts."""
+    return errors + 1.96 * (errors + 1) ** 0.5 + 1.92
+
+
+def _play(agent: Beside, episodes: int, seed: int, on_episode: Callable[[EpisodeResult], None]) -> None:
+    run_episodes(
+        agent.exact.world_model.env_id, agent, range(seed, seed + episodes), len(agent.exact.last_action), on_episode
+    )
+
+
+def changed(model: NextLat, a: Tensor, b: Tensor) -> Tensor:
+    """Whether two stored actions `[B, *action]` are different decisions, `[B]` bool."""
+    if not a.is_floating_point():
+        return (a != b).reshape(len(a), -1).any(1)
+    wide = (model.action.high - model.action.low).reshape(-1)  # type: ignore[operator]
+    return ((a - b).abs().reshape(len(a), -1) > _NEAR * wide).any(1)
+
+
+class Beside:
+    """The exact and the tolerant agent in the same history, one of them playing; keeps where they differ.
+
+    `scores` holds how far reality had strayed from the draft at each decision made ahead, `wrong` whether the exact
+    agent would have decided otherwise; lists of `[N]`, an entry for each call.
+    """
+
+    def __init__(self, exact: Agent, tolerant: TolerantAgent, tolerant_plays: bool) -> None:
+        self.exact, self.tolerant, self.tolerant_plays = exact, tolerant, tolerant_plays
+        self.scores: list[Tensor] = []
+        self.wrong: list[Tensor] = []
+
+    def act(
+        self,
+        observations: Sequence[Any],
+        rewards: Sequence[float],
+        is_first: Sequence[bool],
+        episodes: Sequence[int],
+    ) -> list[Any]:
+        """See `Agent.act`."""
+        theirs = self.exact.act(observations, rewards, is_first, episodes)
+        ours = self.tolerant.act(observations, rewards, is_first, episodes)
+        ahead = self.tolerant.ahead
+        wrong = changed(self.exact.world_model.model, self.exact.last_action, self.tolerant.last_action) & ahead
+        self.scores.append(self.tolerant.furthest[ahead])
+        self.wrong.append(wrong[ahead])
+        if self.tolerant_plays:
+            self.exact.last_action = self.tolerant.last_action.clone()
+            return ours
+        self.tolerant.drop(wrong)
+        self.tolerant.last_action = self.exact.last_action.clone()
+        return theirs

@@ -1,0 +1,172 @@
+"""Tolerant speculative acting: a decision made ahead is used while reality stays near enough to the draft.
+
+Where observations are continuous no draft ever comes true exactly. Here the latent dynamics follows reality beside the
+draft, and as long as the two beliefs stay within a tolerance the decision that lies ready is taken. The tolerance is
+calibrated so that the rate of decisions that differ from those of deciding at every step stays under a chosen risk.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nextlat_rl.agents.agent import Decide, make_decide
+from nextlat_rl.agents.planning.planner import Planner
+from nextlat_rl.drafting.length import DraftLength
+from nextlat_rl.drafting.rollout import DraftStatistics
+from nextlat_rl.drafting.token import embed_token, mode_token
+from nextlat_rl.models.nextlat import NextLat
+from nextlat_rl.tracing import Traced
+from nextlat_rl.world_model import Step, WorldModel
+
+
+class TolerantAgent:
+    """Acts like `Agent` with `acting="trunk"`, but for a few decisions that were made for a slightly different belief.
+
+    Args:
+        world_model: the trained model.
+        batch_size: number of environments, each a row.
+        length: how many steps to draft.
+        tolerance: largest `distance` at which a draft counts as true, from `calibrate`.
+        deterministic: most likely actions instead of drawn ones.
+        seed: keys the noise together with (episode, step).
+        planner: decides; without one the policy does.
+
+    """
+
+    def __init__(
+        self,
+        world_model: WorldModel,
+        batch_size: int,
+        length: DraftLength,
+        tolerance: float,
+        deterministic: bool = False,
+        seed: int = 0,
+        planner: Planner | None = None,
+    ) -> None:
+        self.world_model, self.length, self.tolerance = world_model, length, tolerance
+        self.decide: Decide = make_decide(world_model, deterministic, seed, planner)
+        self.guess: Decide = make_decide(world_model, deterministic or planner is not None, seed, None)
+        self.statistics = DraftStatistics()
+        self.calls, self.decisions = 0, 0
+        longest, device = length.longest, world_model.device
+        width = world_model.model.config.trunk.width
+        cache = world_model.memory(batch_size, "trunk", draft=longest + 1).cache
+        assert cache is not None
+        self.cache = cache
+        self.step = torch.zeros(batch_size, dtype=torch.long, device=device)
+        self.last_action = world_model.no_actions(batch_size)
+        self.belief = torch.zeros(batch_size, width, device=device)  # followed by the dynamics since the last call
+        self._expected = torch.zeros(batch_size, longest + 1, width, device=device)
+        self._ready = self.last_action[:, None].repeat(1, longest + 1, *([1] * (self.last_action.dim() - 1)))
+        self._length = torch.zeros(batch_size, dtype=torch.long, device=device)
+        self._index = torch.zeros_like(self._length)
+        self._unread = torch.zeros_like(self._expected)  # steps that the trunk has not read yet
+        self._rows = torch.arange(batch_size, device=device)
+        self.furthest = torch.zeros(batch_size, device=device)  # largest distance in the draft that is in use
+        model = world_model.model
+        self._carry = Traced(model, model.dynamics)
+        self._ahead = Traced(model, lambda belief, action: expected_step(model, belief, action))
+
+    @torch.no_grad()
+    def act(
+        self,
+        observations: Sequence[Any],
+        rewards: Sequence[float],
+        is_first: Sequence[bool],
+        episodes: Sequence[int],
+    ) -> list[Any]:
+        """One action per environment, see `Agent.act`."""
+        wm = self.world_model
+        first = torch.tensor(is_first, device=wm.device)
+        reward = torch.tensor(rewards, dtype=torch.float32, device=wm.device)
+        step = Step(wm.encode_observations(observations), self.last_action, reward, first)
+        x = wm.embed_step(step.previous_action, step.previous_reward, first, *step.observation.values())
+        self.step.masked_fill_(first, 0)
+        self.belief = self._carry(self.belief, x)
+        self._index = torch.where(first, 0, self._index + 1)
+        self._unread[self._rows, torch.where(first, 0, self._index - 1).clamp_max(self.length.longest)] = x
+        at = self._index.clamp_max(self._length)
+        gap = distance(self.belief, self._expected[self._rows, at])
+        self.furthest = torch.maximum(self.furthest, gap)
+        missing = (first | (gap > self.tolerance) | (self._index > self._length)).nonzero().squeeze(1)
+        if len(missing):
+            self.calls += len(missing)
+            self._judge(missing[~first[missing]])
+            self._draft(first, missing, torch.tensor(episodes, dtype=torch.long, device=wm.device))
+        self.decisions += len(observations)
+        self.last_action = self._ready[self._rows, self._index]
+        self.step += 1
+        return wm.decode_actions(self.last_action)
+
+    @property
+    def ahead(self) -> Tensor:
+        """Whether the last decision of each row was made ahead of time, `[B]` bool."""
+        return self._index > 0
+
+    def drop(self, rows: Tensor) -> None:
+        """Use the drafts of `rows` (`[B]` bool) no further."""
+        self._length = torch.where(rows, self._index, self._length)
+
+    def summary(self, planned: bool) -> dict[str, Any]:
+        """Figures for a result row."""
+        drafts, calls = self.statistics, self.calls / max(self.decisions, 1)
+        return {
+            "tolerance": self.tolerance,
+            "accepted_per_draft": drafts.accepted_per_draft,
+            "acceptance_by_position": drafts.acceptance,
+            "planner_calls_per_step": calls if planned else 0.0,
+            "trunk_calls_per_step": calls,
+        }
+
+    def _judge(self, rows: Tensor) -> None:
+        """Count how far the drafts of `rows` held; the step just taken is the one that did not."""
+        kept = (self._index[rows] - 1).cpu().numpy()
+        judged = np.minimum(kept + 1, self._length[rows].cpu().numpy())
+        self.statistics.add(judged, kept)
+        self.length.judged(judged, kept)
+
+    def _draft(self, first: Tensor, rows: Tensor, episode: Tensor) -> None:
+        """Let the trunk read what happened in `rows: [R]`, draft from there, and decide everywhere."""
+        started = time.perf_counter()
+        length, new = self.length.choose(), first[rows]
+        self.belief[rows] = belief = self._read(rows, new)
+        beliefs = [belief]
+        for k in range(length):
+            action = self.guess(belief, episode[rows], self.step[rows] + k)
+            belief = self._ahead(belief, action)
+            beliefs.append(belief)
+        ahead = torch.arange(length + 1, device=rows.device)
+        times = (self.step[rows][:, None] + ahead).flatten()
+        stacked = torch.stack(beliefs, 1)
+        decision = self.decide(stacked.flatten(0, 1), episode[rows].repeat_interleave(length + 1), times)
+        self._expected[rows, : length + 1] = stacked
+        self._ready[rows, : length + 1] = decision.unflatten(0, (-1, length + 1))
+        self._length[rows], self._index[rows], self.furthest[rows] = length, 0, 0.0
+        self.length.timed(length, time.perf_counter() - started)
+
+    def _read(self, rows: Tensor, new: Tensor) -> Tensor:
+        """The trunk's beliefs `[R, D]` after the steps that it has not read; where `new`, an episode began."""
+        count = torch.where(new, 1, self._index[rows])
+        part = self.cache.take(rows)
+        part.reset(new)
+        before = part.position.clone()
+        hidden = self.world_model.model.trunk.extend(self._unread[rows, : int(count.max())], part)
+        part.crop(before + count)
+        self.cache.put(rows, part)
+        return hidden[torch.arange(len(rows), device=rows.device), count - 1]
+
+
+def expected_step(model: NextLat, belief: Tensor, action: Tensor) -> Tensor:
+    """The belief `[B, D]` after an action and the answer to it that is most often drawn."""
+    return model.dynamics(belief, embed_token(model, mode_token(model, belief, action)))
+
+
+def distance(belief: Tensor, expected: Tensor) -> Tensor:
+    """Root mean square difference of beliefs, `[*B, D]` twice to `[*B]`."""
+    return (belief - expected).square().mean(-1).sqrt()

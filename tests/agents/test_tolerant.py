@@ -1,0 +1,84 @@
+"""Tolerant acting: exact without tolerance, cheap with all of it, and within the risk where it was calibrated."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from nextlat_rl.agents.agent import Agent
+from nextlat_rl.agents.calibration import Beside, accepted_at, calibrate, changed
+from nextlat_rl.agents.episodes import run_episodes
+from nextlat_rl.agents.tolerant import TolerantAgent
+from nextlat_rl.drafting.length import AdaptiveLength, FixedLength
+from nextlat_rl.world_model import WorldModel
+from tests.ring import played
+from tests.tiny import cartpole_model
+
+
+@pytest.mark.parametrize("env_id", ["Ring-v0", "CartPole-v1"])
+def test_without_tolerance_actions_are_those_of_deciding_at_every_step(ring: WorldModel, env_id: str) -> None:
+    world_model = ring if env_id == "Ring-v0" else WorldModel(cartpole_model().eval(), env_id)
+    plain = played(env_id, Agent(world_model, 3, "trunk", True), 3, 9)
+    for length in (FixedLength(0), FixedLength(3), AdaptiveLength(4)):
+        agent = TolerantAgent(world_model, 3, length, tolerance=-1.0, deterministic=True)
+        assert played(env_id, agent, 3, 9) == plain
+        assert agent.statistics.accepted == 0
+
+
+def test_with_all_tolerance_every_draft_is_used_to_its_end(ring: WorldModel) -> None:
+    agent = TolerantAgent(ring, 1, FixedLength(3), tolerance=float("inf"), deterministic=True)
+    lengths = [len(actions) for actions in played("Ring-v0", agent, 1, 6).values()]
+    assert agent.calls == sum(-(-length // 4) for length in lengths)
+
+
+def test_reading_late_reads_the_same(ring: WorldModel) -> None:
+    """After a draft was used up, the trunk's belief is that of an agent which read every step."""
+    tolerant = TolerantAgent(ring, 2, FixedLength(2), tolerance=float("inf"), deterministic=True)
+    both = Beside(Agent(ring, 2, "trunk", True), tolerant, tolerant_plays=True)
+    seen = 0
+
+    class Watch:
+        def act(self, *arguments: Any) -> list[Any]:
+            nonlocal seen
+            calls = tolerant.calls
+            actions = both.act(*arguments)
+            if tolerant.calls - calls == 2:  # both rows have just been read
+                torch.testing.assert_close(tolerant.belief, both.exact.belief, atol=1e-5, rtol=0)
+                seen += 1
+            return actions
+
+    run_episodes("Ring-v0", Watch(), range(4), 2)
+    assert seen > 5
+
+
+def test_the_calibrated_risk_holds_on_fresh_seeds(ring: WorldModel) -> None:
+    def share_wrong(tolerance: float) -> tuple[float, int]:
+        agent = TolerantAgent(ring, 4, FixedLength(4), tolerance, deterministic=True)
+        both = Beside(Agent(ring, 4, "trunk", True), agent, tolerant_plays=True)
+        run_episodes("Ring-v0", both, range(1000, 1100), 4)
+        wrong = torch.cat(both.wrong)
+        return float(wrong.float().mean()), len(wrong)
+
+    risk = 0.1
+    probe = TolerantAgent(ring, 4, FixedLength(4), 0.0, deterministic=True)
+    tolerance = calibrate(Agent(ring, 4, "trunk", True), probe, risk, seed=5000)
+    assert 0 < tolerance < float("inf")
+    share, ahead = share_wrong(tolerance)
+    assert ahead > 300
+    assert share <= risk
+    assert share_wrong(float("inf"))[0] > risk  # the check can fail: without a tolerance the same drafts break it
+
+
+def test_accepts_until_errors_outweigh() -> None:
+    wrong = torch.zeros(1000, dtype=torch.bool)
+    assert accepted_at(wrong, 0.05) == 1000
+    wrong[600::2] = True  # from 600 on every second decision is wrong
+    assert 600 < accepted_at(wrong, 0.05) < 680
+    assert accepted_at(wrong[:50], 0.05) == 0  # too few to tell
+
+
+def test_changed_decisions(ring: WorldModel) -> None:
+    one, two = torch.tensor([0, 1, 1]), torch.tensor([0, 0, 1])
+    assert changed(ring.model, one, two).tolist() == [False, True, False]
