@@ -37,6 +37,14 @@ from nextlat_rl.runtime import set_threads
 from nextlat_rl.settings_check import DRAFTERS
 from nextlat_rl.world_model import WorldModel
 
+_LARGE = (
+    "model=large",
+    "trainer.batch_size=12",
+    "trainer.steps=400",
+    "trainer.follow_steps=60",
+    "trainer.learning_rate=0.001",
+    "trainer.eval_episodes=64",
+)
 _LENGTHS = (1, 2, 4, 8)
 _RIVAL_LENGTHS = (2, 4)
 _LEARNING_RATE = 2e-3
@@ -56,7 +64,7 @@ SPECULATION_TASKS = {
     "DoorKey": SpeculationTask("MiniGrid-DoorKey-5x5", 20),
     "FourRooms": SpeculationTask("MiniGrid-FourRooms", 50),
     "CartPole": SpeculationTask("CartPole-v1", 100, acting=False),
-    "DoorKey-12x384": SpeculationTask("MiniGrid-DoorKey-5x5", 20, ("model=large", "trainer.steps=300"), acting=False),
+    "DoorKey-12x384": SpeculationTask("MiniGrid-DoorKey-5x5", 20, _LARGE, acting=False),
 }
 
 

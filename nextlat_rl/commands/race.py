@@ -70,7 +70,7 @@ def race(
                 totals[name][0] += steps
                 totals[name][1] += seconds
                 statistics[name].merge(rollout.statistics)
-        on_round(number + 1)
+        on_round(max(0, number + 1 - _WARM_UP))
     env.close()
     alone = rates[ALONE]
     rows = []
