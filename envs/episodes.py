@@ -10,7 +10,7 @@ import gymnasium as gym
 from nextlat_rl.envs.behaviours.mixture import parse_mixture
 from nextlat_rl.envs.episode import EVALUATION_SEEDS, Episode, check_seed, record, snapshot
 from nextlat_rl.envs.factory import make_env
-from nextlat_rl.envs.registry import is_babyai, is_minigrid, resolve_env_id
+from nextlat_rl.envs.registry import is_babyai, is_minigrid, is_token_task, resolve_env_id
 from nextlat_rl.envs.roller import Roller
 from nextlat_rl.errors import UserError
 
@@ -74,11 +74,11 @@ def collect_episodes(
 def default_behaviour(env_id: str) -> str:
     """The behaviour to gather data with.
 
-    "explorer" for MiniGrid levels with a goal and nothing that moves by itself, "expert" for BabyAI, else "sb3";
-    "random" where the action space is none that "sb3" can handle.
+    "explorer" for MiniGrid levels with a goal and nothing that moves by itself, "expert" for BabyAI and the paper's
+    tasks, else "sb3"; "random" where the action space is none that "sb3" can handle.
     """
     env_id = resolve_env_id(env_id)
-    if is_babyai(env_id):
+    if is_babyai(env_id) or is_token_task(env_id):
         return "expert"
     env = make_env(env_id)
     try:

@@ -45,6 +45,11 @@ def is_babyai(env_id: str) -> bool:
     return env_id.startswith("BabyAI-")
 
 
+def is_token_task(env_id: str) -> bool:
+    """Whether the id names one of the paper's tasks."""
+    return env_id.startswith("NextLat/")
+
+
 def _import_module(module: str, name: str) -> None:
     try:
         importlib.import_module(module)
@@ -57,6 +62,8 @@ def _import_module(module: str, name: str) -> None:
 def _register_package_of(name: str) -> None:
     if is_minigrid(name) or is_babyai(name):
         _register("minigrid")
+    elif is_token_task(name):
+        importlib.import_module("nextlat_rl.envs.paper")
     elif name.startswith("ALE/"):
         if find_spec("ale_py") is None:
             raise UserError(f"environment '{name}' needs ale-py; run: pip install 'nextlat_rl[atari]'")
@@ -69,6 +76,7 @@ def _register(package: str) -> None:
 
 def _unknown(name: str) -> UserError:
     _register("minigrid")
+    importlib.import_module("nextlat_rl.envs.paper")
     known = list(gym.registry)
     # Compare case-insensitively and without the version: "cartpole" must find "CartPole-v1".
     by_stem: dict[str, str] = {}

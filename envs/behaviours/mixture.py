@@ -8,7 +8,7 @@ import numpy as np
 
 from nextlat_rl.envs.behaviours.base import Behaviour
 from nextlat_rl.envs.behaviours.random import RandomBehaviour
-from nextlat_rl.envs.registry import is_babyai
+from nextlat_rl.envs.registry import is_babyai, is_token_task
 from nextlat_rl.errors import UserError
 
 KNOWN = "explorer, expert, bot, random, sb3, sb3:<policy.zip>, agent:<run folder>"
@@ -118,9 +118,12 @@ def _bot(env_id: str) -> Behaviour:
 def _expert(env_id: str) -> Behaviour:
     from nextlat_rl.envs.behaviours.balance import BalanceBehaviour
     from nextlat_rl.envs.behaviours.expert import ExpertBehaviour
+    from nextlat_rl.envs.behaviours.solver import SolverBehaviour
 
     if env_id.startswith("CartPole-"):
         return BalanceBehaviour()
+    if is_token_task(env_id):
+        return SolverBehaviour()
     return _bot(env_id) if is_babyai(env_id) else ExpertBehaviour()
 
 

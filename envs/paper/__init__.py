@@ -1,0 +1,31 @@
+"""The tasks of the NextLat paper (arXiv 2511.05963) as Gymnasium environments; importing this registers them."""
+
+import gymnasium as gym
+
+from nextlat_rl.envs.paper.groups import GROUPS
+from nextlat_rl.envs.paper.path_star import PathStarEnv
+from nextlat_rl.envs.paper.token_task import TokenTask
+from nextlat_rl.envs.paper.word_problem import WordProblemEnv
+
+__all__ = ["PathStarEnv", "TokenTask", "WordProblemEnv"]
+
+_LENGTHS = (12, 24, 36)
+_STARS = ((2, 5), (2, 10), (3, 4), (5, 5))
+
+for _group in GROUPS:
+    for _length in _LENGTHS:
+        # Up to 12 elements to train on; exactly 24 and 36 to see what becomes of longer words.
+        _shortest = 1 if _length == _LENGTHS[0] else _length
+        gym.register(
+            f"NextLat/WordProblem-{_group}-{_length}-v0",
+            entry_point="nextlat_rl.envs.paper.word_problem:WordProblemEnv",
+            kwargs={"group": _group, "longest": _length, "shortest": _shortest},
+            disable_env_checker=True,
+        )
+for _degree, _arm in _STARS:
+    gym.register(
+        f"NextLat/PathStar-{_degree}x{_arm}-v0",
+        entry_point="nextlat_rl.envs.paper.path_star:PathStarEnv",
+        kwargs={"degree": _degree, "arm": _arm},
+        disable_env_checker=True,
+    )

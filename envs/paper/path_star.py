@@ -1,0 +1,47 @@
+"""Path-Star (arXiv 2403.06963): which arm of a star leads to the goal? The first step has to see to the last."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nextlat_rl.envs.paper.token_task import TokenTask
+
+
+class PathStarEnv(TokenTask):
+    """`degree` arms of `arm` nodes leave a centre; the prompt lists the edges in random order, the centre and the goal.
+
+    The goal is the end of one arm, the answer the nodes from the centre's neighbour to the goal. A graph's nodes are
+    drawn from `nodes` names. With `graphs` there are only so many different graphs, as in the paper's fixed data.
+    """
+
+    def __init__(
+        self,
+        degree: int = 2,
+        arm: int = 5,
+        nodes: int = 100,
+        graphs: int | None = None,
+        render_mode: str | None = None,
+    ) -> None:
+        used = degree * (arm - 1) + 1
+        if degree < 1 or arm < 2 or nodes < used:
+            raise ValueError(f"a star of {degree} arms of {arm} nodes needs at least {used} names, got nodes={nodes}")
+        super().__init__(tokens=nodes, words=nodes, render_mode=render_mode)
+        self.degree, self.arm, self.nodes, self.graphs = degree, arm, nodes, graphs
+
+    def draw(self) -> list[int]:
+        """Edges as pairs of tokens, then the centre and the goal."""
+        rng = self.np_random
+        if self.graphs is not None:
+            rng = np.random.default_rng([int(rng.integers(self.graphs)), 0x737461])
+        names = rng.permutation(self.nodes)[: self.degree * (self.arm - 1) + 1].tolist()
+        centre, rest = names[0], names[1:]
+        length = self.arm - 1
+        arms = [rest[i * length : (i + 1) * length] for i in range(self.degree)]
+        edges = [edge for nodes in arms for edge in zip([centre, *nodes], nodes, strict=False)]
+        self.path = arms[int(rng.integers(self.degree))]
+        order = rng.permutation(len(edges))
+        return [token for i in order for token in edges[i]] + [centre, self.path[-1]]
+
+    def next_word(self, written: list[int]) -> int | None:
+        """The next node on the way to the goal."""
+        return self.path[len(written)] if len(written) < len(self.path) else None

@@ -1,0 +1,34 @@
+"""The word problem of a finite group: read elements, then say their product (arXiv 2511.05963, A5 experiment)."""
+
+from __future__ import annotations
+
+from nextlat_rl.envs.paper.groups import multiplication_table
+from nextlat_rl.envs.paper.token_task import TokenTask
+
+
+class WordProblemEnv(TokenTask):
+    """The prompt is a word of `shortest..longest` uniform elements and a question mark, the answer its product.
+
+    A product of elements that a state has to carry: for A5 and S5 (not solvable) no transformer of constant depth can
+    compute it for words of every length, a recurrent state can.
+    """
+
+    def __init__(self, group: str = "S3", longest: int = 12, shortest: int = 1, render_mode: str | None = None) -> None:
+        self.table = multiplication_table(group)
+        elements = len(self.table)
+        super().__init__(tokens=elements + 1, words=elements, render_mode=render_mode)
+        self.question = elements
+        self.shortest, self.longest = shortest, longest
+
+    def draw(self) -> list[int]:
+        """A word and the question mark."""
+        length = int(self.np_random.integers(self.shortest, self.longest + 1))
+        word = self.np_random.integers(len(self.table), size=length).tolist()
+        self.product = 0
+        for element in word:
+            self.product = int(self.table[self.product, element])
+        return [*word, self.question]
+
+    def next_word(self, written: list[int]) -> int | None:
+        """The product, once."""
+        return None if written else self.product
