@@ -106,6 +106,7 @@ class SpeculativeAgent:
         return {
             "accepted_per_draft": drafts.accepted_per_draft,
             "acceptance_by_position": drafts.acceptance,
+            "accepted_histogram": drafts.histogram,
             "planner_calls_per_step": calls if planned else 0.0,
             "trunk_calls_per_step": calls,
         }

@@ -70,6 +70,11 @@ class Tracker:
         for tag, value in values.items():
             self.writer.add_scalar(tag, value, step)
 
+    def histogram(self, tag: str, counts: Sequence[int], step: int) -> None:
+        """How often the numbers 0, 1, .. occurred."""
+        if sum(counts):
+            self.writer.add_histogram(tag, np.repeat(np.arange(len(counts)), counts), step)
+
     def text(self, tag: str, markdown: str, step: int = 0) -> None:
         """A piece of Markdown."""
         self.writer.add_text(tag, markdown, step)

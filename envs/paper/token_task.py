@@ -8,7 +8,7 @@ from typing import Any
 import gymnasium as gym
 
 
-class TokenTask(gym.Env[int, int]):
+class TokenTask(gym.Env):
     """Reads a prompt, then writes.
 
     Observations `0..tokens-1` are the prompt's tokens and `tokens` is silence, shown while the agent writes. Actions

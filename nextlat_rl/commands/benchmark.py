@@ -11,7 +11,12 @@ from rich.console import Console
 from nextlat_rl.commands.benchmark_improve import IMPROVE_TASKS, improve_rows
 from nextlat_rl.commands.benchmark_planner import PLANNER_TASKS, planned_rows, planner_speed_rows, planner_speed_table
 from nextlat_rl.commands.benchmark_sb3 import SB3_TASKS, sb3_rows, sb3_speed_rows, sb3_speed_table
-from nextlat_rl.commands.benchmark_speculation import SPECULATION_TASKS, speculation_rows, speculation_tables
+from nextlat_rl.commands.benchmark_speculation import (
+    SPECULATION_TASKS,
+    speculation_figures,
+    speculation_rows,
+    speculation_tables,
+)
 from nextlat_rl.commands.benchmark_speed import speed_rows, speed_table
 from nextlat_rl.commands.benchmark_tasks import TASKS, run_task, task_table
 from nextlat_rl.config import BenchmarkConfig
@@ -53,6 +58,7 @@ def benchmark(config: BenchmarkConfig) -> None:
     if config.suite == "speculation":
         for shown in speculation_tables(rows):
             console.print(shown)
+        console.print(f"Drawn in {', '.join(map(str, speculation_figures(rows, file.parent)))}", highlight=False)
     if speed:
         console.print(_SPEED_TABLES[config.suite](speed))
     console.print(f"Written to {file}", highlight=False)

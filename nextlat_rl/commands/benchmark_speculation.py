@@ -7,6 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -28,6 +29,7 @@ from nextlat_rl.config import BenchmarkConfig, PlannerSettings
 from nextlat_rl.console import bar, table
 from nextlat_rl.data.batches import Batcher
 from nextlat_rl.data.minari_io import load_datasets
+from nextlat_rl.diagnostics.figures import speculation_figure
 from nextlat_rl.drafting.drafters.registry import UNTRAINED, make_drafter, make_net
 from nextlat_rl.drafting.length import AdaptiveLength, FixedLength
 from nextlat_rl.drafting.rollout import SpeculativeRollout
@@ -219,3 +221,16 @@ def speculation_tables(rows: list[dict[str, Any]]) -> list[Table]:
         for row in acted
     ]
     return [*tables, table("Speculative acting, one core, one environment", columns, lines)]
+
+
+def speculation_figures(rows: list[dict[str, Any]], folder: Path) -> list[Path]:
+    """A picture of each task's first seed."""
+    files = []
+    for part in dict.fromkeys(row["part"] for row in rows if "kind" in row):
+        mine = [row for row in rows if row["part"] == part and row["seed"] == 0]
+        imagined = [row for row in mine if row.get("kind") == "imagination"]
+        files.append(folder / f"speculation-{part}.png")
+        figure = speculation_figure(imagined, [row for row in mine if row.get("kind") == "acting"])
+        figure.suptitle(part)
+        figure.savefig(files[-1], dpi=110)
+    return files

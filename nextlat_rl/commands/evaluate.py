@@ -70,8 +70,8 @@ def evaluate(config: EvaluateConfig) -> None:
     write_json(folder / f"{name}.json", [row])
     tracker = Tracker(folder / name)
     tracker.scalars(eval_tags(row), saved["step"])
-    for k, chance in enumerate(row.get("acceptance_by_position", [])):
-        tracker.scalars({"speculation/acceptance_by_position": chance}, k + 1)
+    if "accepted_histogram" in row:
+        _log_speculation(tracker, row, saved["step"])
     tracker.close()
     if config.json:
         print(json.dumps([row], indent=1))
@@ -108,6 +108,15 @@ def calibrated_tolerance(
         tolerance = calibrate(exact, tolerant, risk, on_episode=lambda result: shown.update(next(done)))
     console.print(f"Tolerance {tolerance:.3g} for a risk of {risk:g} per decision made ahead", highlight=False)
     return tolerance
+
+
+def _log_speculation(tracker: Tracker, row: dict[str, Any], step: int) -> None:
+    """How the drafts fared, in TensorBoard."""
+    names = ("accepted_per_draft", "planner_calls_per_step", "trunk_calls_per_step", "ms_per_decision")
+    tracker.scalars({f"speculation/{name}": row[name] for name in names}, step)
+    tracker.histogram("speculation/accepted_a_draft", row["accepted_histogram"], step)
+    for k, chance in enumerate(row["acceptance_by_position"]):
+        tracker.scalars({"speculation/acceptance_by_position": chance}, k + 1)
 
 
 def check_env(world_model: WorldModel, env_id: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib
 
@@ -74,4 +75,37 @@ def curves_figure(real: np.ndarray, imagined: np.ndarray, names: Sequence[str]) 
             panel.set_title(names[i], fontsize=9)
             panel.spines[["top", "right"]].set_visible(False)
     axes.flat[0].legend(frameon=False, fontsize=8)
+    return figure
+
+
+def speculation_figure(imagined: Sequence[dict[str, Any]], acted: Sequence[dict[str, Any]]) -> Figure:
+    """What drafts are worth: speed-ups by drafter, acceptance by position, and calls saved when acting.
+
+    Args:
+        imagined: rows of speculative imagination; of each drafter the fastest fixed length is drawn.
+        acted: rows of acting, `contender` and `trunk_calls_per_step`.
+
+    """
+    figure, (speed, chance, calls) = plt.subplots(1, 3, figsize=(11, 3.4), layout="constrained")
+    drafters = list(dict.fromkeys(row["contender"].split()[0] for row in imagined if "accepted_per_draft" in row))
+    fixed = [row for row in imagined if row["contender"].split()[-1].isdecimal()]
+    best = [max((r for r in fixed if r["contender"].split()[0] == d), key=lambda r: r["speed_up"]) for d in drafters]
+    colours = [GROUNDED if drafter == "nextlat" else STILL for drafter in drafters]
+    speed.barh([row["contender"] for row in best], [row["speed_up"] for row in best], color=colours)
+    speed.axvline(1.0, color=REAL, lw=0.8)
+    speed.invert_yaxis()
+    speed.set(xlabel="speed-up over drawing alone", title="Imagining (drafter, K)")
+    for row in fixed:
+        drafter, length = row["contender"].split()
+        if int(length) == 4:
+            positions = range(1, len(row["acceptance_by_position"]) + 1)
+            wide = {"color": GROUNDED, "lw": 2.5} if drafter == "nextlat" else {"lw": 1.2}
+            chance.plot(positions, row["acceptance_by_position"], marker="o", ms=3, label=drafter, **wide)
+    chance.set(xlabel="position in the draft", ylim=(0, 1.02), title="Chance to be accepted (K = 4)")
+    chance.legend(frameon=False, fontsize=7)
+    calls.barh([row["contender"] for row in acted], [row["trunk_calls_per_step"] for row in acted], color=BLIND)
+    calls.invert_yaxis()
+    calls.set(xlabel="calls a step", title="Acting (planner, speculate)")
+    for axes in (speed, chance, calls):
+        axes.spines[["top", "right"]].set_visible(False)
     return figure

@@ -51,6 +51,12 @@ class DraftStatistics:
         """The chance of each position to be accepted once it is reached."""
         return (self.kept / self.reached.clip(1)).tolist()
 
+    @property
+    def histogram(self) -> list[int]:
+        """How many drafts had 0, 1, .. of their steps kept."""
+        at_least = np.concatenate(([self.rounds], self.kept, [0]))
+        return (at_least[:-1] - at_least[1:]).tolist()
+
     def merge(self, other: DraftStatistics) -> None:
         """Take another's counts in."""
         longest = max(len(self.reached), len(other.reached))
