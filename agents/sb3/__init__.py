@@ -5,10 +5,14 @@ from nextlat_rl.agents.sb3.imagined import ImaginedVecEnv, start_beliefs
 from nextlat_rl.agents.sb3.observations import make_real_env
 from nextlat_rl.agents.sb3.offline import load_offline
 from nextlat_rl.agents.sb3.planner_policy import PlannerPolicy
+from nextlat_rl.agents.sb3.recording import MinariRecorder
+from nextlat_rl.agents.sb3.replay import ImaginedReplay
 
 __all__ = [
     "BeliefVecEnv",
+    "ImaginedReplay",
     "ImaginedVecEnv",
+    "MinariRecorder",
     "PlannerPolicy",
     "load_offline",
     "make_belief_env",

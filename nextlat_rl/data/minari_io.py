@@ -64,6 +64,19 @@ class Episode(Protocol):
         """What chose the actions."""
 
 
+def check_new_id(dataset_id: str) -> Path:
+    """Require a well-formed id that is not taken; the folder it will name.
+
+    Raises:
+        UserError: it is malformed or taken.
+    """
+    _check_id(dataset_id)
+    folder = get_dataset_path(dataset_id)
+    if folder.exists():
+        raise UserError(f"data set '{dataset_id}' already exists in {folder}: choose another id or delete it")
+    return folder
+
+
 def write_dataset(
     dataset_id: str,
     env_id: str,
@@ -85,10 +98,7 @@ def write_dataset(
     Raises:
         UserError: a malformed or taken id, no episodes, an episode of wrong lengths, or a full disk.
     """
-    _check_id(dataset_id)
-    folder = get_dataset_path(dataset_id)
-    if folder.exists():
-        raise UserError(f"data set '{dataset_id}' already exists in {folder}: choose another id or delete it")
+    folder = check_new_id(dataset_id)
     _sweep(get_dataset_path())
     temporary_id = f"{_UNFINISHED}{uuid.uuid4().hex}-v0"
     temporary = get_dataset_path(temporary_id)
