@@ -18,9 +18,11 @@ from rich.table import Table
 from nextlat_rl import checkpoint
 from nextlat_rl.agents.agent import ActsInBatches, Agent
 from nextlat_rl.agents.episodes import evaluation_seeds, run_episodes
-from nextlat_rl.agents.planning.planner import build_planner
+from nextlat_rl.agents.planning.planner import AnyPlanner, build_planner
 from nextlat_rl.agents.speculative import SpeculativeAgent
+from nextlat_rl.agents.tolerant import TolerantAgent
 from nextlat_rl.commands.benchmark_tasks import data_in, run_task
+from nextlat_rl.commands.evaluate import calibrated_tolerance
 from nextlat_rl.commands.race import ALONE, race
 from nextlat_rl.commands.race import COLUMNS as RACE_COLUMNS
 from nextlat_rl.commands.race import cells as race_cells
@@ -31,12 +33,13 @@ from nextlat_rl.data.batches import Batcher
 from nextlat_rl.data.minari_io import load_datasets
 from nextlat_rl.diagnostics.figures import speculation_figure
 from nextlat_rl.drafting.drafters.registry import UNTRAINED, make_drafter, make_net
-from nextlat_rl.drafting.length import AdaptiveLength, FixedLength
+from nextlat_rl.drafting.length import AdaptiveLength, DraftLength, FixedLength
 from nextlat_rl.drafting.rollout import SpeculativeRollout
 from nextlat_rl.drafting.training import train_drafter
 from nextlat_rl.models.objective import ObjectiveConfig
 from nextlat_rl.runtime import set_threads
 from nextlat_rl.settings_check import DRAFTERS
+from nextlat_rl.statistics import bootstrap_interval
 from nextlat_rl.world_model import WorldModel
 
 _LARGE = (
@@ -50,23 +53,25 @@ _LARGE = (
 _LENGTHS = (1, 2, 4, 8)
 _RIVAL_LENGTHS = (2, 4)
 _LEARNING_RATE = 2e-3
+_RISK = 0.01
+_EPISODES_A_TURN = 10
 
 
 @dataclass(frozen=True)
 class SpeculationTask:
-    """What is trained, how long imagined trajectories are, and whether acting is measured too."""
+    """What is trained, how long imagined trajectories are, and how many episodes acting is measured on."""
 
     env: str
     horizon: int
     options: Sequence[str] = ()
-    acting: bool = True
+    episodes: int = 0
 
 
 SPECULATION_TASKS = {
-    "DoorKey": SpeculationTask("MiniGrid-DoorKey-5x5", 20),
-    "FourRooms": SpeculationTask("MiniGrid-FourRooms", 50),
-    "CartPole": SpeculationTask("CartPole-v1", 100, acting=False),
-    "DoorKey-12x384": SpeculationTask("MiniGrid-DoorKey-5x5", 20, _LARGE, acting=False),
+    "DoorKey": SpeculationTask("MiniGrid-DoorKey-5x5", 20, episodes=300),
+    "FourRooms": SpeculationTask("MiniGrid-FourRooms", 50, episodes=100),
+    "CartPole": SpeculationTask("CartPole-v1", 100, episodes=20),
+    "DoorKey-12x384": SpeculationTask("MiniGrid-DoorKey-5x5", 20, _LARGE),
 }
 
 
@@ -79,7 +84,11 @@ def speculation_rows(name: str, seed: int, config: BenchmarkConfig, console: Con
             set_threads(1)
             world_model = WorldModel.load(rows[0]["run"], "cpu")
             imagined = _imagination(world_model, rows[0]["run"], task.horizon, seed, config.quick, console)
-    acted = _acting(world_model, rows[0]["deterministic"], config.quick, console) if task.acting else []
+    acted = []
+    if task.episodes:
+        episodes = 4 if config.quick else task.episodes
+        for planner in ("none", "lookahead"):
+            acted += _acting(world_model, planner, rows[0]["deterministic"], episodes, console)
     shared = {key: rows[0][key] for key in ("part", "env", "seed", "target", "run", "peak_memory_mb")}
     return rows + [shared | row for row in imagined + acted]
 
@@ -125,47 +134,68 @@ def _steps_in(seconds: float, name: str, world_model: WorldModel, batches: Batch
     return max(1, round(seconds * trial / (time.monotonic() - started)))
 
 
-def _acting(world_model: WorldModel, deterministic: bool, quick: bool, console: Console) -> list[dict[str, Any]]:
-    """Deciding ahead against deciding at every step: whole episodes in turn, the actions compared."""
-    episodes, each = (4, 2) if quick else (300, 10)
-    rows = []
-    for planner in ("none", "lookahead"):
-        agents: dict[str, Agent | SpeculativeAgent] = {"off": _agent(world_model, planner, deterministic, None)}
-        agents["lossless 4"] = _agent(world_model, planner, deterministic, FixedLength(4))
-        agents["lossless adaptive"] = _agent(world_model, planner, deterministic, AdaptiveLength())
-        seeds = evaluation_seeds(episodes)
-        actions: dict[str, list[Any]] = defaultdict(list)
-        milliseconds: dict[str, list[float]] = defaultdict(list)
-        with bar(console, f"Acting (planner {planner})", episodes, "episodes") as shown:
-            for begin in range(0, episodes, each):
-                for name, agent in agents.items():
-                    recorded = _Recorded(agent)
-                    _, timing = run_episodes(world_model.env_id, recorded, seeds[begin : begin + each], 1)
-                    actions[name] += recorded.actions
-                    milliseconds[name].append(timing.ms_per_decision)
-                shown.update(begin + each)
-        for name, agent in agents.items():
-            row = {"kind": "acting", "contender": f"{planner}, {name}", "episodes": episodes, "planner": planner}
-            row |= {"decisions": len(actions[name]), "changed": _changed(actions[name], actions["off"])}
-            row["ms_per_decision"] = median(milliseconds[name])
-            row["speed_up"] = median(
-                off / mine for off, mine in zip(milliseconds["off"], milliseconds[name], strict=True)
-            )
-            summary = agent.summary(planner != "none") if isinstance(agent, SpeculativeAgent) else {}
-            rows.append(row | {"trunk_calls_per_step": 1.0} | summary)
-    return rows
+def _acting(
+    world_model: WorldModel, planner: str, deterministic: bool, episodes: int, console: Console
+) -> list[dict[str, Any]]:
+    """Deciding ahead against deciding at every step: whole episodes in turn, actions and returns compared."""
+    settings = PlannerSettings(name=planner)
+    longest = AdaptiveLength().longest
+    tolerance = calibrated_tolerance(world_model, settings, deterministic, 0, longest, _RISK, console)
+
+    def search() -> AnyPlanner | None:
+        return build_planner(world_model, settings, deterministic, 0)
+
+    def lossless(length: DraftLength) -> SpeculativeAgent:
+        return SpeculativeAgent(world_model, 1, length, deterministic, 0, search())
+
+    agents: dict[str, Agent | SpeculativeAgent | TolerantAgent] = {
+        "off": Agent(world_model, 1, "trunk", deterministic, 0, search()),
+        "lossless 4": lossless(FixedLength(4)),
+        "lossless adaptive": lossless(AdaptiveLength()),
+        "tolerant adaptive": TolerantAgent(world_model, 1, AdaptiveLength(), tolerance, deterministic, 0, search()),
+    }
+    seeds = evaluation_seeds(episodes)
+    played = {name: _Played() for name in agents}
+    with bar(console, f"Acting (planner {planner})", episodes, "episodes") as shown:
+        for begin in range(0, episodes, _EPISODES_A_TURN):
+            for name, agent in agents.items():
+                played[name].play(world_model.env_id, agent, seeds[begin : begin + _EPISODES_A_TURN])
+            shown.update(begin + _EPISODES_A_TURN)
+    return [_acting_row(planner, name, agent, played[name], played["off"]) for name, agent in agents.items()]
 
 
-def _agent(
-    world_model: WorldModel, planner: str, deterministic: bool, length: FixedLength | AdaptiveLength | None
-) -> Agent | SpeculativeAgent:
-    """One environment's agent, with the default look-ahead or without."""
-    search = None
-    if planner != "none":
-        search = build_planner(world_model, PlannerSettings(name=planner), deterministic, 0)
-    if length is None:
-        return Agent(world_model, 1, "trunk", deterministic, 0, search)
-    return SpeculativeAgent(world_model, 1, length, deterministic, 0, search)
+def _acting_row(
+    planner: str, name: str, agent: Agent | SpeculativeAgent | TolerantAgent, mine: _Played, off: _Played
+) -> dict[str, Any]:
+    """What an agent did, beside the one that decides at every step."""
+    row: dict[str, Any] = {"kind": "acting", "contender": f"{planner}, {name}", "episodes": len(mine.returns)}
+    row |= {"decisions": len(mine.actions), "episode_return": float(np.mean(mine.returns))}
+    if not isinstance(agent, TolerantAgent):  # its history is another one after the first difference
+        row["changed"] = _changed(mine.actions, off.actions)
+    lost = [a - b for a, b in zip(off.returns, mine.returns, strict=True)]
+    low, high = bootstrap_interval(lost)
+    row |= {"return_lost": float(np.mean(lost)), "return_lost_low": low, "return_lost_high": high}
+    row["ms_per_decision"] = median(mine.milliseconds)
+    row["speed_up"] = median(a / b for a, b in zip(off.milliseconds, mine.milliseconds, strict=True))
+    summary = {} if isinstance(agent, Agent) else agent.summary(planner != "none")
+    return row | {"trunk_calls_per_step": 1.0} | summary
+
+
+class _Played:
+    """What an agent did in its turns so far."""
+
+    def __init__(self) -> None:
+        self.actions: list[Any] = []
+        self.returns: list[float] = []
+        self.milliseconds: list[float] = []  # a decision, by turn
+
+    def play(self, env_id: str, agent: ActsInBatches, seeds: Sequence[int]) -> None:
+        """One turn."""
+        recorded = _Recorded(agent)
+        results, timing = run_episodes(env_id, recorded, seeds, 1)
+        self.actions += recorded.actions
+        self.returns += [result.episode_return for result in results]
+        self.milliseconds.append(timing.ms_per_decision)
 
 
 class _Recorded:
@@ -206,14 +236,17 @@ def speculation_tables(rows: list[dict[str, Any]]) -> list[Table]:
         )
     ]
     acted = [row for row in rows if row.get("kind") == "acting"]
-    columns = ["task", "seed", "planner, speculate", "decisions", "changed", "calls a step", "ms/decision", "speed-up"]
+    columns = ["task", "seed", "planner, speculate", "decisions", "changed", "return"]
+    columns += ["lost (95% interval)", "calls a step", "ms/decision", "speed-up"]
     lines = [
         [
             row["part"],
             str(row["seed"]),
             row["contender"],
             f"{row['decisions']:,}",
-            str(row["changed"]),
+            str(row.get("changed", "")),
+            f"{row['episode_return']:.3f}",
+            f"{row['return_lost']:.3f} [{row['return_lost_low']:.3f}, {row['return_lost_high']:.3f}]",
             f"{row['trunk_calls_per_step']:.2f}",
             f"{row['ms_per_decision']:.2f}",
             f"{row['speed_up']:.2f}",
