@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from nextlat_rl.data.minari_io import write_dataset
+from nextlat_rl.data.minari_io import load_dataset, write_dataset
 from nextlat_rl.envs import make_env
 from nextlat_rl.envs.episodes import collect_episodes
 from nextlat_rl.world_model import WorldModel
@@ -24,9 +24,10 @@ def test_snippets_run(tmp_path: Path, monkeypatch: Any) -> None:
     spaces = (env.observation_space, env.action_space)
     write_dataset("cartpole/replay-v0", "CartPole-v1", *spaces, episodes, behaviour="random")
     snippets = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    assert len(snippets) == 4
+    assert len(snippets) == 6
     names: dict[str, Any] = {}
     for snippet in snippets:
         short = re.sub(r"learn\([1-9]\d*_000\)", "learn(64)", snippet)
         exec(compile(short, str(PAGE), "exec"), names)
-    assert names["agent"].replay_buffer.size() > 64
+    assert names["agent"].replay_buffer.size() > 0
+    assert load_dataset("mine/CartPole-v0").total_steps >= 64
