@@ -51,7 +51,7 @@ _LARGE = (
     "trainer.eval_episodes=64",
 )
 _LENGTHS = (1, 2, 4, 8)
-_RIVAL_LENGTHS = (2, 4)
+_RIVAL_LENGTHS = (2, 4, 8)
 _LEARNING_RATE = 2e-3
 _RISK = 0.01
 _EPISODES_A_TURN = 10

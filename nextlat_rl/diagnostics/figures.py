@@ -82,30 +82,36 @@ def speculation_figure(imagined: Sequence[dict[str, Any]], acted: Sequence[dict[
     """What drafts are worth: speed-ups by drafter, acceptance by position, and calls saved when acting.
 
     Args:
-        imagined: rows of speculative imagination; of each drafter the fastest fixed length is drawn.
+        imagined: rows of speculative imagination; of each drafter the fastest length is drawn.
         acted: rows of acting, `contender` and `trunk_calls_per_step`.
 
     """
-    figure, (speed, chance, calls) = plt.subplots(1, 3, figsize=(11, 3.4), layout="constrained")
-    drafters = list(dict.fromkeys(row["contender"].split()[0] for row in imagined if "accepted_per_draft" in row))
-    fixed = [row for row in imagined if row["contender"].split()[-1].isdecimal()]
-    best = [max((r for r in fixed if r["contender"].split()[0] == d), key=lambda r: r["speed_up"]) for d in drafters]
+    panels = 3 if acted else 2
+    figure, axes = plt.subplots(1, panels, figsize=(3.8 * panels, 3.4), layout="constrained")
+    speed, chance = axes[:2]
+    drafted = [row for row in imagined if "accepted_per_draft" in row]
+    drafters = list(dict.fromkeys(row["contender"].split()[0] for row in drafted))
+    mine = {name: [row for row in drafted if row["contender"].split()[0] == name] for name in drafters}
+    best = [max(mine[name], key=lambda row: row["speed_up"]) for name in drafters]
     colours = [GROUNDED if drafter == "nextlat" else STILL for drafter in drafters]
     speed.barh([row["contender"] for row in best], [row["speed_up"] for row in best], color=colours)
     speed.axvline(1.0, color=REAL, lw=0.8)
     speed.invert_yaxis()
     speed.set(xlabel="speed-up over drawing alone", title="Imagining (drafter, K)")
-    for row in fixed:
-        drafter, length = row["contender"].split()
-        if int(length) == 4:
-            positions = range(1, len(row["acceptance_by_position"]) + 1)
-            wide = {"color": GROUNDED, "lw": 2.5} if drafter == "nextlat" else {"lw": 1.2}
-            chance.plot(positions, row["acceptance_by_position"], marker="o", ms=3, label=drafter, **wide)
+    for i, name in enumerate(drafters):
+        at_four = next((row for row in mine[name] if row["contender"] == f"{name} 4"), None)
+        if at_four is not None:
+            positions = range(1, len(at_four["acceptance_by_position"]) + 1)
+            style = {"color": GROUNDED, "lw": 2.5} if name == "nextlat" else {"color": f"C{i}", "lw": 1.2}
+            chance.plot(positions, at_four["acceptance_by_position"], marker="o", ms=3, label=name, **style)
+    chance.set_xticks(range(1, 5))
     chance.set(xlabel="position in the draft", ylim=(0, 1.02), title="Chance to be accepted (K = 4)")
     chance.legend(frameon=False, fontsize=7)
-    calls.barh([row["contender"] for row in acted], [row["trunk_calls_per_step"] for row in acted], color=BLIND)
-    calls.invert_yaxis()
-    calls.set(xlabel="calls a step", title="Acting (planner, speculate)")
-    for axes in (speed, chance, calls):
-        axes.spines[["top", "right"]].set_visible(False)
+    if acted:
+        names = [row["contender"] for row in acted]
+        axes[2].barh(names, [row["trunk_calls_per_step"] for row in acted], color=BLIND)
+        axes[2].invert_yaxis()
+        axes[2].set(xlabel="calls a step", title="Acting (planner, speculate)")
+    for panel in axes:
+        panel.spines[["top", "right"]].set_visible(False)
     return figure
