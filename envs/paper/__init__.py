@@ -14,12 +14,13 @@ _STARS = ((2, 5), (2, 10), (3, 4), (5, 5))
 
 for _group in GROUPS:
     for _length in _LENGTHS:
-        # Up to 12 elements to train on; exactly 24 and 36 to see what becomes of longer words.
-        _shortest = 1 if _length == _LENGTHS[0] else _length
+        # Eight words of up to 12 elements to train on; one of exactly 24 or 36 to see what becomes of longer words.
+        _train = _length == _LENGTHS[0]
+        _words = {"shortest": 1, "problems": 8} if _train else {"shortest": _length, "problems": 1}
         gym.register(
             f"NextLat/WordProblem-{_group}-{_length}-v0",
             entry_point="nextlat_rl.envs.paper.word_problem:WordProblemEnv",
-            kwargs={"group": _group, "longest": _length, "shortest": _shortest},
+            kwargs={"group": _group, "longest": _length, **_words},
             disable_env_checker=True,
         )
 for _degree, _arm in _STARS:

@@ -20,12 +20,13 @@ class PathStarEnv(TokenTask):
         arm: int = 5,
         nodes: int = 100,
         graphs: int | None = None,
+        problems: int = 1,
         render_mode: str | None = None,
     ) -> None:
         used = degree * (arm - 1) + 1
         if degree < 1 or arm < 2 or nodes < used:
             raise ValueError(f"a star of {degree} arms of {arm} nodes needs at least {used} names, got nodes={nodes}")
-        super().__init__(tokens=nodes, words=nodes, render_mode=render_mode)
+        super().__init__(tokens=nodes, words=nodes, problems=problems, render_mode=render_mode)
         self.degree, self.arm, self.nodes, self.graphs = degree, arm, nodes, graphs
 
     def draw(self) -> list[int]:

@@ -13,10 +13,17 @@ class WordProblemEnv(TokenTask):
     compute it for words of every length, a recurrent state can.
     """
 
-    def __init__(self, group: str = "S3", longest: int = 12, shortest: int = 1, render_mode: str | None = None) -> None:
+    def __init__(
+        self,
+        group: str = "S3",
+        longest: int = 12,
+        shortest: int = 1,
+        problems: int = 1,
+        render_mode: str | None = None,
+    ) -> None:
         self.table = multiplication_table(group)
         elements = len(self.table)
-        super().__init__(tokens=elements + 1, words=elements, render_mode=render_mode)
+        super().__init__(tokens=elements + 1, words=elements, problems=problems, render_mode=render_mode)
         self.question = elements
         self.shortest, self.longest = shortest, longest
 

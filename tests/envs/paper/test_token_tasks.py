@@ -26,7 +26,7 @@ def test_environment_is_a_proper_one(env_id: str) -> None:
 @pytest.mark.parametrize("env_id", ENVS)
 def test_the_expert_solves_every_episode(env_id: str) -> None:
     for episode in collect_episodes(env_id, "expert", episodes=20):
-        assert sum(episode.rewards) == 1.0
+        assert sum(episode.rewards) == pytest.approx(1.0)
         assert episode.terminations[-1]
 
 
@@ -57,6 +57,24 @@ def test_only_the_product_is_right() -> None:
         for element in word:
             expected = table[expected, element]
         assert rewarded == [expected]
+
+
+def test_problems_follow_each_other_until_the_first_mistake() -> None:
+    env = WordProblemEnv("C2", longest=3, problems=4)
+    env.reset(seed=0)
+    total, over, prompts = 0.0, False, []
+    while not over:
+        if env.read == 1:
+            prompts.append(tuple(env.prompt))
+        _, reward, over, _, info = env.step(env.best_action())
+        total += reward
+    assert total == pytest.approx(1.0) and info["success"] and len(prompts) == 4
+    env.reset(seed=0)
+    while env.solved < 2:
+        env.step(env.best_action())
+    while env.read < len(env.prompt):
+        env.step(env.wait)
+    assert env.step(1 - env.best_action())[1:3] == (0.0, True)
 
 
 def test_writing_too_early_or_waiting_too_long_ends_the_episode() -> None:
