@@ -1,6 +1,7 @@
 """The world model inside Stable-Baselines3: beliefs to observe, imagination to train in, planners that `predict`."""
 
 from nextlat_rl.agents.sb3.beliefs import BeliefVecEnv, make_belief_env
+from nextlat_rl.agents.sb3.extractor import BeliefExtractor
 from nextlat_rl.agents.sb3.imagined import ImaginedVecEnv, start_beliefs
 from nextlat_rl.agents.sb3.observations import make_real_env
 from nextlat_rl.agents.sb3.offline import load_offline
@@ -9,6 +10,7 @@ from nextlat_rl.agents.sb3.recording import MinariRecorder
 from nextlat_rl.agents.sb3.replay import ImaginedReplay
 
 __all__ = [
+    "BeliefExtractor",
     "BeliefVecEnv",
     "ImaginedReplay",
     "ImaginedVecEnv",
