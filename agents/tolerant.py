@@ -21,6 +21,7 @@ from nextlat_rl.drafting.length import DraftLength
 from nextlat_rl.drafting.rollout import DraftStatistics
 from nextlat_rl.drafting.token import embed_token, mode_token
 from nextlat_rl.models.nextlat import NextLat
+from nextlat_rl.spaces.categorical import DiscreteCodec
 from nextlat_rl.tracing import Traced
 from nextlat_rl.world_model import Step, WorldModel
 
@@ -32,7 +33,7 @@ class TolerantAgent:
         world_model: the trained model.
         batch_size: number of environments, each a row.
         length: how many steps to draft.
-        tolerance: largest `distance` at which a draft counts as true, from `calibrate`.
+        tolerance: largest `distance / margin` at which a draft counts as true, from `calibrate`.
         deterministic: most likely actions instead of drawn ones.
         seed: keys the noise together with (episode, step).
         planner: decides; without one the policy does.
@@ -64,11 +65,12 @@ class TolerantAgent:
         self.belief = torch.zeros(batch_size, width, device=device)  # followed by the dynamics since the last call
         self._expected = torch.zeros(batch_size, longest + 1, width, device=device)
         self._ready = self.last_action[:, None].repeat(1, longest + 1, *([1] * (self.last_action.dim() - 1)))
+        self._margin = torch.ones(batch_size, longest + 1, device=device)
         self._length = torch.zeros(batch_size, dtype=torch.long, device=device)
         self._index = torch.zeros_like(self._length)
         self._unread = torch.zeros_like(self._expected)  # steps that the trunk has not read yet
         self._rows = torch.arange(batch_size, device=device)
-        self.furthest = torch.zeros(batch_size, device=device)  # largest distance in the draft that is in use
+        self.furthest = torch.zeros(batch_size, device=device)  # largest distance / margin in the draft in use
         model = world_model.model
         self._carry = Traced(model, model.dynamics)
         self._ahead = Traced(model, lambda belief, action: expected_step(model, belief, action))
@@ -92,7 +94,7 @@ class TolerantAgent:
         self._index = torch.where(first, 0, self._index + 1)
         self._unread[self._rows, torch.where(first, 0, self._index - 1).clamp_max(self.length.longest)] = x
         at = self._index.clamp_max(self._length)
-        gap = distance(self.belief, self._expected[self._rows, at])
+        gap = distance(self.belief, self._expected[self._rows, at]) / self._margin[self._rows, at]
         self.furthest = torch.maximum(self.furthest, gap)
         missing = (first | (gap > self.tolerance) | (self._index > self._length)).nonzero().squeeze(1)
         if len(missing):
@@ -147,6 +149,7 @@ class TolerantAgent:
         stacked = torch.stack(beliefs, 1)
         decision = self.decide(stacked.flatten(0, 1), episode[rows].repeat_interleave(length + 1), times)
         self._expected[rows, : length + 1] = stacked
+        self._margin[rows, : length + 1] = margin(self.world_model.model, stacked)
         self._ready[rows, : length + 1] = decision.unflatten(0, (-1, length + 1))
         self._length[rows], self._index[rows], self.furthest[rows] = length, 0, 0.0
         self.length.timed(length, time.perf_counter() - started)
@@ -166,6 +169,17 @@ class TolerantAgent:
 def expected_step(model: NextLat, belief: Tensor, action: Tensor) -> Tensor:
     """The belief `[B, D]` after an action and the answer to it that is most often drawn."""
     return model.dynamics(belief, embed_token(model, mode_token(model, belief, action)))
+
+
+def margin(model: NextLat, belief: Tensor) -> Tensor:
+    """How clear the policy's decision is at `belief: [*B, D]`, in (0, 1]: the lead of the likeliest discrete action.
+
+    A small error of the belief changes a narrow decision and leaves a clear one alone. 1 for actions of other spaces.
+    """
+    if not isinstance(model.action, DiscreteCodec):
+        return belief.new_ones(belief.shape[:-1])
+    first, second = model.action.head(belief).softmax(-1).topk(2, dim=-1).values.unbind(-1)
+    return (first - second).clamp_min(1e-6)
 
 
 def distance(belief: Tensor, expected: Tensor) -> Tensor:
