@@ -1,8 +1,8 @@
 """Tolerant speculative acting: a decision made ahead is used while reality stays near enough to the draft.
 
 Where observations are continuous no draft ever comes true exactly. Here the latent dynamics follows reality beside the
-draft, and as long as the two beliefs stay within a tolerance the decision that lies ready is taken. The tolerance is
-calibrated so that the rate of decisions that differ from those of deciding at every step stays under a chosen risk.
+draft, and as long as the two beliefs stay within a tolerance the decision that lies ready is taken, made at the belief
+that the trunk had of the draft. The tolerance is calibrated so that the rate of decisions that differ from those of deciding at every step stays under a chosen risk.
 """
 
 from __future__ import annotations
@@ -139,17 +139,18 @@ class TolerantAgent:
         started = time.perf_counter()
         length, new = self.length.choose(), first[rows]
         self.belief[rows] = belief = self._read(rows, new)
-        beliefs = [belief]
+        expected, embedded = [belief], []
         for k in range(length):
             action = self.guess(belief, episode[rows], self.step[rows] + k)
-            belief = self._ahead(belief, action)
-            beliefs.append(belief)
+            belief, x = self._ahead(belief, action)
+            expected.append(belief)
+            embedded.append(x)
+        exact = self._peek(rows, expected[0], embedded)
         ahead = torch.arange(length + 1, device=rows.device)
         times = (self.step[rows][:, None] + ahead).flatten()
-        stacked = torch.stack(beliefs, 1)
-        decision = self.decide(stacked.flatten(0, 1), episode[rows].repeat_interleave(length + 1), times)
-        self._expected[rows, : length + 1] = stacked
-        self._margin[rows, : length + 1] = margin(self.world_model.model, stacked)
+        decision = self.decide(exact.flatten(0, 1), episode[rows].repeat_interleave(length + 1), times)
+        self._expected[rows, : length + 1] = torch.stack(expected, 1)
+        self._margin[rows, : length + 1] = margin(self.world_model.model, exact)
         self._ready[rows, : length + 1] = decision.unflatten(0, (-1, length + 1))
         self._length[rows], self._index[rows], self.furthest[rows] = length, 0, 0.0
         self.length.timed(length, time.perf_counter() - started)
@@ -165,10 +166,18 @@ class TolerantAgent:
         self.cache.put(rows, part)
         return hidden[torch.arange(len(rows), device=rows.device), count - 1]
 
+    def _peek(self, rows: Tensor, belief: Tensor, embedded: list[Tensor]) -> Tensor:
+        """The trunk's beliefs `[R, K + 1, D]` now and along the draft, of which its cache remembers nothing."""
+        if not embedded:
+            return belief[:, None]
+        hidden = self.world_model.model.trunk.extend(torch.stack(embedded, 1), self.cache.take(rows))
+        return torch.cat((belief[:, None], hidden), 1)
 
-def expected_step(model: NextLat, belief: Tensor, action: Tensor) -> Tensor:
-    """The belief `[B, D]` after an action and the answer to it that is most often drawn."""
-    return model.dynamics(belief, embed_token(model, mode_token(model, belief, action)))
+
+def expected_step(model: NextLat, belief: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
+    """After an action and the answer to it that is most often drawn: the belief `[B, D]` and emb(x) `[B, D]`."""
+    x = embed_token(model, mode_token(model, belief, action))
+    return model.dynamics(belief, x), x
 
 
 def margin(model: NextLat, belief: Tensor) -> Tensor:
