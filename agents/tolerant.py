@@ -2,7 +2,8 @@
 
 Where observations are continuous no draft ever comes true exactly. Here the latent dynamics follows reality beside the
 draft, and as long as the two beliefs stay within a tolerance the decision that lies ready is taken, made at the belief
-that the trunk had of the draft. The tolerance is calibrated so that the rate of decisions that differ from those of deciding at every step stays under a chosen risk.
+that the trunk had of the draft. The tolerance is calibrated so that the rate of decisions that differ from those of
+deciding at every step stays under a chosen risk.
 """
 
 from __future__ import annotations
