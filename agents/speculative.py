@@ -22,7 +22,7 @@ from nextlat_rl.drafting.length import DraftLength
 from nextlat_rl.drafting.rollout import DraftStatistics
 from nextlat_rl.drafting.token import Token, embed_token, from_parts, mode_token, stack
 from nextlat_rl.models.nextlat import NextLat
-from nextlat_rl.tracing import Traced
+from nextlat_rl.tracing import Traced, padded
 from nextlat_rl.world_model import Step, WorldModel
 
 
@@ -92,7 +92,7 @@ class SpeculativeAgent:
             started = time.perf_counter()
             length = self.length.choose()
             self._draft(step, missing, torch.tensor(episodes, dtype=torch.long, device=wm.device), length)
-            if (shape := (length, len(_padded(missing)))) in self._traced:
+            if (shape := (length, len(padded(missing)))) in self._traced:
                 self.length.timed(length, time.perf_counter() - started)
             self._traced.add(shape)
         self.decisions += len(observations)
@@ -120,7 +120,7 @@ class SpeculativeAgent:
 
     def _draft(self, step: Step, missing: Tensor, episode: Tensor, length: int) -> None:
         """Draft `length` steps in the rows `missing: [R]`, read them with the trunk, and decide everywhere."""
-        rows = _padded(missing)
+        rows = padded(missing)
         model, draft, first = self.world_model.model, self.draft, step.is_first[rows]
         leaves = [leaf[rows] for leaf in step.observation.values()]
         x = self.world_model.embed_step(step.previous_action[rows], step.previous_reward[rows], first, *leaves)
@@ -214,9 +214,3 @@ def _ahead(model: NextLat, belief: Tensor, action: Tensor) -> tuple[Tensor, ...]
 def _equal(a: Tensor, b: Tensor) -> Tensor:
     """Equality of whole elements, `[B, *element]` twice to `[B]`."""
     return (a == b).flatten(1).all(1) if a.dim() > 1 else a == b
-
-
-def _padded(rows: Tensor) -> Tensor:
-    """`rows` and repetitions of the first, up to a power of two: a few shapes serve all numbers of rows."""
-    size = 1 << (len(rows) - 1).bit_length()
-    return torch.cat((rows, rows[:1].expand(size - len(rows))))

@@ -23,7 +23,7 @@ from nextlat_rl.drafting.rollout import DraftStatistics
 from nextlat_rl.drafting.token import embed_token, mode_token
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.spaces.categorical import DiscreteCodec
-from nextlat_rl.tracing import Traced
+from nextlat_rl.tracing import Traced, padded
 from nextlat_rl.world_model import Step, WorldModel
 
 
@@ -55,6 +55,7 @@ class TolerantAgent:
         self.decide: Decide = make_decide(world_model, deterministic, seed, planner)
         self.guess: Decide = make_decide(world_model, deterministic or planner is not None, seed, None)
         self.statistics = DraftStatistics()
+        self._traced: set[tuple[int, int]] = set()  # draft lengths and numbers of rows that have been drafted before
         self.calls, self.decisions = 0, 0
         longest, device = length.longest, world_model.device
         width = world_model.model.config.trunk.width
@@ -101,7 +102,7 @@ class TolerantAgent:
         if len(missing):
             self.calls += len(missing)
             self._judge(missing[~first[missing]])
-            self._draft(first, missing, torch.tensor(episodes, dtype=torch.long, device=wm.device))
+            self._draft(first, padded(missing), torch.tensor(episodes, dtype=torch.long, device=wm.device))
         self.decisions += len(observations)
         self.last_action = self._ready[self._rows, self._index]
         self.step += 1
@@ -154,7 +155,9 @@ class TolerantAgent:
         self._margin[rows, : length + 1] = margin(self.world_model.model, exact)
         self._ready[rows, : length + 1] = decision.unflatten(0, (-1, length + 1))
         self._length[rows], self._index[rows], self.furthest[rows] = length, 0, 0.0
-        self.length.timed(length, time.perf_counter() - started)
+        if (shape := (length, len(rows))) in self._traced:
+            self.length.timed(length, time.perf_counter() - started)
+        self._traced.add(shape)
 
     def _read(self, rows: Tensor, new: Tensor) -> Tensor:
         """The trunk's beliefs `[R, D]` after the steps that it has not read; where `new`, an episode began."""

@@ -54,3 +54,9 @@ class _Function(nn.Module):
 
     def forward(self, *arguments: Tensor) -> Any:
         return self._function(*arguments)
+
+
+def padded(rows: Tensor) -> Tensor:
+    """`rows: [R]` and repetitions of the first, up to a power of two: a few shapes serve all numbers of rows."""
+    size = 1 << (len(rows) - 1).bit_length()
+    return torch.cat((rows, rows[:1].expand(size - len(rows))))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -104,9 +105,11 @@ def calibrated_tolerance(
     everything = FixedLength(longest)
     tolerant = TolerantAgent(world_model, _CALIBRATION_ENVS, everything, float("inf"), deterministic, seed, search())
     with bar(console, "Calibrating", None, "episodes") as shown:
-        done = iter(range(1, 1_000_000))
+        done = count(1)
         tolerance = calibrate(exact, tolerant, risk, on_episode=lambda result: shown.update(next(done)))
-    console.print(f"Tolerance {tolerance:.3g} for a risk of {risk:g} per decision made ahead", highlight=False)
+    found = f"Tolerance {tolerance:.3g} for" if tolerance >= 0 else "No tolerance found that keeps"
+    after = "" if tolerance >= 0 else ": every step will be decided anew; a higher risk= may find one"
+    console.print(f"{found} a risk of {risk:g} per decision made ahead{after}", highlight=False)
     return tolerance
 
 
