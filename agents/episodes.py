@@ -43,9 +43,9 @@ class Timing:
         return 1000 * self.seconds / max(self.decisions, 1)
 
 
-def evaluation_seeds(episodes: int) -> list[int]:
-    """The fixed seeds of an evaluation; data is never gathered on them."""
-    return [EVALUATION_SEED + i for i in range(episodes)]
+def evaluation_seeds(episodes: int, first: int = EVALUATION_SEED) -> list[int]:
+    """The fixed seeds of an evaluation; data is never gathered on those from `EVALUATION_SEED` on."""
+    return [first + i for i in range(episodes)]
 
 
 def run_episodes(

@@ -109,6 +109,7 @@ class TrainerConfig:
         follow_batch_size: windows per batch in them.
         follow_learning_rate: its peak in them, falls linearly to a tenth.
         eval_episodes: episodes of the final evaluation.
+        eval_first_seed: of these episodes; no data is gathered from 10,000,000 on. Tune on others.
         log_every: steps between scalars in TensorBoard.
         save_every: steps between checkpoints.
         threads: torch threads; 0 takes the cores at hand, at most 8.
@@ -127,6 +128,7 @@ class TrainerConfig:
     follow_batch_size: int = 32
     follow_learning_rate: float = 3e-3
     eval_episodes: int = II("env.eval_episodes")
+    eval_first_seed: int = 10_000_000
     log_every: int = 50
     save_every: int = 250
     threads: int = 0
@@ -262,7 +264,8 @@ class EvaluateConfig:
             `tolerant` also takes a decision made ahead where reality is only near the draft.
         risk: of `tolerant`: the share of decisions made ahead that may differ, calibrated on fresh episodes.
         draft: how many steps: a number, or `adaptive`.
-        episodes: how many, on seeds from 10,000,000 on.
+        episodes: how many.
+        first_seed: of the episodes; no data is gathered from 10,000,000 on. Tune on others.
         deterministic: most likely actions instead of drawn ones.
         n_envs: environments stepped side by side.
         seed: of the action noise.
@@ -277,6 +280,7 @@ class EvaluateConfig:
     draft: str = "adaptive"
     risk: float = 0.01
     episodes: int = 500
+    first_seed: int = 10_000_000
     deterministic: bool = False
     n_envs: int = 64
     seed: int = 0
@@ -297,6 +301,7 @@ class ImproveConfig:
         acting: `trunk` (exact beliefs) or `recurrent` (the latent dynamics alone), of the evaluation.
         deterministic: most likely actions in the evaluation; by default as the run was evaluated.
         episodes: of the evaluation before and after.
+        first_seed: of these episodes, see `evaluate`.
         seed: of starts and noise.
 
     """
@@ -308,6 +313,7 @@ class ImproveConfig:
     acting: str = "trunk"
     deterministic: bool | None = None
     episodes: int = 500
+    first_seed: int = 10_000_000
     seed: int = 0
     device: str = "auto"
     threads: int = 0
@@ -383,6 +389,8 @@ class BenchmarkConfig:
         suite: `train` (the main job), `planner`, `speculation` or `sb3`.
         only: rows or parts to run, joined with `+`; empty runs all of them.
         seeds: how many training seeds.
+        first_seed: the first of them.
+        d3rlpy: a Python in whose environment d3rlpy is installed, for its rows of `suite=planner`.
         quick: a smoke test of the suite itself, not a measurement.
 
     """
@@ -390,6 +398,8 @@ class BenchmarkConfig:
     suite: str = "train"
     only: str = ""
     seeds: int = 1
+    first_seed: int = 0
+    d3rlpy: str = ""
     quick: bool = False
     runs: str = "runs"
     json: bool = False

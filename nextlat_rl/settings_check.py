@@ -96,6 +96,7 @@ def check_train(config: TrainConfig) -> None:
     )
     at_least(config.trainer, 1, "steps", "batch_size", "follow_batch_size", "eval_episodes", "log_every", "save_every")
     at_least(config.trainer, 0, "follow_steps", "length", "weight_decay", "warmup", "cooldown", "threads")
+    at_least(config.trainer, 0, "eval_first_seed")
     for name in ("learning_rate", "follow_learning_rate", "clip"):
         if not getattr(config.trainer, name) > 0:
             raise UserError(f"trainer.{name}={getattr(config.trainer, name)} must be above 0")
@@ -119,7 +120,7 @@ def check_evaluate(config: EvaluateConfig) -> None:
         raise UserError(f"risk={config.risk} must lie between 0 and 1")
     check_planner(config.planner)
     at_least(config, 1, "episodes", "n_envs")
-    at_least(config, 0, "seed", "threads")
+    at_least(config, 0, "seed", "first_seed", "threads")
 
 
 def check_draft(config: DraftConfig) -> None:
@@ -150,7 +151,7 @@ def check_improve_command(config: ImproveConfig) -> None:
         raise UserError("improve=none improves nothing; choose improve=imagination or improve=reanalyse")
     check_planner(config.planner)
     at_least(config, 1, "episodes")
-    at_least(config, 0, "seed", "threads")
+    at_least(config, 0, "seed", "first_seed", "threads")
 
 
 def check_plan(config: PlanConfig) -> None:

@@ -85,8 +85,8 @@ def lookahead(
         levels.append(_deepen(model, levels[-1], count, gumbel(for_choice), for_model, scale))
     value, q, improved = _back_up(levels, scale)
     score = improved if greedy else improved + gumbel(parts[0])
-    tried = torch.zeros_like(score).scatter_(1, levels[1].action, 1.0)
-    action = torch.where(tried > 0, score, -torch.inf).argmax(-1)
+    untried = torch.ones_like(score).scatter(1, levels[1].action, 0.0) > 0
+    action = score.masked_fill(untried, -torch.inf).argmax(-1)
     sequence, kept = _lines(levels, action)
     return Plan(action, improved.softmax(-1), q, kept, value, sequence), levels
 
@@ -101,14 +101,18 @@ def _root(model: PlanningModel, belief: Tensor) -> Level:
 
 def _deepen(model: PlanningModel, level: Level, count: int, noise: Tensor, for_model: Tensor, scale: float) -> Level:
     """The `count` most promising continuations by one action, evaluated."""
-    batch, _, actions = level.log_policy.shape
+    batch, nodes, actions = level.log_policy.shape
     log_prior = level.log_prior[..., None] + level.log_policy
     perturbed = _condition(log_prior + noise.view(log_prior.shape), level.perturbed[..., None])
-    score = perturbed + scale * level.reached[..., None]
-    chosen = score.flatten(1).topk(count, dim=1).indices  # [B, count]
+    if count == nodes * actions:  # all of them: nothing to choose
+        chosen = torch.arange(count, device=noise.device).expand(batch, -1)
+    else:
+        chosen = (perturbed + scale * level.reached[..., None]).flatten(1).topk(count, dim=1).indices  # [B, count]
     parent, action = chosen // actions, chosen % actions
-    above = level.prediction.belief.gather(1, parent[..., None].expand(-1, -1, level.prediction.belief.shape[-1]))
-    flat = model.step(above.flatten(0, 1), action.flatten(), for_model.reshape(batch * count, model.noise))
+    # Copying whole rows is several times faster than gathering numbers one by one.
+    row = parent + nodes * torch.arange(batch, device=noise.device)[:, None]
+    above = level.prediction.belief.flatten(0, 1).index_select(0, row.flatten())
+    flat = model.step(above, action.flatten(), for_model.reshape(batch * count, model.noise))
     prediction = Prediction(*(part.unflatten(0, (batch, count)) for part in flat))
     before = level.weight.gather(1, parent)
     collected = level.collected.gather(1, parent) + before * prediction.reward
@@ -149,8 +153,8 @@ def _back_up(levels: list[Level], scale: float) -> tuple[Tensor, Tensor, Tensor]
         unknown = torch.full_like(prior.flatten(1), -torch.inf)
         q = unknown.scatter(1, at, searched).view(prior.shape)
         tried = q > -torch.inf
-        weight = torch.where(tried, prior.exp(), 0.0)
-        known = (weight * torch.where(tried, q, 0.0)).sum(-1) + (1 - weight.sum(-1)) * above.prediction.value
+        weight = prior.exp().masked_fill(~tried, 0.0)
+        known = (weight * q.masked_fill(~tried, 0.0)).sum(-1) + (1 - weight.sum(-1)) * above.prediction.value
         q = torch.where(tried, q, known[..., None])
         improved = prior + scale * q
         value = (improved.softmax(-1) * q).sum(-1)
@@ -166,11 +170,11 @@ def _lines(levels: list[Level], action: Tensor) -> tuple[Tensor, Tensor]:
     for level in levels[2:]:
         first = first.gather(1, level.parent)
     kept = torch.zeros_like(levels[0].log_policy[:, 0]).scatter_add_(1, first, torch.ones_like(levels[-1].reached))
-    reached = torch.where(first == action[:, None], levels[-1].reached, -torch.inf)
+    reached = levels[-1].reached.masked_fill(first != action[:, None], -torch.inf)
     best, node = reached.max(1, keepdim=True)
     line = []
     for level in levels[:0:-1]:
         line.append(level.action.gather(1, node))
         node = level.parent.gather(1, node)
-    sequence = torch.where(best > -torch.inf, torch.cat(line[::-1], dim=1), -1)
+    sequence = torch.cat(line[::-1], dim=1).masked_fill(best == -torch.inf, -1)
     return torch.cat((action[:, None], sequence[:, 1:]), dim=1), kept

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from nextlat_rl.commands.benchmark_improve import IMPROVE_TASKS, improve_rows
 from nextlat_rl.commands.benchmark_planner import PLANNER_TASKS, planned_rows, planner_speed_rows, planner_speed_table
+from nextlat_rl.commands.benchmark_rivals import RIVAL_TASKS, rival_rows
 from nextlat_rl.commands.benchmark_sb3 import SB3_TASKS, sb3_rows, sb3_speed_rows, sb3_speed_table
 from nextlat_rl.commands.benchmark_speculation import (
     SPECULATION_TASKS,
@@ -31,7 +32,7 @@ _SPEED_TABLES = {"train": speed_table, "planner": planner_speed_table, "sb3": sb
 
 def benchmark(config: BenchmarkConfig) -> None:
     """`python -m nextlat_rl.benchmark`."""
-    suites = {"train": [*TASKS], "planner": [*PLANNER_TASKS, *IMPROVE_TASKS], "sb3": [*SB3_TASKS]}
+    suites = {"train": [*TASKS], "planner": [*PLANNER_TASKS, *IMPROVE_TASKS, *RIVAL_TASKS], "sb3": [*SB3_TASKS]}
     suites["speculation"] = [*SPECULATION_TASKS]
     one_of("suite", config.suite, tuple(suites))
     at_least(config, 1, "seeds")
@@ -42,10 +43,11 @@ def benchmark(config: BenchmarkConfig) -> None:
             raise UserError(f"only={name} is unknown; choose among {', '.join(parts)}, joined with +")
     console = make_console(config.json)
     file = Path(config.runs) / "benchmarks" / f"{config.suite}.json"
-    kept = _kept(file, chosen)
+    seeds = range(config.first_seed, config.first_seed + config.seeds)
+    kept = _kept(file, chosen, seeds)
     rows = []
     for name in chosen:
-        for seed in range(config.seeds if name != "speed" else 1):
+        for seed in seeds if name != "speed" else seeds[:1]:
             rows += _measure(name, seed, config, console)
             write_json(file, kept + rows)
     if config.json:
@@ -72,14 +74,17 @@ def _measure(name: str, seed: int, config: BenchmarkConfig, console: Console) ->
         return speculation_rows(name, seed, config, console)
     if config.suite == "sb3":
         return sb3_rows(name, seed, config, console)
+    if name in RIVAL_TASKS:
+        return rival_rows(name, seed, config, console)
     if name in IMPROVE_TASKS:
         return improve_rows(name, seed, config, console)
     trained = run_task(name, seed, config, console)
     return trained + (planned_rows(name, trained, config, console) if config.suite == "planner" else [])
 
 
-def _kept(file: Path, chosen: list[str]) -> list[dict[str, object]]:
-    """Rows of an earlier run that this one does not measure again."""
+def _kept(file: Path, chosen: list[str], seeds: range) -> list[dict[str, object]]:
+    """Rows of earlier runs that this one does not measure again."""
     if not file.exists():
         return []
-    return [row for row in json.loads(file.read_text()) if row["part"] not in chosen]
+    rows = json.loads(file.read_text())
+    return [row for row in rows if row["part"] not in chosen or row.get("seed", seeds[0]) not in seeds]

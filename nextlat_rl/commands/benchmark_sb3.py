@@ -65,7 +65,7 @@ def sb3_rows(name: str, seed: int, config: BenchmarkConfig, console: Console) ->
     imagined = VecMonitor(ImaginedVecEnv(world_model, _ENVS, starts, task.horizon, seed))
     agent = PPO("MlpPolicy", imagined, seed=seed, device="cpu", **_PPO)  # type: ignore[arg-type]
     with bar(console, "PPO in imagination", int(steps), "steps") as shown:
-        agent.learn(int(steps), callback=_Progress(shown.update))
+        agent.learn(int(steps), callback=Progress(shown.update))
     seconds = time.monotonic() - started
     dreamt = ImaginedVecEnv(world_model, 64, starts, task.horizon, seed + 1)
     dreams, _ = play(agent, dreamt, episodes, task.horizon)
@@ -138,7 +138,7 @@ def sb3_speed_table(rows: list[dict[str, Any]]) -> Table:
     return table("FourRooms imagined and real, one core, VecMonitor on, medians of interleaved rounds", columns, lines)
 
 
-class _Progress(BaseCallback):
+class Progress(BaseCallback):
     """Tells how many steps are done."""
 
     def __init__(self, update: Callable[[int, str], None]) -> None:

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from nextlat_rl.agents.agent import Agent
 from nextlat_rl.agents.calibration import calibrate
-from nextlat_rl.agents.episodes import EpisodeResult, Timing, evaluation_seeds, run_episodes
+from nextlat_rl.agents.episodes import EVALUATION_SEED, EpisodeResult, Timing, evaluation_seeds, run_episodes
 from nextlat_rl.agents.planning.planner import AnyPlanner, build_planner
 from nextlat_rl.agents.speculative import SpeculativeAgent
 from nextlat_rl.agents.tolerant import TolerantAgent
@@ -57,6 +57,7 @@ def evaluate(config: EvaluateConfig) -> None:
         deterministic=config.deterministic,
         n_envs=config.n_envs,
         seed=config.seed,
+        first_seed=config.first_seed,
         console=console,
         planner=config.planner,
         draft=None if config.speculate == "off" else draft_length(config.draft),
@@ -141,14 +142,14 @@ def score(
     seed: int,
     console: Console,
     record: int = 0,
-    seeds: list[int] | None = None,
+    first_seed: int = EVALUATION_SEED,
     planner: PlannerSettings | None = None,
     draft: DraftLength | None = None,
     tolerance: float | None = None,
 ) -> tuple[dict[str, Any], list[EpisodeResult]]:
-    """Play the evaluation episodes (or `seeds`); the result row and the episodes."""
+    """Play the episodes from `first_seed` on; the result row and the episodes."""
     started = time.monotonic()
-    chosen = seeds or evaluation_seeds(episodes)
+    chosen = evaluation_seeds(episodes, first_seed)
     n_envs = min(n_envs, len(chosen))
     search = build_planner(world_model, planner, deterministic, seed) if planner else None
     agent: Agent | SpeculativeAgent | TolerantAgent

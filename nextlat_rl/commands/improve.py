@@ -45,6 +45,7 @@ def improve(config: ImproveConfig) -> None:
             deterministic=deterministic,
             n_envs=64,
             seed=config.seed,
+            first_seed=config.first_seed,
             console=console,
         )
         return row | imagined_gap(world_model, episodes, limit, deterministic) | {"agent": name}

@@ -108,6 +108,7 @@ def _score_ways(
             deterministic=config.deterministic,
             n_envs=_ENVS,
             seed=config.seed,
+            first_seed=config.trainer.eval_first_seed,
             console=console,
             record=int(record and not rows),
             planner=planner,
