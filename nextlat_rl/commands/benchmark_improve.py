@@ -7,6 +7,7 @@ the look-ahead.
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,22 +48,12 @@ def improve_rows(name: str, seed: int, config: BenchmarkConfig, console: Console
     task = IMPROVE_TASKS[name]
     if not name.startswith("mixed-"):
         return run_task(name, seed, config, console, task.env, task.options)
-    shared = (*task.options, _MIXTURE)
-    cloned = run_task(
-        name,
-        seed,
-        config,
-        console,
-        task.env,
-        (*shared, "objective.policy_temperature=0", "deterministic=false", "planner=lookahead"),
-        lambda agent: agent.replace("policy", "cloned"),
-    )
-    ours = run_task(
-        name,
-        seed,
-        config,
-        console,
-        task.env,
-        (*shared, "objective.policy_temperature=0.3", *task.ours, *_IMPROVE, "planner=lookahead"),
-    )
+    shared = (*task.options, _MIXTURE, "planner=lookahead")
+    cloning = (*shared, "objective.policy_temperature=0", "deterministic=false")
+    weighting = (*shared, "objective.policy_temperature=0.3", *task.ours, *_IMPROVE)
+    with tempfile.TemporaryDirectory() as data:  # both train on the same episodes
+        cloned = run_task(
+            name, seed, config, console, task.env, cloning, lambda agent: agent.replace("policy", "cloned"), data
+        )
+        ours = run_task(name, seed, config, console, task.env, weighting, data_folder=data)
     return [*cloned, *(row for row in ours if not row["agent"].startswith("behaviour"))]

@@ -112,7 +112,7 @@ def rival_rows(name: str, seed: int, config: BenchmarkConfig, console: Console) 
 def _random(env_id: str, seed: int) -> Choose:
     env = make_env(env_id)
     env.reset(seed=0)
-    actions, rng = useful_actions(env), np.random.default_rng(seed)
+    actions, rng = np.asarray(useful_actions(env)), np.random.default_rng(seed)
     return lambda seen: rng.choice(actions, len(seen))
 
 
@@ -164,7 +164,7 @@ def _offline(
         settings.collect.seed = seed * 1_000_000
         dataset_id, _ = ensure_dataset("auto", env_id, settings.collect, {}, console)
         data = Path(folder) / "data.npz"
-        np.savez(data, **_features_of(dataset_id, env_id))
+        np.savez(data, allow_pickle=False, **_features_of(dataset_id, env_id))
         for kind, title in (("bc", "d3rlpy BC"), ("cql", "d3rlpy CQL")):
             policy = Path(folder) / f"{kind}.pt"
             steps = 200 if config.quick else _OFFLINE_STEPS
