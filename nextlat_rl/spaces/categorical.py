@@ -101,7 +101,8 @@ class FieldsCodec(Codec):
 
     def mode(self, parameters: Tensor) -> Tensor:
         """Most likely class of every field."""
-        return self._restored([logits.argmax(-2) for logits in self._groups(parameters)])
+        # Along any axis but the last `max` is five to ten times as fast as `argmax`.
+        return self._restored([logits.max(-2).indices for logits in self._groups(parameters)])
 
     def sample(self, parameters: Tensor, uniform: Tensor) -> Tensor:
         """One uniform per field, in the order of the parameters."""
