@@ -19,7 +19,7 @@ from nextlat_rl.commands.benchmark_speculation import (
     speculation_tables,
 )
 from nextlat_rl.commands.benchmark_speed import speed_rows, speed_table
-from nextlat_rl.commands.benchmark_tasks import TASKS, run_task, task_table
+from nextlat_rl.commands.benchmark_tasks import TASKS, run_task, seeds_table, task_table
 from nextlat_rl.config import BenchmarkConfig
 from nextlat_rl.console import make_console
 from nextlat_rl.errors import UserError
@@ -57,6 +57,7 @@ def benchmark(config: BenchmarkConfig) -> None:
     tasks = [row for row in rows if "return_mean" in row]
     if tasks:
         console.print(task_table(tasks))
+        console.print(seeds_table([row for row in kept + tasks if row["part"] in chosen and "return_mean" in row]))
     if config.suite == "speculation":
         for shown in speculation_tables(rows):
             console.print(shown)
@@ -82,7 +83,7 @@ def _measure(name: str, seed: int, config: BenchmarkConfig, console: Console) ->
     return trained + (planned_rows(name, trained, config, console) if config.suite == "planner" else [])
 
 
-def _kept(file: Path, chosen: list[str], seeds: range) -> list[dict[str, object]]:
+def _kept(file: Path, chosen: list[str], seeds: range) -> list[dict[str, Any]]:
     """Rows of earlier runs that this one does not measure again."""
     if not file.exists():
         return []

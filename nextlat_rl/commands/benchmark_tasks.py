@@ -21,6 +21,7 @@ from rich.table import Table
 from nextlat_rl.config import BenchmarkConfig
 from nextlat_rl.console import table
 from nextlat_rl.errors import UserError
+from nextlat_rl.statistics import seeds_interval
 
 # What the policy must reach in mean return over 500 fresh episodes, without a planner.
 TASKS: dict[str, tuple[str, float]] = {
@@ -126,6 +127,22 @@ def task_table(rows: list[dict[str, Any]]) -> Table:
             ]
         )
     return table("The main job, from an empty cache to the final table", columns, lines)
+
+
+def seeds_table(rows: list[dict[str, Any]]) -> Table:
+    """A line for each task and agent: the mean over training seeds with its interval, and every seed's own mean."""
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault((row["part"], row["agent"]), []).append(row)
+    lines = []
+    for (part, agent), group in groups.items():
+        means = [row["return_mean"] for row in sorted(group, key=lambda row: row["seed"])]
+        interval = seeds_interval(means)
+        shown = f"[{interval[0]:.3f}, {interval[1]:.3f}]" if interval else ""
+        each = " / ".join(f"{mean:.3f}" for mean in means)
+        lines.append([part, agent, f"{sum(means) / len(means):.3f}", shown, each, str(group[0]["episodes"])])
+    columns = ["task", "agent", "return", "95% over seeds", "each training seed", "episodes each"]
+    return table("Mean returns over training seeds (Student's interval)", columns, lines)
 
 
 class PeakMemory:
