@@ -25,6 +25,7 @@ class EnvConfig:
         horizon: steps that the latent dynamics is rolled out in training (`objective.horizon`).
         policy_temperature: 0 clones, above 0 prefers what went well (`objective.policy_temperature`).
         deterministic: act by the most likely action (`deterministic`).
+        planner: looks ahead where that was measured to pay (`planner`).
         eval_episodes: episodes of the final evaluation (`trainer.eval_episodes`).
 
     """
@@ -41,6 +42,7 @@ class EnvConfig:
     horizon: int = 12
     policy_temperature: float = 0.0
     deterministic: bool = False
+    planner: str = "none"
     eval_episodes: int = 500
 
 

@@ -60,6 +60,32 @@ def check_planner(config: PlannerSettings) -> None:
         raise UserError(f"planner.temperature={config.temperature} must be above 0")
 
 
+def check_can_plan(planner: str, objective: str, value_weight: float) -> None:
+    """Require what a planner looks ahead with: a trained value head and trained latent dynamics.
+
+    Args:
+        planner: its name, `none` needs nothing.
+        objective: that the model is trained on.
+        value_weight: of the value loss in it.
+
+    Raises:
+        UserError: one of the two is untrained.
+
+    """
+    if planner == "none":
+        return
+    if value_weight == 0:
+        raise UserError(
+            f"planner={planner} needs a value, and objective.value_weight=0 leaves it untrained: train with "
+            "objective.value_weight=0.5, or use planner=none"
+        )
+    if objective == "gpt":
+        raise UserError(
+            f"planner={planner} imagines with the latent dynamics, which objective=gpt leaves untrained: train with "
+            "objective=nextlat, or use planner=none"
+        )
+
+
 def check_improve(config: ImproveSettings) -> None:
     """Validate the settings of an improvement."""
     one_of("improve", config.name, ("none", "imagination", "reanalyse"))
@@ -80,6 +106,7 @@ def check_train(config: TrainConfig) -> None:
     if config.resume and config.rounds > 1:
         raise UserError("rounds= does not go with resume=: a round trains anew; leave one of them out")
     one_of("objective.name", config.objective.name, ("nextlat", "gpt"))
+    check_can_plan(config.planner.name, config.objective.name, config.objective.value_weight)
     one_of("acting", config.acting, ("trunk", "recurrent"))
     at_least(config.model, 1, "layers", "heads", "width", "dynamics_width")
     at_least(config.model, 0, "context")

@@ -45,6 +45,11 @@ BAD = [
     ("evaluate", ["checkpoint=missing"], ["missing", "does not exist"]),
     ("evaluate", ["checkpoint=missing", "env=CartPole-v1"], ["missing", "does not exist"]),
     ("evaluate", ["checkpoint=missing", "acting=magic"], ["magic", "trunk, recurrent"]),
+    ("train", ["planner=lookahead", "objective.value_weight=0"], ["value_weight=0", "planner=none"]),
+    ("train", ["planner=lookahead", "objective=gpt"], ["objective=gpt", "planner=none"]),
+    ("evaluate", ["checkpoint=missing", "planner.horizon=0"], ["horizon=0", "at least 1"]),
+    ("evaluate", ["checkpoint=missing", "planner.simulations=0"], ["simulations=0", "at least 1"]),
+    ("evaluate", ["checkpoint=missing", "first_seed=-1"], ["first_seed=-1", "at least 0"]),
     ("evaluate", ["checkpoint=missing", "planner=chess"], ["chess", "lookahead"]),
     ("evaluate", ["checkpoint=missing", "planner.mode=wild"], ["wild", "sample"]),
     ("evaluate", ["checkpoint=missing", "planner.depth=0"], ["depth=0", "at least 1"]),
@@ -104,3 +109,14 @@ def test_any_environment_id_is_an_option(tmp_path: Path) -> None:
         done = command(tmp_path, "train", f"env={env}", "--cfg", "job")
         assert f"id: {env}" in done.stdout
     assert "behaviour: explorer" in done.stdout  # the defaults of MiniGrid-FourRooms, version or not
+
+
+def test_the_planner_is_the_environments_unless_one_is_named(tmp_path: Path) -> None:
+    for arguments, name in (
+        (["env=Pendulum-v1"], "mppi"),
+        (["env=Pendulum-v1", "planner=none"], "none"),
+        (["env=CartPole-v1"], "none"),
+        (["env=CartPole-v1", "planner=gumbel"], "gumbel"),
+    ):
+        done = command(tmp_path, "train", *arguments, "--cfg", "job", "--package", "planner", "--resolve")
+        assert f"name: {name}\n" in done.stdout
