@@ -36,7 +36,7 @@ IMPROVE_TASKS: dict[str, ImproveTask] = {
     "mixed-CartPole": ImproveTask("CartPole-v1", ("collect.steps=60000",)),
     "mixed-FourRooms": ImproveTask(
         "MiniGrid-FourRooms",
-        ("collect.steps=200000", "trainer.steps=500", "objective.horizon=12"),
+        ("collect.steps=200000", "trainer.steps=600", "trainer.batch_size=16", "objective.horizon=12"),
         ("deterministic=false",),
     ),
     "MultiRoom-N4-S5": ImproveTask("MiniGrid-MultiRoom-N4-S5", ("trainer.steps=800",)),

@@ -1,8 +1,8 @@
 """The rivals of the main job, scored on the same evaluation episodes by the same loop.
 
 PPO and DQN of Stable-Baselines3 learn from real steps, behaviour cloning and CQL of d3rlpy from the main job's own data
-set. All see one-hot features of the current observation, as the `sb3` behaviour does. PPO draws its actions and DQN keeps the
-exploration of its training, because a policy without memory that is certain of itself walks in circles.
+set. All see one-hot features of the current observation, as the `sb3` behaviour does. PPO draws its actions and DQN
+keeps the exploration of its training, because a policy without memory that is certain of itself walks in circles.
 """
 
 from __future__ import annotations
