@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from nextlat_rl.commands.benchmark_improve import IMPROVE_TASKS, improve_rows
-from nextlat_rl.commands.benchmark_planner import PLANNER_TASKS, planned_rows, planner_speed_rows, planner_speed_table
+from nextlat_rl.commands.benchmark_planner import PLANNER_TASKS, planner_rows, planner_speed_rows, planner_speed_table
 from nextlat_rl.commands.benchmark_rivals import RIVAL_TASKS, rival_rows
 from nextlat_rl.commands.benchmark_sb3 import SB3_TASKS, sb3_rows, sb3_speed_rows, sb3_speed_table
 from nextlat_rl.commands.benchmark_speculation import (
@@ -79,8 +79,9 @@ def _measure(name: str, seed: int, config: BenchmarkConfig, console: Console) ->
         return rival_rows(name, seed, config, console)
     if name in IMPROVE_TASKS:
         return improve_rows(name, seed, config, console)
-    trained = run_task(name, seed, config, console)
-    return trained + (planned_rows(name, trained, config, console) if config.suite == "planner" else [])
+    if config.suite == "planner":
+        return planner_rows(name, seed, config, console)
+    return run_task(name, seed, config, console)
 
 
 def _kept(file: Path, chosen: list[str], seeds: range) -> list[dict[str, Any]]:

@@ -10,8 +10,10 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -22,6 +24,7 @@ from torch import Tensor, nn
 from nextlat_rl.agents.planning.lookahead import LookaheadConfig, lookahead
 from nextlat_rl.agents.planning.model import Prediction
 from nextlat_rl.commands.benchmark_speed import interleave
+from nextlat_rl.commands.benchmark_tasks import data_in, run_task
 from nextlat_rl.config import BenchmarkConfig
 from nextlat_rl.console import table
 from nextlat_rl.errors import UserError
@@ -31,13 +34,26 @@ _DISCRETE = [
     ["planner=lookahead", "planner.mode=blind"],
     ["planner=lookahead", "planner.mode=mode"],
     ["planner=lookahead", "planner.mode=sample"],
-    ["planner=gumbel", "planner.mode=mode", "planner.simulations=112"],  # as many evaluations as the look-ahead's
+    # The tree beside a look-ahead of as many evaluations (31).
+    ["planner=lookahead", "planner.mode=mode", "planner.depth=3", "planner.width=12"],
+    ["planner=gumbel", "planner.mode=mode", "planner.simulations=31"],
 ]
-PLANNER_TASKS: dict[str, list[list[str]]] = {
-    "FourRooms": _DISCRETE,
-    "DoorKey": _DISCRETE,
-    "CartPole": _DISCRETE,
-    "Pendulum": [["planner=mppi"]],
+
+
+@dataclass(frozen=True)
+class PlannerTask:
+    """More options of the main job, the planners that act from its checkpoint, and how its policy is improved, if."""
+
+    planners: list[list[str]]
+    options: tuple[str, ...] = ()
+    improve: tuple[str, ...] = ()
+
+
+PLANNER_TASKS: dict[str, PlannerTask] = {
+    "FourRooms": PlannerTask(_DISCRETE, ("trainer.steps=4200",), ("improve.kl_weight=1.0",)),
+    "DoorKey": PlannerTask(_DISCRETE),
+    "CartPole": PlannerTask(_DISCRETE),
+    "Pendulum": PlannerTask([["planner=mppi"]], ("planner=none",)),  # the job itself would plan
 }
 
 _LATENT, _HIDDEN, _ACTIONS = 128, 256, 7
@@ -46,6 +62,7 @@ _SETTINGS = [
     (1, 3, 12, 32, "under 2 ms a decision"),
     (1, 8, 64, 32, ""),
     (1, 8, 128, 32, "at least 5 times mctx's rate"),
+    (1, 8, 256, 32, "at least 5 times mctx's rate"),
     (64, 8, 16, 32, "at least mctx's rate"),
 ]
 
@@ -78,29 +95,58 @@ class Network(nn.Module):
         return Prediction(belief, out[:, -1], discount, out[:, :_ACTIONS], out[:, _ACTIONS])
 
 
-def planned_rows(
-    name: str, trained: list[dict[str, Any]], config: BenchmarkConfig, console: Console
+def planner_rows(name: str, seed: int, config: BenchmarkConfig, console: Console) -> list[dict[str, Any]]:
+    """The main job, then its checkpoint acting with each planner of the task, and its improved policy."""
+    task = PLANNER_TASKS[name]
+    with tempfile.TemporaryDirectory() as folder:
+        rows = run_task(name, seed, config, console, options=task.options, data_folder=folder)
+        with data_in(folder):
+            return rows + _planned_rows(task, rows, config, console)
+
+
+def _planned_rows(
+    task: PlannerTask, trained: list[dict[str, Any]], config: BenchmarkConfig, console: Console
 ) -> list[dict[str, Any]]:
-    """Evaluate the checkpoint that `trained` came from with each planner of the task."""
-    rows = []
-    for options in PLANNER_TASKS[name]:
-        run = trained[0]["run"]
-        command = [sys.executable, "-m", "nextlat_rl.evaluate", f"checkpoint={run}", "json=true", *options]
-        command += [f"deterministic={trained[0]['deterministic']}", "episodes=8" if config.quick else "episodes=500"]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-        if done.returncode != 0:
-            raise UserError(f"evaluating {run} with {' '.join(options)} failed; see its message above")
-        (row,) = json.loads(done.stdout)
-        mode = next((option.split("=")[1] for option in options if option.startswith("planner.mode")), "")
-        row |= {key: trained[0][key] for key in ("part", "seed", "target", "run", "command_seconds", "peak_memory_mb")}
-        row["agent"] += f" {mode}" if mode else ""
-        rows.append(row)
+    """Rows of the checkpoint that `trained` came from."""
+    rows, run = [], trained[0]["run"]
+    episodes = "episodes=8" if config.quick else "episodes=500"
+    same = [episodes, f"deterministic={trained[0]['deterministic']}", "json=true"]
+
+    def keep(row: dict[str, Any], agent: str) -> None:
+        row |= {key: trained[0][key] for key in ("part", "seed", "target", "command_seconds", "peak_memory_mb")}
+        rows.append({"run": run} | row | {"agent": agent})
         console.print(
-            f"  {row['agent']}: return {row['return_mean']:.3f} [{row['return_ci_low']:.3f}, "
-            f"{row['return_ci_high']:.3f}], {row['ms_per_decision']:.2f} ms a decision",
+            f"  {agent}: return {row['return_mean']:.3f} [{row['return_ci_low']:.3f}, {row['return_ci_high']:.3f}], "
+            f"{row['ms_per_decision']:.2f} ms a decision",
             highlight=False,
         )
+
+    for options in task.planners:
+        (row,) = _command("evaluate", f"checkpoint={run}", *same, *options)
+        keep(row, _with_settings(row["agent"], options))
+    if task.improve:
+        quick = ["improve.steps=5", "improve.beliefs=2000"] if config.quick else []
+        _, row = _command("improve", f"checkpoint={run}", *same, *task.improve, *quick)
+        keep(row, "improved policy (trunk)")
+        options = task.planners[1]
+        (planned,) = _command("evaluate", f"checkpoint={row['run']}", *same, *options)
+        keep(planned | {"run": row["run"]}, f"improved {_with_settings(planned['agent'], options)}")
     return rows
+
+
+def _command(name: str, *options: str) -> list[dict[str, Any]]:
+    """The rows that one of our commands prints."""
+    command = [sys.executable, "-m", f"nextlat_rl.{name}", *options]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode != 0:
+        raise UserError(f"{' '.join(command[2:])} failed; see its message above")
+    rows: list[dict[str, Any]] = json.loads(done.stdout)
+    return rows
+
+
+def _with_settings(agent: str, options: list[str]) -> str:
+    """`agent` and the planner's settings that are not its defaults."""
+    return " ".join([agent, *(option.removeprefix("planner.mode=").removeprefix("planner.") for option in options[1:])])
 
 
 def planner_speed_rows(quick: bool, console: Console) -> list[dict[str, Any]]:
