@@ -50,7 +50,7 @@ class PlannerTask:
 
 
 PLANNER_TASKS: dict[str, PlannerTask] = {
-    "FourRooms": PlannerTask(_DISCRETE, improve=("improve.kl_weight=1.0",)),
+    "FourRooms": PlannerTask(_DISCRETE, ("trainer.steps=1600",), ("improve.kl_weight=1.0",)),
     "DoorKey": PlannerTask(_DISCRETE),
     "CartPole": PlannerTask(_DISCRETE),
     "Pendulum": PlannerTask([["planner=mppi"]], ("planner=none",)),  # the job itself would plan

@@ -1,8 +1,9 @@
 """The rivals of the main job, scored on the same evaluation episodes by the same loop.
 
 PPO and DQN of Stable-Baselines3 learn from real steps, behaviour cloning and CQL of d3rlpy from the main job's own data
-set. All see one-hot features of the current observation, as the `sb3` behaviour does. PPO draws its actions and DQN
-keeps the exploration of its training, because a policy without memory that is certain of itself walks in circles.
+set. All see one-hot features of the current observation, as the `sb3` behaviour does. PPO and DQN are scored twice, by
+their most likely actions and by drawn ones (DQN: the exploration of its training), because a policy without memory that
+is certain of itself walks in circles.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +86,7 @@ def rival_rows(name: str, seed: int, config: BenchmarkConfig, console: Console) 
     env_id, behaviour, data_steps = RIVAL_TASKS[name]
     set_threads(1)  # the networks are small: more threads only wait for each other
 
-    def scored(agent: str, choose: Choose, started: float, **more: Any) -> dict[str, Any]:
-        seconds = time.monotonic() - started
+    def scored(agent: str, choose: Choose, seconds: float, **more: Any) -> dict[str, Any]:
         seeds = evaluation_seeds(8 if config.quick else _EPISODES)
         with bar(console, f"Evaluating ({agent})", len(seeds), "episodes") as shown:
             done = iter(range(1, len(seeds) + 1))
@@ -100,7 +101,7 @@ def rival_rows(name: str, seed: int, config: BenchmarkConfig, console: Console) 
         )
         return row
 
-    rows = [scored("random", _random(env_id, seed), time.monotonic(), env_steps=0)]
+    rows = [scored("random", _random(env_id, seed), 0.0, env_steps=0)]
     for kind in ("PPO", "DQN"):
         rows += _online(kind, env_id, seed, config.quick, console, scored)
     if config.d3rlpy:
@@ -134,17 +135,19 @@ def _online(
                 reset_num_timesteps=model.num_timesteps == 0,
             )
         began = time.monotonic()
-        rows.append(
-            scored(
-                f"SB3 {kind}, {steps:,} real steps",
-                lambda seen: model.predict(seen, deterministic=False)[0],
-                started + spent,
-                env_steps=model.num_timesteps,
-            )
-        )
+        for way, deterministic in (("most likely", True), ("drawn", False)):
+            choose = partial(_predicted, model, deterministic)
+            title = f"SB3 {kind}, {steps:,} real steps, {way} actions"
+            seconds = began - started - spent
+            rows.append(scored(title, choose, seconds, env_steps=model.num_timesteps))
         spent += time.monotonic() - began
     envs.close()
     return rows
+
+
+def _predicted(model: Any, deterministic: bool, seen: np.ndarray) -> np.ndarray:
+    actions: np.ndarray = model.predict(seen, deterministic=deterministic)[0]
+    return actions
 
 
 def _offline(
@@ -177,7 +180,8 @@ def _offline(
             done = subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, text=True, check=False)
             if done.returncode != 0:
                 raise UserError(f"{title} failed; does d3rlpy={config.d3rlpy} name a Python that has d3rlpy?")
-            rows.append(scored(f"{title}, the same data", _scripted(policy), started, env_steps=data_steps))
+            seconds = time.monotonic() - started
+            rows.append(scored(f"{title}, the same data", _scripted(policy), seconds, env_steps=data_steps))
     return rows
 
 
