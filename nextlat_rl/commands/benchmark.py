@@ -44,7 +44,7 @@ def benchmark(config: BenchmarkConfig) -> None:
     console = make_console(config.json)
     file = Path(config.runs) / "benchmarks" / f"{config.suite}.json"
     seeds = range(config.first_seed, config.first_seed + config.seeds)
-    kept = _kept(file, chosen, seeds)
+    kept = kept_rows(file, chosen, seeds)
     rows = []
     for name in chosen:
         for seed in seeds if name != "speed" else seeds[:1]:
@@ -84,7 +84,7 @@ def _measure(name: str, seed: int, config: BenchmarkConfig, console: Console) ->
     return run_task(name, seed, config, console)
 
 
-def _kept(file: Path, chosen: list[str], seeds: range) -> list[dict[str, Any]]:
+def kept_rows(file: Path, chosen: list[str], seeds: range) -> list[dict[str, Any]]:
     """Rows of earlier runs that this one does not measure again."""
     if not file.exists():
         return []
