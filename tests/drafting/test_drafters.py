@@ -112,8 +112,8 @@ def test_equal_steps_and_only_these_have_equal_names() -> None:
     model = tiny_model()
     noise = torch.rand(500, token_noise(model), generator=torch.Generator().manual_seed(0))
     token = sample_token(model, torch.zeros(500, 16), noise)
-    # The same steps, whichever batch they are in. (Drawn anew in a smaller one they could differ in the last bit: matrix
-    # products round by their shape, on some processors.)
+    # The same steps, whichever batch they are in. (Drawn anew in a smaller one they could differ in the last bit:
+    # matrix products round by their shape, on some processors.)
     assert torch.equal(step_hash(token)[:3], step_hash(token.map(lambda part: part[:3])))
     assert len(step_hash(token).unique()) == 500  # continuous parts: all are different
 
