@@ -81,7 +81,7 @@ def _measure(name: str, seed: int, config: BenchmarkConfig, console: Console) ->
         return improve_rows(name, seed, config, console)
     if config.suite == "planner":
         return planner_rows(name, seed, config, console)
-    return run_task(name, seed, config, console)
+    return run_task(name, seed, config, console, options=("planner=none",))
 
 
 def kept_rows(file: Path, chosen: list[str], seeds: range) -> list[dict[str, Any]]:

@@ -128,7 +128,7 @@ def _planned_rows(
         quick = ["improve.steps=5", "improve.beliefs=2000"] if config.quick else []
         _, row = _command("improve", f"checkpoint={run}", *same, *task.improve, *quick)
         keep(row, "improved policy (trunk)")
-        options = task.planners[1]
+        options = task.planners[1]  # look-ahead by the most likely observation, which lost least
         (planned,) = _command("evaluate", f"checkpoint={row['run']}", *same, *options)
         keep(planned | {"run": row["run"]}, f"improved {_with_settings(planned['agent'], options)}")
     return rows

@@ -2,8 +2,8 @@
 
 PPO and DQN of Stable-Baselines3 learn from real steps, behaviour cloning and CQL of d3rlpy from the main job's own data
 set. All see one-hot features of the current observation, as the `sb3` behaviour does. PPO and DQN are scored twice, by
-their most likely actions and by drawn ones (DQN: the exploration of its training), because a policy without memory that
-is certain of itself walks in circles.
+their most likely actions and by drawn ones (DQN: the exploration of its training): without memory a policy that always
+does the same in the same view may never get out of a corner.
 """
 
 from __future__ import annotations
