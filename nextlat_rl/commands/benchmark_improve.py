@@ -29,14 +29,15 @@ class ImproveTask:
 _MIXTURE = "collect.behaviour=random:0.9+expert:0.1"
 # Mostly random data says little about which policy is good, so leaving it costs little.
 _IMPROVE = ("improve=imagination", "improve.kl_weight=0.01", "improve.horizon=30", "improve.steps=300")
+_GRID = ("trainer.steps=600", "trainer.batch_size=16")
 
 IMPROVE_TASKS: dict[str, ImproveTask] = {
-    "mixed-MultiRoom-N2-S4": ImproveTask("MiniGrid-MultiRoom-N2-S4", ("collect.steps=60000", "trainer.steps=500")),
-    "mixed-DoorKey-5x5": ImproveTask("MiniGrid-DoorKey-5x5", ("collect.steps=100000", "trainer.steps=500")),
+    "mixed-MultiRoom-N2-S4": ImproveTask("MiniGrid-MultiRoom-N2-S4", ("collect.steps=60000", *_GRID)),
+    "mixed-DoorKey-5x5": ImproveTask("MiniGrid-DoorKey-5x5", ("collect.steps=100000", *_GRID)),
     "mixed-CartPole": ImproveTask("CartPole-v1", ("collect.steps=60000",)),
     "mixed-FourRooms": ImproveTask(
         "MiniGrid-FourRooms",
-        ("collect.steps=200000", "trainer.steps=600", "trainer.batch_size=16", "objective.horizon=12"),
+        ("collect.steps=200000", "objective.horizon=12", *_GRID),
         ("deterministic=false",),
     ),
     "MultiRoom-N4-S5": ImproveTask("MiniGrid-MultiRoom-N4-S5", ("trainer.steps=800",)),
