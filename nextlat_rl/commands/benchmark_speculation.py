@@ -17,7 +17,7 @@ from rich.table import Table
 
 from nextlat_rl import checkpoint
 from nextlat_rl.agents.agent import ActsInBatches, Agent
-from nextlat_rl.agents.episodes import evaluation_seeds, run_episodes
+from nextlat_rl.agents.episodes import EVALUATION_SEED, evaluation_seeds, run_episodes
 from nextlat_rl.agents.planning.planner import AnyPlanner, build_planner
 from nextlat_rl.agents.speculative import SpeculativeAgent
 from nextlat_rl.agents.tolerant import TolerantAgent
@@ -59,18 +59,19 @@ _EPISODES_A_TURN = 10
 
 @dataclass(frozen=True)
 class SpeculationTask:
-    """What is trained, how long imagined trajectories are, and how many episodes acting is measured on."""
+    """What is trained, how long imagined trajectories are, and on how many decisions acting is measured, if at all."""
 
     env: str
     horizon: int
     options: Sequence[str] = ()
-    episodes: int = 0
+    decisions: int = 0
 
 
 SPECULATION_TASKS = {
-    "DoorKey": SpeculationTask("MiniGrid-DoorKey-5x5", 20, episodes=300),
-    "FourRooms": SpeculationTask("MiniGrid-FourRooms", 50, episodes=100),
-    "CartPole": SpeculationTask("CartPole-v1", 100, episodes=20),
+    "DoorKey": SpeculationTask("MiniGrid-DoorKey-5x5", 20, decisions=10_000),
+    "FourRooms": SpeculationTask("MiniGrid-FourRooms", 50, decisions=3_000),
+    "CartPole": SpeculationTask("CartPole-v1", 100, decisions=10_000),
+    "WordProblem": SpeculationTask("NextLat/WordProblem-S3-12", 60, ("planner=none",)),
     "DoorKey-12x384": SpeculationTask("MiniGrid-DoorKey-5x5", 20, _LARGE),
 }
 
@@ -85,10 +86,10 @@ def speculation_rows(name: str, seed: int, config: BenchmarkConfig, console: Con
             world_model = WorldModel.load(rows[0]["run"], "cpu")
             imagined = _imagination(world_model, rows[0]["run"], task.horizon, seed, config.quick, console)
     acted = []
-    if task.episodes:
-        episodes = 4 if config.quick else task.episodes
+    if task.decisions:
+        decisions = 40 if config.quick else task.decisions
         for planner in ("none", "lookahead"):
-            acted += _acting(world_model, planner, rows[0]["deterministic"], episodes, console)
+            acted += _acting(world_model, planner, rows[0]["deterministic"], decisions, console)
     shared = {key: rows[0][key] for key in ("part", "env", "seed", "target", "run", "peak_memory_mb")}
     return rows + [shared | row for row in imagined + acted]
 
@@ -118,6 +119,10 @@ def _imagination(
         for length in _LENGTHS if name == "nextlat" else _RIVAL_LENGTHS:
             drawn[f"{name} {length}"] = SpeculativeRollout(world_model, drafter, FixedLength(length))
         drawn[f"{name} adaptive"] = SpeculativeRollout(world_model, drafter, AdaptiveLength())
+    # The worst case: a drafter of which nothing is ever right must cost next to nothing.
+    drawn["untrained adaptive"] = SpeculativeRollout(
+        world_model, make_drafter("eagle", model, make_net("eagle", model).eval()), AdaptiveLength()
+    )
     with bar(console, "Racing", rounds, "rounds") as shown:
         rows = race(world_model, drawn, horizon, 1, rounds, shown.update)
     for row in rows:
@@ -135,9 +140,12 @@ def _steps_in(seconds: float, name: str, world_model: WorldModel, batches: Batch
 
 
 def _acting(
-    world_model: WorldModel, planner: str, deterministic: bool, episodes: int, console: Console
+    world_model: WorldModel, planner: str, deterministic: bool, decisions: int, console: Console
 ) -> list[dict[str, Any]]:
-    """Deciding ahead against deciding at every step: whole episodes in turn, actions and returns compared."""
+    """Deciding ahead against deciding at every step: whole episodes in turn, actions and returns compared.
+
+    As many episodes as it takes for `decisions` of the agent that decides at every step.
+    """
     settings = PlannerSettings(name=planner)
     longest = AdaptiveLength().longest
     tolerance = calibrated_tolerance(world_model, settings, deterministic, 0, longest, _RISK, console)
@@ -154,13 +162,14 @@ def _acting(
         "lossless adaptive": lossless(AdaptiveLength()),
         "tolerant adaptive": TolerantAgent(world_model, 1, AdaptiveLength(), tolerance, deterministic, 0, search()),
     }
-    seeds = evaluation_seeds(episodes)
     played = {name: _Played() for name in agents}
-    with bar(console, f"Acting (planner {planner})", episodes, "episodes") as shown:
-        for begin in range(0, episodes, _EPISODES_A_TURN):
+    turn = EVALUATION_SEED
+    with bar(console, f"Acting (planner {planner})", decisions, "decisions") as shown:
+        while (done := len(played["off"].actions)) < decisions:
+            shown.update(done)
             for name, agent in agents.items():
-                played[name].play(world_model.env_id, agent, seeds[begin : begin + _EPISODES_A_TURN])
-            shown.update(begin + _EPISODES_A_TURN)
+                played[name].play(world_model.env_id, agent, evaluation_seeds(_EPISODES_A_TURN, turn))
+            turn += _EPISODES_A_TURN
     return [_acting_row(planner, name, agent, played[name], played["off"]) for name, agent in agents.items()]
 
 

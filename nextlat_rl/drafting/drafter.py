@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nextlat_rl.drafting.token import Token, draw_token, from_parts, stack, token_log_prob
+from nextlat_rl.drafting.token import Token, draw_token, from_parts, sample_token, stack, token_log_prob
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.models.transformer import KVCache, Transformer
 from nextlat_rl.tracing import Traced
@@ -70,7 +70,9 @@ class SequentialDrafter(Drafter):
 
     def __init__(self, heads: NextLat) -> None:
         self.heads = heads
-        self._draw = Traced(heads, lambda feature, uniform: _drawn(heads, feature, uniform))
+        names = list(heads.observation)
+        self._draw = Traced(heads, lambda feature, uniform: sample_token(heads, feature, uniform).parts())
+        self._log_q = Traced(heads, lambda feature, *parts: token_log_prob(heads, feature, from_parts(names, parts)))
 
     @abstractmethod
     def next_feature(self, feature: Tensor, token: Token) -> Tensor:
@@ -78,16 +80,17 @@ class SequentialDrafter(Drafter):
 
     def draft(self, belief: Tensor, token: Token, uniform: Tensor) -> Draft:
         """Draft as many steps as there is noise for."""
-        tokens, features, log_q = [], [], []
+        tokens, features = [], []
         feature = belief
         for k in range(uniform.shape[1]):
             feature = self.next_feature(feature, token)
-            log, *parts = self._draw(feature, uniform[:, k])
-            token = from_parts(self.heads.observation, parts)
+            token = from_parts(self.heads.observation, self._draw(feature, uniform[:, k]))
             tokens.append(token)
             features.append(feature)
-            log_q.append(log)
-        return feature_draft(self.heads, torch.stack(features, 1), stack(tokens), torch.stack(log_q, 1))
+        # The log-probabilities of all steps together: reading the heads once more for K rows at a time costs less than
+        # K times the arithmetic of a log-probability on one row.
+        drawn, guessed = stack(tokens), torch.stack(features, 1)
+        return feature_draft(self.heads, guessed, drawn, self._log_q(guessed, *drawn.parts()))
 
 
 class CachedDrafter(SequentialDrafter):
