@@ -36,6 +36,8 @@ def make_env(env_id: str, **kwargs: Any) -> gym.Env:
 def _missing_package(env_id: str, error: Exception) -> str:
     if "mujoco is not installed" in str(error).lower():
         return f"environment '{env_id}' needs mujoco; run: pip install 'nextlat_rl[mujoco]'"
+    if "box2d" in str(error).lower():
+        return f"environment '{env_id}' needs Box2D; run: pip install 'nextlat_rl[box2d]'"
     return f"environment '{env_id}' cannot be made: {' '.join(str(error).split())}"
 
 

@@ -122,6 +122,10 @@ def _expert(env_id: str) -> Behaviour:
 
     if env_id.startswith("CartPole-"):
         return BalanceBehaviour()
+    if env_id.startswith("LunarLander"):
+        from nextlat_rl.envs.behaviours.lander import LanderBehaviour  # imports Box2D
+
+        return LanderBehaviour()
     if is_token_task(env_id):
         return SolverBehaviour()
     return _bot(env_id) if is_babyai(env_id) else ExpertBehaviour()

@@ -59,10 +59,18 @@ _EPISODES_A_TURN = 10
 
 @dataclass(frozen=True)
 class SpeculationTask:
-    """What is trained, how long imagined trajectories are, and on how many decisions acting is measured, if at all."""
+    """What is trained, and how much is measured.
+
+    Attributes:
+        env: the environment.
+        horizon: longest imagined trajectory; 0 leaves imagination out.
+        options: of the main job.
+        decisions: on how many acting is measured; 0 leaves it out.
+
+    """
 
     env: str
-    horizon: int
+    horizon: int = 0
     options: Sequence[str] = ()
     decisions: int = 0
 
@@ -71,6 +79,9 @@ SPECULATION_TASKS = {
     "DoorKey": SpeculationTask("MiniGrid-DoorKey-5x5", 20, decisions=10_000),
     "FourRooms": SpeculationTask("MiniGrid-FourRooms", 50, decisions=3_000),
     "CartPole": SpeculationTask("CartPole-v1", 100, decisions=10_000),
+    "Acrobot": SpeculationTask("Acrobot-v1", decisions=3_000),
+    "LunarLander": SpeculationTask("LunarLander-v3", decisions=6_000),
+    "Pendulum": SpeculationTask("Pendulum-v1", options=("planner=none",), decisions=4_000),
     "WordProblem": SpeculationTask("NextLat/WordProblem-S3-12", 60, ("planner=none",)),
     "DoorKey-12x384": SpeculationTask("MiniGrid-DoorKey-5x5", 20, _LARGE),
 }
@@ -84,11 +95,13 @@ def speculation_rows(name: str, seed: int, config: BenchmarkConfig, console: Con
         with data_in(folder):
             set_threads(1)
             world_model = WorldModel.load(rows[0]["run"], "cpu")
-            imagined = _imagination(world_model, rows[0]["run"], task.horizon, seed, config.quick, console)
+            imagined = []
+            if task.horizon:
+                imagined = _imagination(world_model, rows[0]["run"], task.horizon, seed, config.quick, console)
     acted = []
     if task.decisions:
         decisions = 40 if config.quick else task.decisions
-        for planner in ("none", "lookahead"):
+        for planner in ("none", "auto"):
             acted += _acting(world_model, planner, rows[0]["deterministic"], decisions, console)
     shared = {key: rows[0][key] for key in ("part", "env", "seed", "target", "run", "peak_memory_mb")}
     return rows + [shared | row for row in imagined + acted]
