@@ -44,7 +44,7 @@ RIVAL_TASKS = {"rivals-FourRooms": ("MiniGrid-FourRooms-v0", "explorer", 200_000
 
 _REAL_STEPS = (200_000, 1_000_000)
 _REAL_ENVS = 8
-_OFFLINE_STEPS = 50_000
+_OFFLINE_STEPS = 20_000
 _EPISODES = 500
 _PPO = {"n_steps": 256, "batch_size": 256, "n_epochs": 10, "learning_rate": 5e-4, "ent_coef": 0.01}
 _DQN = {
