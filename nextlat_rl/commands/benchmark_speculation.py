@@ -83,7 +83,7 @@ SPECULATION_TASKS = {
     "LunarLander": SpeculationTask("LunarLander-v3", decisions=6_000),
     "Pendulum": SpeculationTask("Pendulum-v1", options=("planner=none",), decisions=4_000),
     "WordProblem": SpeculationTask("NextLat/WordProblem-S3-12", 60, ("planner=none",)),
-    "DoorKey-12x384": SpeculationTask("MiniGrid-DoorKey-5x5", 20, _LARGE),
+    "DoorKey-12x384": SpeculationTask("MiniGrid-DoorKey-5x5", 20, _LARGE, decisions=3_000),
 }
 
 
