@@ -53,7 +53,7 @@ class SpeculativeAgent:
         # A guess of the decision has to be cheap: the policy's own, with the noise that the decision will have.
         self.guess: Decide = make_decide(world_model, deterministic or planner is not None, seed, None)
         self.statistics = DraftStatistics()
-        self._traced: set[tuple[int, int]] = set()  # draft lengths and numbers of rows that have been drafted before
+        self._traced: set[tuple[int, int]] = set()  # draft lengths and padded numbers of rows that were drafted before
         self.calls, self.decisions = 0, 0  # of the trunk and the planner for one row; one row's actions
         model, device = world_model.model, world_model.device
         cache = world_model.memory(batch_size, "trunk", draft=length.longest).cache
@@ -84,15 +84,21 @@ class SpeculativeAgent:
         reward = torch.tensor(rewards, dtype=torch.float32, device=wm.device)
         step = Step(wm.encode_observations(observations), self.last_action, reward, first)
         self.step.masked_fill_(first, 0)
-        came_true = self.draft.came_true(step)
-        missing = (~came_true).nonzero().squeeze(1)
+        missing = self.draft.rows
+        if self.draft.any_ready:
+            missing = (~self.draft.came_true(step)).nonzero().squeeze(1)
         if len(missing):
             self.calls += len(missing)
-            self._judge(missing[~first[missing]])
+            if self.draft.any_drafted:
+                self._judge(missing[~first[missing]])
             started = time.perf_counter()
             length = self.length.choose()
-            self._draft(step, missing, torch.tensor(episodes, dtype=torch.long, device=wm.device), length)
-            if (shape := (length, len(padded(missing)))) in self._traced:
+            episode = torch.tensor(episodes, dtype=torch.long, device=wm.device)
+            if not length and len(missing) == len(self.step):
+                self._decide_now(step, episode)
+            else:
+                self._draft(step, missing, episode, length)
+            if (shape := (length, (len(missing) - 1).bit_length())) in self._traced:
                 self.length.timed(length, time.perf_counter() - started)
             self._traced.add(shape)
         self.decisions += len(observations)
@@ -117,6 +123,17 @@ class SpeculativeAgent:
         judged = np.minimum(kept + 1, self.draft.length[rows].cpu().numpy())
         self.statistics.add(judged, kept)
         self.length.judged(judged, kept)
+
+    def _decide_now(self, step: Step, episode: Tensor) -> None:
+        """Decide in every row without a draft: `_draft` with a length of 0, at about an `Agent`'s cost."""
+        x = self.world_model.embed_step(
+            step.previous_action, step.previous_reward, step.is_first, *step.observation.values()
+        )
+        if self.draft.any_drafted:
+            self.cache.crop(self.draft.read)
+        self.cache.reset(step.is_first)
+        belief = self.world_model.model.trunk.extend(x[:, None], self.cache)[:, 0]
+        self.draft.put_one(step.is_first, belief, self.decide(belief, episode, self.step))
 
     def _draft(self, step: Step, missing: Tensor, episode: Tensor, length: int) -> None:
         """Draft `length` steps in the rows `missing: [R]`, read them with the trunk, and decide everywhere."""
@@ -159,6 +176,7 @@ class _Drafts:
         self.rows = torch.arange(batch_size, device=device)
         self.token: Token | None = None  # [B, K]
         self.any_ready = False  # whether any row has drafted steps left
+        self.any_drafted = False  # whether any row had any since they were last put
         self.decisions = action[:, None].repeat(1, longest + 1, *([1] * (action.dim() - 1)))
         self.beliefs = torch.zeros(batch_size, longest + 1, width, device=device)
         self.length = torch.zeros(batch_size, dtype=torch.long, device=device)
@@ -166,9 +184,8 @@ class _Drafts:
         self.read = torch.zeros_like(self.length)  # real steps of the episode that the trunk has read
 
     def came_true(self, step: Step) -> Tensor:
-        """Whether the real step `[B]` is the drafted one; where it is, the row moves on."""
-        if self.token is None or not self.any_ready:
-            return torch.zeros_like(step.is_first)
+        """Whether the real step `[B]` is the drafted one, if any is ready; where it is, the row moves on."""
+        assert self.token is not None
         at = self.index.clamp_max(self.token.end.shape[1] - 1)
         expected = self.token.map(lambda x: x[self.rows, at])
         same = ~step.is_first & ~expected.end & (self.index < self.length)
@@ -201,7 +218,17 @@ class _Drafts:
         self.decisions[rows, :steps] = decision
         self.length[rows], self.index[rows] = steps - 1, 0
         self.any_ready = bool((self.length > self.index).any())
+        self.any_drafted = bool(self.length.any())
         self.read[rows] += 1
+
+    def put_one(self, first: Tensor, belief: Tensor, decision: Tensor) -> None:
+        """In place of drafts the belief `[B, D]` where each row stands, and the decision there."""
+        self.beliefs[:, 0], self.decisions[:, 0] = belief, decision
+        if self.any_drafted:
+            self.length.zero_()
+            self.index.zero_()
+        self.any_ready = self.any_drafted = False
+        self.read.masked_fill_(first, 0).add_(1)
 
 
 def _ahead(model: NextLat, belief: Tensor, action: Tensor) -> tuple[Tensor, ...]:

@@ -8,7 +8,8 @@ import numpy as np
 
 _DECAY = 0.98
 _TRIALS = 3  # rounds at each of a few lengths to begin with
-_LOOK_AROUND = 32  # rounds
+_KEEP = 8  # rounds for which a choice stands: choosing costs a tenth of a small trunk's pass
+_LOOK_AROUND = 8  # choices
 
 
 class DraftLength(Protocol):
@@ -47,26 +48,29 @@ class AdaptiveLength:
     """The K that yields most steps a second, from acceptance by position and from measured time; 0 where drafts lose.
 
     The chance that a draft survives position k is estimated from the rounds that came so far, the time of a round as
-    `a + b K` from the rounds' own durations, both with old rounds forgotten. The rule is SpecDec++'s (arXiv 2405.19715)
-    with measured costs: go on while the next draft step is worth more than it costs.
+    `a + b [K > 0] + c K` from the rounds' own durations, both with old rounds forgotten. The rule is SpecDec++'s (arXiv
+    2405.19715) with measured costs: go on while the next draft step is worth more than it costs.
     """
 
     def __init__(self, longest: int = 8) -> None:
         self.longest = longest
         self._reached = np.full(longest, 1e-9)
         self._kept = np.zeros(longest)
-        self._moments = np.zeros((2, 2))  # decayed sums of [1, K] outer products
-        self._times = np.zeros(2)
+        self._moments = np.zeros((3, 3))  # decayed sums of outer products of [1, K > 0, K]
+        self._times = np.zeros(3)
         self._plan = [0, max(1, longest // 2), longest] * _TRIALS
-        self._rounds = 0
+        self._best, self._kept_for, self._choices = 0, 0, 0
 
     def choose(self) -> int:
         """First a few lengths in turn, then the best; now and then another one, so that a change is noticed."""
         if self._plan:
             return self._plan.pop()
-        best = int(np.argmax(self.rates()))
-        self._rounds += 1
-        return min(self.longest, best + 1) if self._rounds % _LOOK_AROUND == 0 else best
+        if self._kept_for:
+            self._kept_for -= 1
+            return self._best
+        self._best, self._kept_for = int(np.argmax(self.rates())), _KEEP - 1
+        self._choices += 1
+        return min(self.longest, self._best + 1) if self._choices % _LOOK_AROUND == 0 else self._best
 
     def rates(self) -> np.ndarray:
         """Expected steps a second for every K from 0 to `longest`."""
@@ -74,20 +78,23 @@ class AdaptiveLength:
         steps = 1 + np.concatenate(([0.0], np.cumsum(np.cumprod(chance))))
         if not self._moments[0, 0]:
             return steps
-        base, slope = np.linalg.lstsq(self._moments, self._times, rcond=None)[0]
-        seconds = base + slope * np.arange(self.longest + 1)
+        base, any_draft, slope = np.linalg.lstsq(self._moments, self._times, rcond=None)[0]
+        length = np.arange(self.longest + 1)
+        seconds = base + any_draft * (length > 0) + slope * length
         return steps / np.maximum(seconds, 1e-9)
 
     def judged(self, judged: np.ndarray, kept: np.ndarray) -> None:
         """Update the estimate of acceptance."""
         longest = int(judged.max(initial=0))  # what was not tried is not forgotten
+        if not longest:
+            return
         position = np.arange(longest)
         self._reached[:longest] = _DECAY * self._reached[:longest] + (judged[:, None] > position).sum(0)
         self._kept[:longest] = _DECAY * self._kept[:longest] + (kept[:, None] > position).sum(0)
 
     def timed(self, length: int, seconds: float) -> None:
         """Update the estimate of cost."""
-        features = np.array([1.0, float(length)])
+        features = np.array([1.0, float(length > 0), float(length)])
         self._moments = _DECAY * self._moments + np.outer(features, features)
         self._times = _DECAY * self._times + features * seconds
 
