@@ -84,3 +84,17 @@ def cartpole_model() -> NextLat:
     torch.manual_seed(0)
     spaces = Spaces(env.observation_space, env.action_space, statistics)
     return NextLat(spaces, ModelConfig(TrunkConfig(2, 2, 16, 32), 16))
+
+
+def pendulum_model() -> NextLat:
+    """An untrained model for Pendulum-v1."""
+    env = gym.make("Pendulum-v1")
+    statistics = {
+        "observation": {"observation": {"mean": [0.0] * 3, "std": [1.0] * 3}},
+        "action": {},
+        "reward": {"kind": "twohot", "low": -17.0, "high": 0.0, "bins": 9},
+        "value": {"kind": "twohot", "low": -100.0, "high": 0.0, "bins": 9},
+    }
+    torch.manual_seed(0)
+    spaces = Spaces(env.observation_space, env.action_space, statistics)
+    return NextLat(spaces, ModelConfig(TrunkConfig(2, 2, 16, 8), 16))

@@ -11,28 +11,13 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from nextlat_rl.agents.sb3 import ImaginedReplay, make_belief_env
 from nextlat_rl.errors import UserError
-from nextlat_rl.models.nextlat import ModelConfig, NextLat, Spaces
-from nextlat_rl.models.transformer import TrunkConfig
 from nextlat_rl.world_model import WorldModel
-from tests.tiny import cartpole_model
+from tests.tiny import cartpole_model, pendulum_model
 
 
 @pytest.fixture(scope="module")
 def cartpole() -> WorldModel:
     return WorldModel(cartpole_model(), "CartPole-v1")
-
-
-def pendulum() -> WorldModel:
-    env = gym.make("Pendulum-v1")
-    statistics = {
-        "observation": {"observation": {"mean": [0.0] * 3, "std": [1.0] * 3}},
-        "action": {},
-        "reward": {"kind": "twohot", "low": -17.0, "high": 0.0, "bins": 9},
-        "value": {"kind": "twohot", "low": -100.0, "high": 0.0, "bins": 9},
-    }
-    torch.manual_seed(0)
-    spaces = Spaces(env.observation_space, env.action_space, statistics)
-    return WorldModel(NextLat(spaces, ModelConfig(TrunkConfig(2, 2, 16, 8), 16)), "Pendulum-v1")
 
 
 def test_dqn_gets_the_asked_for_ratio_of_the_models_own_steps(cartpole: WorldModel) -> None:
@@ -57,7 +42,7 @@ def test_dqn_gets_the_asked_for_ratio_of_the_models_own_steps(cartpole: WorldMod
 
 
 def test_sac_stores_scaled_actions() -> None:
-    world_model = pendulum()
+    world_model = WorldModel(pendulum_model(), "Pendulum-v1")
     agent = SAC("MlpPolicy", make_belief_env(world_model, 1), learning_starts=50, seed=0, device="cpu")
     callback = ImaginedReplay(world_model, ratio=1.0, horizon=1, every=16)
     agent.learn(150, callback=callback)
