@@ -2,15 +2,18 @@
 
 import gymnasium as gym
 
+from nextlat_rl.envs.paper.countdown import CountdownEnv
 from nextlat_rl.envs.paper.groups import GROUPS
 from nextlat_rl.envs.paper.path_star import PathStarEnv
 from nextlat_rl.envs.paper.token_task import TokenTask
 from nextlat_rl.envs.paper.word_problem import WordProblemEnv
 
-__all__ = ["PathStarEnv", "TokenTask", "WordProblemEnv"]
+__all__ = ["CountdownEnv", "PathStarEnv", "TokenTask", "WordProblemEnv"]
 
 _LENGTHS = (12, 24, 36)
 _STARS = ((2, 5), (2, 10), (3, 4), (5, 5))
+_COUNTDOWNS = ((3, 20), (4, 100))
+_HELD_OUT = (("", False), ("-HeldOut", True))
 
 for _group in GROUPS:
     for _length in _LENGTHS:
@@ -30,3 +33,11 @@ for _degree, _arm in _STARS:
         kwargs={"degree": _degree, "arm": _arm},
         disable_env_checker=True,
     )
+for _numbers, _largest in _COUNTDOWNS:
+    for _suffix, _held_out in _HELD_OUT:
+        gym.register(
+            f"NextLat/Countdown-{_numbers}x{_largest}{_suffix}-v0",
+            entry_point="nextlat_rl.envs.paper.countdown:CountdownEnv",
+            kwargs={"numbers": _numbers, "largest": _largest, "held_out": _held_out},
+            disable_env_checker=True,
+        )
