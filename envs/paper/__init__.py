@@ -19,6 +19,19 @@ _COUNTDOWNS = ((3, 20), (4, 100))
 _CITIES = {"5x5": (5, 5, 20), "10x10": (10, 10, 40), "Manhattan": (68, 68, 100)}
 _HELD_OUT = (("", False), ("-HeldOut", True))
 
+# Without a size in the name: sizes are given to gymnasium.make.
+for _module, _class in (
+    ("word_problem", "WordProblem"),
+    ("path_star", "PathStar"),
+    ("countdown", "Countdown"),
+    ("street_map", "StreetMap"),
+    ("text", "Text"),
+):
+    gym.register(
+        f"NextLat/{_class}-v0",
+        entry_point=f"nextlat_rl.envs.paper.{_module}:{_class}Env",
+        disable_env_checker=True,
+    )
 for _group in GROUPS:
     for _length in _LENGTHS:
         # Eight words of up to 12 elements to train on; one of exactly 24 or 36 to see what becomes of longer words.
@@ -53,10 +66,9 @@ for _name, (_rows, _columns, _longest) in _CITIES.items():
             kwargs={"rows": _rows, "columns": _columns, "longest": _longest, "held_out": _held_out},
             disable_env_checker=True,
         )
-for _suffix, _held_out in _HELD_OUT:
-    gym.register(
-        f"NextLat/Text{_suffix}-v0",
-        entry_point="nextlat_rl.envs.paper.text:TextEnv",
-        kwargs={"held_out": _held_out},
-        disable_env_checker=True,
-    )
+gym.register(
+    "NextLat/Text-HeldOut-v0",
+    entry_point="nextlat_rl.envs.paper.text:TextEnv",
+    kwargs={"held_out": True},
+    disable_env_checker=True,
+)

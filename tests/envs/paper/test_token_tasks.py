@@ -153,6 +153,19 @@ def test_drawings_change_with_what_is_written(env_id: str) -> None:
     assert (before != after).any()
 
 
+def test_sizes_can_be_given_to_gymnasium() -> None:
+    for name, arguments in (
+        ("WordProblem", {"group": "A5"}),
+        ("PathStar", {"degree": 3, "arm": 4}),
+        ("Countdown", {"numbers": 4, "largest": 50}),
+        ("StreetMap", {"rows": 4, "columns": 7}),
+    ):
+        env = make_env(f"NextLat/{name}", **arguments).unwrapped
+        assert isinstance(env, TokenTask)
+        for key, value in arguments.items():
+            assert env.spec is not None and env.spec.kwargs[key] == value
+
+
 def test_unknown_task_names_close_ones() -> None:
     with pytest.raises(UserError, match="WordProblem-S3"):
         make_env("NextLat/WordProblem-S33-12")
