@@ -63,7 +63,7 @@ def _register_package_of(name: str) -> None:
     if is_minigrid(name) or is_babyai(name):
         _register("minigrid")
     elif is_token_task(name):
-        importlib.import_module("nextlat_rl.envs.paper")
+        importlib.import_module("nextlat_rl.envs.paper.files").register_file(name)
     elif name.startswith("ALE/"):
         if find_spec("ale_py") is None:
             raise UserError(f"environment '{name}' needs ale-py; run: pip install 'nextlat_rl[atari]'")
@@ -76,7 +76,7 @@ def _register(package: str) -> None:
 
 def _unknown(name: str) -> UserError:
     _register("minigrid")
-    importlib.import_module("nextlat_rl.envs.paper")
+    files = importlib.import_module("nextlat_rl.envs.paper.files").files_for(name)
     known = list(gym.registry)
     # Compare case-insensitively and without the version: "cartpole" must find "CartPole-v1".
     by_stem: dict[str, str] = {}
@@ -86,4 +86,6 @@ def _unknown(name: str) -> UserError:
     wanted = name.lower().rsplit("-v", 1)[0]
     close = [by_stem[stem] for stem in difflib.get_close_matches(wanted, by_stem, n=3, cutoff=0.5)]
     hint = f"close names: {', '.join(close)}" if close else "no registered name is close to it"
+    if files:
+        hint += f"; there is no {' or '.join(files)} in this folder"
     return UserError(f"unknown environment '{name}'; {hint}")

@@ -67,6 +67,9 @@ BAD = [
     ("train", ["improve.horizon=0"], ["horizon=0", "at least 1"]),
     ("train", ["rounds=0"], ["rounds=0", "at least 1"]),
     ("train", ["env=CartPole-v1", "data=not/there-v0+nor/this-v0"], ["not/there-v0", "nextlat_rl.collect"]),
+    ("collect", ["env=NextLat/StreetMap-atlantis"], ["atlantis.graphml", "StreetMap-5x5"]),
+    ("collect", ["env=NextLat/Text-novel"], ["novel.txt"]),
+    ("collect", ["env=NextLat/PathStar-2x5", "behaviour=random_walk"], ["random_walk", "NextLat/StreetMap"]),
     ("benchmark", ["suite=nothing"], ["nothing", "train"]),
     ("benchmark", ["only=Chess"], ["Chess", "FourRooms"]),
 ]

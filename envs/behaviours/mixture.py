@@ -11,7 +11,9 @@ from nextlat_rl.envs.behaviours.random import RandomBehaviour
 from nextlat_rl.envs.registry import is_babyai, is_token_task
 from nextlat_rl.errors import UserError
 
-KNOWN = "explorer, expert, bot, random, sb3, sb3:<policy.zip>, agent:<run folder>"
+KNOWN = (
+    "explorer, expert, bot, random, shortest, noisy_shortest, random_walk, sb3, sb3:<policy.zip>, agent:<run folder>"
+)
 
 
 class MixedBehaviour(Behaviour):
@@ -131,6 +133,16 @@ def _expert(env_id: str) -> Behaviour:
     return _bot(env_id) if is_babyai(env_id) else ExpertBehaviour()
 
 
+def _traveller(name: str) -> Callable[[str], Behaviour]:
+    def build(env_id: str) -> Behaviour:
+        from nextlat_rl.envs.behaviours import routes
+
+        kinds: list[type[routes.RouteBehaviour]] = [routes.ShortestPath, routes.NoisyShortestPath, routes.RandomWalk]
+        return {kind.name: kind for kind in kinds}[name]()
+
+    return build
+
+
 def _saved_policy(path: str, env_id: str) -> Behaviour:
     from nextlat_rl.envs.behaviours.sb3_policy import SavedPolicyBehaviour
 
@@ -148,6 +160,7 @@ _PLAIN: dict[str, Callable[[str], Behaviour]] = {
     "explorer": _explorer,
     "expert": _expert,
     "bot": _bot,
+    **{name: _traveller(name) for name in ("shortest", "noisy_shortest", "random_walk")},
 }
 _WITH_ARGUMENT: dict[str, tuple[Callable[[str, str], Behaviour], str]] = {
     "agent": (_agent, "behaviour 'agent' needs a run folder: agent:runs/<env>/<run>"),

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from nextlat_rl.envs.paper.token_task import TokenTask
+from nextlat_rl.errors import UserError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 class PathStarEnv(TokenTask):
@@ -25,7 +31,7 @@ class PathStarEnv(TokenTask):
     ) -> None:
         used = degree * (arm - 1) + 1
         if degree < 1 or arm < 2 or nodes < used:
-            raise ValueError(f"a star of {degree} arms of {arm} nodes needs at least {used} names, got nodes={nodes}")
+            raise UserError(f"a star of {degree} arms of {arm} nodes needs at least {used} names, got nodes={nodes}")
         super().__init__(tokens=nodes, words=nodes, problems=problems, render_mode=render_mode)
         self.degree, self.arm, self.nodes, self.graphs = degree, arm, nodes, graphs
 
@@ -37,7 +43,8 @@ class PathStarEnv(TokenTask):
         names = rng.permutation(self.nodes)[: self.degree * (self.arm - 1) + 1].tolist()
         centre, rest = names[0], names[1:]
         length = self.arm - 1
-        arms = [rest[i * length : (i + 1) * length] for i in range(self.degree)]
+        self.centre = centre
+        self.arms = arms = [rest[i * length : (i + 1) * length] for i in range(self.degree)]
         edges = [edge for nodes in arms for edge in zip([centre, *nodes], nodes, strict=False)]
         self.path = arms[int(rng.integers(self.degree))]
         order = rng.permutation(len(edges))
@@ -46,3 +53,17 @@ class PathStarEnv(TokenTask):
     def next_word(self, written: list[int]) -> int | None:
         """The next node on the way to the goal."""
         return self.path[len(written)] if len(written) < len(self.path) else None
+
+    def picture(self, axes: Axes) -> None:
+        """The star, the written part of the answer in red,  the goal in gold."""
+        for i, arm in enumerate(self.arms):
+            angle = 2 * np.pi * i / self.degree
+            x, y = np.cos(angle) * np.arange(self.arm), np.sin(angle) * np.arange(self.arm)
+            axes.plot(x, y, color="0.7", zorder=1)
+            if arm == self.path:
+                axes.plot(x[: len(self.written) + 1], y[: len(self.written) + 1], color="tab:red", zorder=2)
+            for node, at_x, at_y in zip([self.centre, *arm], x, y, strict=True):
+                goal = node == self.path[-1] and self.read == len(self.prompt)
+                box = {"boxstyle": "circle", "facecolor": "gold" if goal else "white"}
+                axes.text(at_x, at_y, str(node), ha="center", va="center", bbox=box, zorder=3)
+        axes.set(xlim=(-self.arm, self.arm), ylim=(-self.arm, self.arm), aspect="equal")

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
+import numpy as np
+
+from nextlat_rl.errors import UserError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 class TokenTask(gym.Env):
@@ -15,11 +21,15 @@ class TokenTask(gym.Env):
     `0..words-1` are words and `words` is waiting, which is what to do while there is still a prompt to read. Waiting
     when it is time to write, writing too early and writing a wrong word end the episode with reward 0; the last right
     word solves the problem and brings `1 / problems`. An episode is `problems` problems, one after the other.
+
+    `render()` gives what was read and written: a line (`ansi`) or a drawing (`rgb_array`, `[H, W, 3]` uint8).
     """
 
-    metadata = {"render_modes": ["ansi"], "render_fps": 4}  # noqa: RUF012 - gymnasium's own type
+    metadata = {"render_modes": ["ansi", "rgb_array"], "render_fps": 4}  # noqa: RUF012 - gymnasium's own type
 
     def __init__(self, tokens: int, words: int, problems: int = 1, render_mode: str | None = None) -> None:
+        if problems < 1:
+            raise UserError(f"an episode has at least 1 problem, got problems={problems}")
         self.observation_space = gym.spaces.Discrete(tokens + 1)
         self.action_space = gym.spaces.Discrete(words + 1)
         self.silence, self.wait = tokens, words
@@ -31,7 +41,33 @@ class TokenTask(gym.Env):
 
     @abstractmethod
     def next_word(self, written: list[int]) -> int | None:
-        """The right word after those `written`, None when all is said."""
+        """A right word after those `written`, None when all is said."""
+
+    def accepts(self, word: int) -> bool:
+        """Whether `word` may follow what is written; by default only `next_word` may."""
+        return word == self.next_word(self.written)
+
+    def finished(self) -> bool:
+        """Whether what is written solves the problem."""
+        return self.next_word(self.written) is None
+
+    def reward(self) -> float:
+        """What the word just written, an accepted one, brings."""
+        return 1 / self.problems if self.finished() else 0.0
+
+    def token_name(self, token: int) -> str:
+        """How a token of the prompt reads."""
+        return str(token)
+
+    def word_name(self, word: int) -> str:
+        """How a word reads; by default as the token of the same number."""
+        return self.token_name(word)
+
+    def picture(self, axes: Axes) -> None:
+        """Draw what was read and written on `axes`; by default the two as text."""
+        read, written = self._transcript()
+        axes.text(0.5, 0.6, read, ha="center", va="bottom", wrap=True)
+        axes.text(0.5, 0.5, written, ha="center", va="top", wrap=True, weight="bold")
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
         """A fresh problem; its first token."""
@@ -49,18 +85,29 @@ class TokenTask(gym.Env):
 
     def step(self, action: int) -> tuple[int, float, bool, bool, dict[str, Any]]:
         """Wait for a token, or write a word."""
-        if int(action) != self.best_action():
+        action = int(action)
+        reading = self.read < len(self.prompt)
+        if not (action == self.wait if reading else self.accepts(action)):
             return self.silence, 0.0, True, False, {"success": False}
-        if self.read < len(self.prompt):
+        if reading:
             self.read += 1
             return self.prompt[self.read - 1], 0.0, False, False, {}
-        self.written.append(int(action))
-        if self.next_word(self.written) is not None:
-            return self.silence, 0.0, False, False, {}
+        self.written.append(action)
+        reward = self.reward()
+        if not self.finished():
+            return self.silence, reward, False, False, {}
         self.solved += 1
         if self.solved == self.problems:
-            return self.silence, 1 / self.problems, True, False, {"success": True}
-        return self._next_problem(), 1 / self.problems, False, False, {}
+            return self.silence, reward, True, False, {"success": True}
+        return self._next_problem(), reward, False, False, {}
+
+    def render(self) -> str | np.ndarray | None:
+        """What was read and written so far, as `render_mode` says; None without one."""
+        if self.render_mode == "rgb_array":
+            from nextlat_rl.envs.paper.pictures import draw_rgb
+
+            return draw_rgb(self.picture)
+        return " | ".join(self._transcript()) if self.render_mode == "ansi" else None
 
     def _next_problem(self) -> int:
         """Draw a problem; its first token."""
@@ -68,7 +115,6 @@ class TokenTask(gym.Env):
         self.read, self.written = 1, list[int]()
         return self.prompt[0]
 
-    def render(self) -> str:
-        """What was read and written so far."""
-        read = " ".join(map(str, self.prompt[: self.read]))
-        return f"{read} | {' '.join(map(str, self.written))}"
+    def _transcript(self) -> tuple[str, str]:
+        read = " ".join(map(self.token_name, self.prompt[: self.read]))
+        return read, " ".join(map(self.word_name, self.written))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from nextlat_rl.envs.paper.groups import multiplication_table
+from nextlat_rl.envs.paper.groups import GROUPS, multiplication_table
 from nextlat_rl.envs.paper.token_task import TokenTask
+from nextlat_rl.errors import UserError
 
 
 class WordProblemEnv(TokenTask):
@@ -21,6 +22,10 @@ class WordProblemEnv(TokenTask):
         problems: int = 1,
         render_mode: str | None = None,
     ) -> None:
+        if group not in GROUPS:
+            raise UserError(f"unknown group '{group}'; known: {', '.join(GROUPS)}")
+        if not 1 <= shortest <= longest:
+            raise UserError(f"words of {shortest} to {longest} elements do not exist; set 1 <= shortest <= longest")
         self.table = multiplication_table(group)
         elements = len(self.table)
         super().__init__(tokens=elements + 1, words=elements, problems=problems, render_mode=render_mode)

@@ -11,11 +11,16 @@ from gymnasium.utils.env_checker import check_env
 
 from nextlat_rl.envs import make_env, resolve_env_id
 from nextlat_rl.envs.episodes import collect_episodes
-from nextlat_rl.envs.paper import PathStarEnv, WordProblemEnv
+from nextlat_rl.envs.paper import PathStarEnv, TokenTask, WordProblemEnv
 from nextlat_rl.envs.paper.groups import GROUPS, multiplication_table
 from nextlat_rl.errors import UserError
 
-ENVS = ["NextLat/WordProblem-S3-12-v0", "NextLat/WordProblem-A5-36-v0", "NextLat/PathStar-2x5-v0"]
+ENVS = [
+    "NextLat/WordProblem-S3-12-v0",
+    "NextLat/WordProblem-A5-36-v0",
+    "NextLat/PathStar-2x5-v0",
+    "NextLat/Countdown-3x20-v0",
+]
 
 
 @pytest.mark.parametrize("env_id", ENVS)
@@ -120,8 +125,45 @@ def test_a_fixed_number_of_graphs_repeats() -> None:
 
 
 def test_an_impossible_star_is_refused() -> None:
-    with pytest.raises(ValueError, match="at least 21 names"):
+    with pytest.raises(UserError, match="at least 21 names"):
         PathStarEnv(degree=5, arm=5, nodes=20)
+
+
+def test_impossible_words_are_refused() -> None:
+    with pytest.raises(UserError, match="shortest"):
+        WordProblemEnv("S3", longest=2, shortest=3)
+    with pytest.raises(UserError, match="unknown group 'S9'"):
+        WordProblemEnv("S9")
+    with pytest.raises(UserError, match="problems=0"):
+        WordProblemEnv("S3", problems=0)
+
+
+@pytest.mark.parametrize("env_id", ENVS)
+def test_drawings_change_with_what_is_written(env_id: str) -> None:
+    env = gym.make(env_id, render_mode="rgb_array", disable_env_checker=True).unwrapped
+    assert isinstance(env, TokenTask)
+    env.reset(seed=0)
+    while env.read < len(env.prompt):
+        env.step(env.wait)
+    before = env.render()
+    env.written.append(env.best_action())
+    after = env.render()
+    assert isinstance(before, np.ndarray) and isinstance(after, np.ndarray)
+    assert before.dtype == np.uint8 and before.shape == after.shape and before.shape[2] == 3
+    assert (before != after).any()
+
+
+def test_sizes_can_be_given_to_gymnasium() -> None:
+    for name, arguments in (
+        ("WordProblem", {"group": "A5"}),
+        ("PathStar", {"degree": 3, "arm": 4}),
+        ("Countdown", {"numbers": 4, "largest": 50}),
+        ("StreetMap", {"rows": 4, "columns": 7}),
+    ):
+        env = make_env(f"NextLat/{name}", **arguments).unwrapped
+        assert isinstance(env, TokenTask)
+        for key, value in arguments.items():
+            assert env.spec is not None and env.spec.kwargs[key] == value
 
 
 def test_unknown_task_names_close_ones() -> None:

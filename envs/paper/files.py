@@ -1,0 +1,33 @@
+"""Environments that are named after a file in the working directory."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import gymnasium as gym
+
+_NAME = re.compile(r"NextLat/(StreetMap|Text)-(\w[\w-]*?)(-HeldOut)?(?:-v0)?")
+_KINDS = {
+    "StreetMap": ("nextlat_rl.envs.paper.street_map:StreetMapEnv", "graph", (".graphml", ".edges")),
+    "Text": ("nextlat_rl.envs.paper.text:TextEnv", "file", (".txt",)),
+}
+
+
+def files_for(name: str) -> list[str]:
+    """The files one of which makes `name` an environment; none if it is not of the kind."""
+    match = _NAME.fullmatch(name)
+    return [match[2] + ending for ending in _KINDS[match[1]][2]] if match else []
+
+
+def register_file(name: str) -> None:
+    """Register `NextLat/StreetMap-<stem>` or `NextLat/Text-<stem>`, with `-HeldOut` or not, if its file is there."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return
+    env_id = f"NextLat/{match[1]}-{match[2]}{match[3] or ''}-v0"
+    entry_point, argument, _ = _KINDS[match[1]]
+    for file in map(Path, files_for(name)):
+        if env_id not in gym.registry and file.is_file():
+            kwargs = {argument: str(file.resolve()), "held_out": match[3] is not None}
+            gym.register(env_id, entry_point=entry_point, kwargs=kwargs, disable_env_checker=True)

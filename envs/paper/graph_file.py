@@ -1,0 +1,58 @@
+"""A street graph from a file: GraphML, or an edge list."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import ParseError
+
+import numpy as np
+
+from nextlat_rl.envs.paper.street_graph import StreetGraph
+from nextlat_rl.errors import UserError
+
+
+@cache
+def load_street_graph(path: str) -> StreetGraph:
+    """The graph in `path`: GraphML if it ends in `.graphml`, else an edge list, a pair of names a line (`a b`).
+
+    Undirected edges of GraphML are two-way streets. A crossing's streets are its headings, numbered in the file's
+    order. Node attributes `x` and `y` place the crossings on the map, else they lie on a circle.
+
+    Raises:
+        UserError: no such file, not a graph, or not strongly connected.
+    """
+    # networkx takes 0.2 s to import, so only who reads a graph waits for it.
+    import networkx as nx
+
+    if not Path(path).is_file():
+        raise UserError(f"street graph '{path}' does not exist; give a GraphML file or an edge list")
+    try:
+        if path.endswith(".graphml"):
+            graph: Any = nx.DiGraph(nx.read_graphml(path))
+        else:
+            graph = nx.read_edgelist(path, create_using=nx.DiGraph, data=False)
+    except (nx.NetworkXError, ParseError, UnicodeDecodeError, TypeError, ValueError, KeyError) as error:
+        raise UserError(f"street graph '{path}' cannot be read: {error}") from None
+    # A line of fewer than two names is no edge: networkx skips it.
+    graph.remove_edges_from(list(nx.selfloop_edges(graph)))
+    if len(graph) < 2:
+        raise UserError(f"street graph '{path}' has {len(graph)} crossings; it needs at least 2, an edge a line: a b")
+    index = {node: i for i, node in enumerate(graph)}
+    moves = [{heading: index[to] for heading, to in enumerate(graph[node])} for node in graph]
+    streets = StreetGraph(moves, [str(i) for i in range(max(map(len, moves)))], _places(graph))
+    if not streets.strongly_connected():
+        raise UserError(
+            f"street graph '{path}' is not strongly connected: some crossing cannot be reached from another; "
+            "keep its largest strongly connected part"
+        )
+    return streets
+
+
+def _places(graph: Any) -> np.ndarray:
+    """Where the crossings are drawn, `[n, 2]`."""
+    if all("x" in at and "y" in at for _, at in graph.nodes(data=True)):
+        return np.array([(float(at["x"]), float(at["y"])) for _, at in graph.nodes(data=True)])
+    angles = 2 * np.pi * np.arange(len(graph)) / len(graph)
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1)
