@@ -91,6 +91,7 @@ class ObjectiveSettings:
     blind_weight: float = 0.1
     start_fraction: float = 0.08
     fewest_starts: int = 160
+    pair_fraction: float = 0.1
     observation_weight: float = 0.1
     value_weight: float = 0.5
     policy_temperature: float = II("env.policy_temperature")

@@ -14,6 +14,7 @@ from nextlat_rl.config import (
 )
 from nextlat_rl.errors import UserError
 
+OBJECTIVES = ("nextlat", "gpt", "mtp", "jtp", "bst")
 DRAFTERS = ("nextlat", "draft_model", "layerskip", "medusa", "eagle", "lookahead", "dflash")
 
 
@@ -60,30 +61,34 @@ def check_planner(config: PlannerSettings) -> None:
         raise UserError(f"planner.temperature={config.temperature} must be above 0")
 
 
-def check_can_plan(planner: str, objective: str, value_weight: float) -> None:
-    """Require what a planner looks ahead with: a trained value head and trained latent dynamics.
+def check_trained(
+    objective: str, value_weight: float, planner: str = "none", acting: str = "trunk", improve: str = "none"
+) -> None:
+    """Require that what the options use was trained: the value head for planners, the latent dynamics for all.
 
     Args:
-        planner: its name, `none` needs nothing.
         objective: that the model is trained on.
         value_weight: of the value loss in it.
+        planner: looks ahead in imagination, unless `none`.
+        acting: by the dynamics alone, unless `trunk`.
+        improve: in imagination, unless `none`.
 
     Raises:
         UserError: one of the two is untrained.
 
     """
-    if planner == "none":
-        return
-    if value_weight == 0:
+    if planner != "none" and value_weight == 0:
         raise UserError(
             f"planner={planner} needs a value, and objective.value_weight=0 leaves it untrained: train with "
             "objective.value_weight=0.5, or use planner=none"
         )
-    if objective == "gpt":
-        raise UserError(
-            f"planner={planner} imagines with the latent dynamics, which objective=gpt leaves untrained: train with "
-            "objective=nextlat, or use planner=none"
-        )
+    options = (("planner", planner, "none"), ("acting", acting, "trunk"), ("improve", improve, "none"))
+    for option, value, without in options:
+        if value != without and objective != "nextlat":
+            raise UserError(
+                f"{option}={value} uses the latent dynamics, which objective={objective} leaves untrained: train with "
+                f"objective=nextlat, or use {option}={without}"
+            )
 
 
 def check_improve(config: ImproveSettings) -> None:
@@ -105,9 +110,10 @@ def check_train(config: TrainConfig) -> None:
     at_least(config, 1, "rounds", "round_steps")
     if config.resume and config.rounds > 1:
         raise UserError("rounds= does not go with resume=: a round trains anew; leave one of them out")
-    one_of("objective.name", config.objective.name, ("nextlat", "gpt"))
-    check_can_plan(config.planner.name, config.objective.name, config.objective.value_weight)
+    one_of("objective.name", config.objective.name, OBJECTIVES)
     one_of("acting", config.acting, ("trunk", "recurrent"))
+    objective = config.objective
+    check_trained(objective.name, objective.value_weight, config.planner.name, config.acting, config.improve.name)
     at_least(config.model, 1, "layers", "heads", "width", "dynamics_width")
     at_least(config.model, 0, "context")
     at_least(config.objective, 1, "horizon", "fewest_starts")
@@ -130,6 +136,8 @@ def check_train(config: TrainConfig) -> None:
     for name in ("discount", "lambda_", "start_fraction"):
         if not 0 <= getattr(config.objective, name) <= 1:
             raise UserError(f"objective.{name}={getattr(config.objective, name)} must lie between 0 and 1")
+    if not 0 < config.objective.pair_fraction <= 1:
+        raise UserError(f"objective.pair_fraction={config.objective.pair_fraction} must be above 0 and at most 1")
     if config.model.width % (2 * config.model.heads):
         raise UserError(f"model.width={config.model.width} must be a multiple of 2 * model.heads={config.model.heads}")
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import gymnasium as gym
 import numpy as np
 import torch
+from torch import Tensor
 
 from nextlat_rl.data.batches import Batch
 from nextlat_rl.models.nextlat import ModelConfig, NextLat, Spaces
@@ -20,10 +23,21 @@ STATISTICS = {
 }
 
 
-def tiny_model(width: int = 16, layers: int = 2, context: int = 64, seed: int = 0) -> NextLat:
+def tiny_model(
+    width: int = 16, layers: int = 2, context: int = 64, seed: int = 0, baseline: str = "", horizon: int = 1
+) -> NextLat:
     torch.manual_seed(seed)
     trunk = TrunkConfig(layers=layers, heads=2, width=width, context=context)
-    return NextLat(Spaces(OBSERVATION, ACTION, STATISTICS), ModelConfig(trunk, dynamics_width=24)).eval()
+    sizes = ModelConfig(trunk, dynamics_width=24, baseline=baseline, horizon=horizon)
+    return NextLat(Spaces(OBSERVATION, ACTION, STATISTICS), sizes).eval()
+
+
+def double(model: NextLat, batch: Batch) -> tuple[NextLat, Batch]:
+    """Both in double precision."""
+    moved = {f.name: getattr(batch, f.name) for f in dataclasses.fields(batch)}
+    moved["observation"] = {k: v.double() if v.is_floating_point() else v for k, v in batch.observation.items()}
+    moved = {k: v.double() if isinstance(v, Tensor) and v.is_floating_point() else v for k, v in moved.items()}
+    return model.double(), Batch(**moved)
 
 
 def make_batch(lengths: list[list[int]], seed: int = 0) -> Batch:

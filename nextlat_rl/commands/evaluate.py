@@ -24,7 +24,7 @@ from nextlat_rl.data.space_check import check_spaces
 from nextlat_rl.drafting.length import DraftLength, FixedLength, draft_length
 from nextlat_rl.envs import make_env, resolve_env_id
 from nextlat_rl.runtime import set_threads
-from nextlat_rl.settings_check import check_can_plan, check_evaluate
+from nextlat_rl.settings_check import check_evaluate, check_trained
 from nextlat_rl.statistics import bootstrap_interval
 from nextlat_rl.tracking import Tracker, git_revision, write_json
 from nextlat_rl.world_model import Acting, WorldModel
@@ -41,7 +41,7 @@ def evaluate(config: EvaluateConfig) -> None:
     set_threads(config.threads)
     saved = load_config(config.checkpoint)
     trained = saved["train_config"]["objective"]
-    check_can_plan(config.planner.name, trained["name"], trained["value_weight"])
+    check_trained(trained["name"], trained["value_weight"], config.planner.name, config.acting)
     env_id = resolve_env_id(config.env.id or saved["env_id"])
     world_model = WorldModel.load(config.checkpoint, config.device)
     check_env(world_model, env_id)

@@ -15,7 +15,7 @@ from nextlat_rl.console import make_console, table
 from nextlat_rl.data.minari_io import load_datasets
 from nextlat_rl.envs import make_env, time_limit
 from nextlat_rl.runtime import set_threads
-from nextlat_rl.settings_check import check_can_plan, check_improve_command
+from nextlat_rl.settings_check import check_improve_command, check_trained
 from nextlat_rl.tracking import write_json
 from nextlat_rl.world_model import Acting, WorldModel
 
@@ -27,7 +27,7 @@ def improve(config: ImproveConfig) -> None:
     set_threads(config.threads)
     saved = checkpoint.load_config(config.checkpoint)
     trained = saved["train_config"]["objective"]
-    check_can_plan(config.planner.name, trained["name"], trained["value_weight"])
+    check_trained(trained["name"], trained["value_weight"], config.planner.name, config.acting, config.improve.name)
     env_id = saved["env_id"]
     world_model = WorldModel.load(config.checkpoint, config.device)
     check_env(world_model, env_id)

@@ -20,7 +20,7 @@ from nextlat_rl.diagnostics.plans import plan_figure
 from nextlat_rl.envs import make_env, resolve_env_id
 from nextlat_rl.envs.drawing import observation_drawer
 from nextlat_rl.errors import UserError
-from nextlat_rl.settings_check import check_can_plan, check_plan
+from nextlat_rl.settings_check import check_plan, check_trained
 from nextlat_rl.tracking import Tracker
 from nextlat_rl.world_model import WorldModel
 
@@ -30,7 +30,7 @@ def plan(config: PlanConfig) -> None:
     check_plan(config)
     saved = load_config(config.checkpoint)
     trained = saved["train_config"]["objective"]
-    check_can_plan(config.planner.name, trained["name"], trained["value_weight"])
+    check_trained(trained["name"], trained["value_weight"], config.planner.name, config.acting)
     env_id = resolve_env_id(config.env.id or saved["env_id"])
     world_model = WorldModel.load(config.checkpoint, config.device)
     check_env(world_model, env_id)

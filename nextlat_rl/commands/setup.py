@@ -15,6 +15,7 @@ from nextlat_rl.config import TrainConfig
 from nextlat_rl.console import bar
 from nextlat_rl.data.batches import Batcher
 from nextlat_rl.data.store import Store, build_store
+from nextlat_rl.models.baselines.registry import BASELINES
 from nextlat_rl.models.nextlat import ModelConfig, NextLat, Spaces
 from nextlat_rl.models.objective import ObjectiveConfig
 from nextlat_rl.models.transformer import TrunkConfig
@@ -57,7 +58,9 @@ def build_model(config: TrainConfig, store: Store, length: int) -> NextLat:
     )
     statistics = {**store.statistics, "value": value_statistics(store, config.objective.discount)}
     spaces = Spaces(store.observation_space, store.action_space, statistics)
-    return NextLat(spaces, ModelConfig(trunk, config.model.dynamics_width))
+    baseline = config.objective.name if config.objective.name in BASELINES else ""
+    sizes = ModelConfig(trunk, config.model.dynamics_width, baseline, config.objective.horizon)
+    return NextLat(spaces, sizes)
 
 
 def value_statistics(store: Store, discount: float) -> dict[str, object]:

@@ -133,7 +133,8 @@ def _train(
     minutes = (time.monotonic() - started) / 60
     console.print(f"\nDone in {minutes:.1f} min. Everything lies in {run}", highlight=False)
     console.print(f"  look:      tensorboard --logdir {config.runs}", highlight=False)
-    console.print(f"  evaluate:  python -m nextlat_rl.evaluate checkpoint={run} acting=recurrent", highlight=False)
+    acting = " acting=recurrent" if config.objective.name == "nextlat" else ""
+    console.print(f"  evaluate:  python -m nextlat_rl.evaluate checkpoint={run}{acting}", highlight=False)
     more = 2 * config.trainer.steps
     console.print(f"  go on:     python -m nextlat_rl.train resume={run} trainer.steps={more}", highlight=False)
     return rows

@@ -21,16 +21,27 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nextlat_rl.models.baselines.registry import BASELINES
 from nextlat_rl.models.transformer import Transformer, TrunkConfig
 from nextlat_rl.spaces import Codec, build_codec, build_scalar, leaves
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Sizes of the networks."""
+    """Sizes of the networks.
+
+    Attributes:
+        trunk: the trunk's.
+        dynamics_width: of the latent dynamics.
+        baseline: `mtp`, `jtp` or `bst`, whose modules for training the model is to have; empty for none.
+        horizon: how many tokens beyond the next one `mtp` and `jtp` predict.
+
+    """
 
     trunk: TrunkConfig
     dynamics_width: int = 256
+    baseline: str = ""
+    horizon: int = 1
 
 
 @dataclass(frozen=True)
@@ -88,6 +99,8 @@ class NextLat(nn.Module):
         self.after_net = nn.Sequential(
             nn.LayerNorm(2 * width), nn.Linear(2 * width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
         )
+        # Last, so that with one seed all objectives begin with the same trunk and heads.
+        self.baseline = BASELINES[config.baseline](config.trunk, config.horizon) if config.baseline else None
 
     @property
     def observation(self) -> dict[str, Codec]:

@@ -1,7 +1,8 @@
 """What is minimised: the next-token losses, and on top of them NextLat's two latent losses.
 
 `objective=gpt` is the next-token part alone: the policy, value, reward, termination and observation heads on a causal
-transformer. `objective=nextlat` adds, over roll-outs of the latent dynamics from a random subset of positions,
+transformer. `objective=mtp|jtp|bst` add what `nextlat_rl/models/baselines` says. `objective=nextlat` adds, over
+roll-outs of the latent dynamics from a random subset of positions,
 `lambda_h * SmoothL1(sg[h_{t+i}], h^_{t+i}) + lambda_KL * KL(p(. | sg[h_{t+i}]) || p(. | h^_{t+i}))` (arXiv 2511.05963,
 eqs. 3-5), once with the observations in the roll-out (grounded) and once without them (blind).
 """
@@ -15,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nextlat_rl.data.batches import Batch
+from nextlat_rl.errors import UserError
 from nextlat_rl.models.nextlat import Answer, NextLat
 from nextlat_rl.models.returns import lambda_returns
 
@@ -26,8 +28,9 @@ class ObjectiveConfig:
     """Weights of the losses.
 
     Attributes:
-        name: `nextlat`, or `gpt` for the next-token losses alone.
-        horizon: d, how many steps the latent dynamics is rolled out in training.
+        name: `nextlat`, `gpt` for the next-token losses alone, or a baseline: `mtp`, `jtp`, `bst`.
+        horizon: d, how many steps the latent dynamics is rolled out in training. `mtp` and `jtp` predict as many tokens
+            beyond the next one; the model is built for it.
         latent_weight: lambda_h of eq. 3.
         kl_weight: lambda_KL of eq. 3.
         blind_weight: both latent losses' weight, once more, on blind roll-outs: what an observation would have told
@@ -35,6 +38,7 @@ class ObjectiveConfig:
         start_fraction: share of a batch's positions from which the dynamics is rolled out; beyond a horizon of 12
             proportionally fewer, so that a longer horizon does not make a training step slower.
         fewest_starts: roll out from at least so many, as small batches need.
+        pair_fraction: bst: share of an episode's pairs of prefix and suffix that a step draws.
         observation_weight: weight of the observation's loss, a sum over its parts.
         value_weight: weight of the value loss.
         policy_temperature: behaviour cloning weights each step by exp(advantage / temperature), in units of the
@@ -51,6 +55,7 @@ class ObjectiveConfig:
     blind_weight: float = 0.1
     start_fraction: float = 0.08
     fewest_starts: int = 160
+    pair_fraction: float = 0.1
     observation_weight: float = 0.1
     value_weight: float = 0.5
     policy_temperature: float = 0.0
@@ -65,6 +70,7 @@ class Forward:
     action_embedding: Tensor  # [B, L, D] emb(a_t)
     previous_action_embedding: Tensor  # [B, L, D] emb(a_{t-1})
     step_embedding: Tensor  # [B, L, D] emb(x_t)
+    shared: Tensor  # [B, L, D] what the trunk's last block reads
     belief: Tensor  # [B, L, D] h_t
     policy: Tensor  # [B, L, P]
     value: Tensor  # [B, L, P]
@@ -81,11 +87,13 @@ def forward(model: NextLat, batch: Batch, begin: Tensor | None = None) -> Forwar
     x = model.embed_step(previous, batch.previous_reward, batch.observation, batch.is_first)
     if begin is not None:
         x = torch.where(roots(batch)[..., None], begin, x)
-    belief = model.trunk(x, batch.segment)
+    stream = model.trunk.stream(x, batch.segment)
+    belief = model.trunk.norm(stream[-1])
     return Forward(
         action_embedding=action_embedding,
         previous_action_embedding=previous,
         step_embedding=x,
+        shared=stream[-2],
         belief=belief,
         policy=model.action.head(belief),
         value=model.value.head(belief),
@@ -221,6 +229,9 @@ def total_loss(losses: dict[str, Tensor], config: ObjectiveConfig) -> Tensor:
         "kl_blind": config.blind_weight * config.kl_weight,
         "latent_follow": config.latent_weight,
         "kl_follow": config.kl_weight,
+        "ahead": 1.0,
+        "pair_next": 1.0,
+        "pair_previous": 1.0,
     }
     return torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
 
@@ -228,11 +239,20 @@ def total_loss(losses: dict[str, Tensor], config: ObjectiveConfig) -> Tensor:
 def compute_losses(
     model: NextLat, batch: Batch, config: ObjectiveConfig, generator: torch.Generator
 ) -> dict[str, Tensor]:
-    """Every loss of `config.name` on a batch, as unweighted scalars."""
+    """Every loss of `config.name` on a batch, as unweighted scalars.
+
+    Raises:
+        UserError: the objective is a baseline that the model was not built for.
+
+    """
     out = forward(model, batch)
     losses = next_token_losses(model, batch, out, config)
     if config.name == "nextlat":
         losses |= latent_losses(model, batch, out, config, generator)
+    elif config.name != "gpt":
+        if model.baseline is None or model.config.baseline != config.name:
+            raise UserError(f"the model was not built for objective.name={config.name}: train anew, without resume=")
+        losses |= model.baseline.losses(model, batch, out, config, generator)
     return losses
 
 

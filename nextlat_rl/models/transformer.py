@@ -109,13 +109,9 @@ class Transformer(nn.Module):
     def __init__(self, config: TrunkConfig) -> None:
         super().__init__()
         self.width, self.heads, self.context = config.width, config.heads, config.context
-        blocks = [Block(config.width, config.heads) for _ in range(config.layers)]
-        self.blocks = nn.ModuleList(blocks)
+        self.blocks = nn.ModuleList(Block(config.width, config.heads) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
-        self.apply(_initialise)
-        for block in blocks:  # keep the residual stream's variance flat with depth (GPT-2)
-            for weight in (block.attention.out.weight, cast("nn.Linear", block.mlp[2]).weight):
-                nn.init.normal_(weight, std=0.02 / (2 * config.layers) ** 0.5)
+        initialise(self.blocks, config.layers)
 
     def forward(self, x: Tensor, segment: Tensor, layers: int | None = None) -> Tensor:
         """Beliefs of packed windows.
@@ -126,14 +122,23 @@ class Transformer(nn.Module):
             layers: leave after so many blocks, before the final norm.
 
         """
-        position = torch.arange(x.shape[1], device=x.device)
+        stream = self.stream(x, segment, layers)
+        return self.norm(stream[-1]) if layers is None else stream[-1]
+
+    def stream(self, x: Tensor, segment: Tensor, layers: int | None = None) -> list[Tensor]:
+        """The residual stream: `x` and what each block makes of it, `[B, L, D]` each; arguments as above."""
+        rotation, mask = self.surroundings(segment, x.dtype)
+        stream = [x]
+        for block in self.blocks[:layers]:
+            stream.append(block(stream[-1], rotation, mask))
+        return stream
+
+    def surroundings(self, segment: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """What a block needs to know of packed windows besides the steps: rotation table and scores mask."""
+        position = torch.arange(segment.shape[1], device=segment.device)
         distance = position[:, None] - position[None, :]
         visible = (distance >= 0) & (distance < self.context) & (segment[:, :, None] == segment[:, None, :])
-        mask = additive_mask(visible, x.dtype)
-        rotation = rotation_table(position, self.width // self.heads)
-        for block in self.blocks[:layers]:
-            x = block(x, rotation, mask)
-        return self.norm(x) if layers is None else x
+        return rotation_table(position, self.width // self.heads), additive_mask(visible, dtype)
 
     def extend(self, x: Tensor, cache: KVCache, layers: int | None = None) -> Tensor:
         """Beliefs of `K` further steps of every row, `[B, K, D] -> [B, K, D]`; the cache grows by `K`.
@@ -178,6 +183,14 @@ def additive_mask(visible: Tensor, dtype: torch.dtype) -> Tensor:
     """`[B, L, S]` bool to the `[B, 1, L, S]` scores mask: 0 where visible, a large negative number elsewhere."""
     mask = torch.zeros(visible.shape, dtype=dtype, device=visible.device)
     return mask.masked_fill_(~visible, torch.finfo(dtype).min)[:, None]
+
+
+def initialise(blocks: nn.ModuleList, depth: int) -> None:
+    """GPT-2's initialisation: normal, and smaller where `depth` blocks add to the residual stream, to keep it flat."""
+    blocks.apply(_initialise)
+    for block in cast("Iterable[Block]", blocks):
+        for weight in (block.attention.out.weight, cast("nn.Linear", block.mlp[2]).weight):
+            nn.init.normal_(weight, std=0.02 / (2 * depth) ** 0.5)
 
 
 def _initialise(module: nn.Module) -> None:

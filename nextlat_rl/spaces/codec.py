@@ -95,7 +95,7 @@ class Codec(nn.Module, ABC):
 
     def _as_stored(self, flat: Tensor) -> Tensor:
         """`[*batch, size]` to `[*batch, *storage_shape]` of the stored type."""
-        return flat.reshape(*flat.shape[:-1], *self.storage_shape).to(self._tensor_dtype)
+        return flat.reshape((*flat.shape[:-1], *self.storage_shape)).to(self._tensor_dtype)
 
 
 def mlp(inputs: int, width: int) -> nn.Sequential:

@@ -1,7 +1,5 @@
 """Promise 1: the loss and its gradients equal a plain, slow re-implementation of eqs. 3-5."""
 
-import dataclasses
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -20,16 +18,9 @@ from nextlat_rl.models.objective import (
     total_loss,
 )
 from nextlat_rl.models.returns import lambda_returns
-from tests.tiny import make_batch, tiny_model
+from tests.tiny import double, make_batch, tiny_model
 
 LENGTHS = [[5, 4, 3], [12], [2, 2, 8], [1, 11]]
-
-
-def double(model: NextLat, batch: Batch) -> tuple[NextLat, Batch]:
-    moved = {f.name: getattr(batch, f.name) for f in dataclasses.fields(batch)}
-    moved["observation"] = {k: v.double() if v.is_floating_point() else v for k, v in batch.observation.items()}
-    moved = {k: v.double() if isinstance(v, Tensor) and v.is_floating_point() else v for k, v in moved.items()}
-    return model.double(), Batch(**moved)
 
 
 def generator() -> torch.Generator:
