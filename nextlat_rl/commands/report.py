@@ -52,7 +52,9 @@ def final_report(
     rows, episodes = _score_ways(config, _ways(config), world_model, console, record=True)
     for row in rows:
         row |= {"data": dataset_id, "env_steps": store.num_transitions, "run": str(run)}
-    gap = imagined_gap(world_model, episodes[0], limit, config.deterministic)
+    # Only NextLat trains the dynamics; what other objectives imagine means nothing.
+    imagines = config.objective.name == "nextlat"
+    gap = imagined_gap(world_model, episodes[0], limit, config.deterministic) if imagines else {}
     rows[0] |= gap
     rows.append(behaviour_row(env_id, dataset_id, store))
     _log(config, rows, gap, world_model, held_out, tracker, episodes[0][0].frames)
@@ -120,6 +122,8 @@ def _score_ways(
 
 def _show(config: TrainConfig, env_id: str, rows: list[dict[str, Any]], gap: dict[str, Any], console: Console) -> None:
     console.print(table(f"{env_id}: {config.trainer.eval_episodes} fresh episodes", COLUMNS, [cells(r) for r in rows]))
+    if not gap:
+        return
     console.print(
         f"Imagined return {gap['imagined_return_mean']:.3f} [{gap['imagined_return_ci_low']:.3f}, "
         f"{gap['imagined_return_ci_high']:.3f}] against real {gap['real_return_mean']:.3f} from the same "
@@ -193,30 +197,35 @@ def _log(
     frames: list[np.ndarray],
 ) -> None:
     step = total_steps(config.trainer, config.objective.name)
-    errors = latent_error_by_horizon(world_model.model, held_out, 32)
     rank = belief_rank(world_model.model, held_out)
-    tracker.scalars(
-        eval_tags(rows[0])
-        | {
-            "eval/imagined_return": gap["imagined_return_mean"],
-            "eval/imagined_gap": gap["imagined_gap"],
-            "diagnostics/effective_rank": rank,
-        },
-        step,
-    )
-    if errors["grounded"]:
-        tracker.figure("diagnostics/latent_error_by_horizon", horizon_figure(errors), step)
-    draw = observation_drawer(world_model.model.spaces.observation)
-    dream = dream_figure(world_model, held_out, _DREAM_HORIZON, draw)
-    if dream is not None:
-        tracker.figure("imagination/real_against_imagined", dream, step)
+    tracker.scalars(eval_tags(rows[0]) | {"diagnostics/effective_rank": rank}, step)
+    if gap:
+        _log_imagination(gap, world_model, held_out, tracker, step)
     if frames:
         tracker.animation("eval/episode", frames[:_MAX_FRAMES], step)
     flat = _flat(OmegaConf.to_container(OmegaConf.structured(config)))
     # Of the environment's group only the id: its other entries are the defaults of options that are listed anyway.
     settings = {k: v for k, v in flat.items() if v is not None and (k == "env.id" or not k.startswith("env."))}
-    metrics = {"hparam/return": rows[0]["return_mean"], "hparam/imagined_gap": gap["imagined_gap"], "hparam/rank": rank}
+    metrics = {"hparam/return": rows[0]["return_mean"], "hparam/rank": rank}
+    if gap:
+        metrics["hparam/imagined_gap"] = gap["imagined_gap"]
     tracker.hparams(settings | {"git_revision": git_revision()}, metrics)
+
+
+def _log_imagination(
+    gap: dict[str, Any], world_model: WorldModel, held_out: Batch, tracker: Tracker, step: int
+) -> None:
+    """The gap, the dynamics' error by horizon, and a dream beside reality."""
+    imagined = {"eval/imagined_return": gap["imagined_return_mean"], "eval/imagined_gap": gap["imagined_gap"]}
+    tracker.scalars(imagined, step)
+    errors = latent_error_by_horizon(world_model.model, held_out, 32)
+    if errors["grounded"]:
+        tracker.figure("diagnostics/latent_error_by_horizon", horizon_figure(errors), step)
+    dream = dream_figure(
+        world_model, held_out, _DREAM_HORIZON, observation_drawer(world_model.model.spaces.observation)
+    )
+    if dream is not None:
+        tracker.figure("imagination/real_against_imagined", dream, step)
 
 
 def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
