@@ -12,6 +12,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from nextlat_rl.envs import make_env
+from nextlat_rl.envs.behaviours.routes import NoisyShortestPath
 from nextlat_rl.envs.episodes import collect_episodes
 from nextlat_rl.envs.paper import StreetMapEnv
 from nextlat_rl.envs.paper.city import make_city
@@ -189,3 +190,24 @@ def test_what_is_not_there_is_named() -> None:
         StreetMapEnv(rows=1)
     with pytest.raises(UserError, match="longest=0"):
         StreetMapEnv(longest=0)
+
+
+def test_a_noisy_way_that_is_too_long_gives_way_to_a_shortest_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    env = StreetMapEnv(rows=10, columns=10, longest=20)
+    env.reset(seed=0)
+    monkeypatch.setattr(env.graph, "cheapest_path", lambda *_: [0] * 21)
+    assert NoisyShortestPath().plan(env, np.random.default_rng(0)) == []
+    monkeypatch.setattr(env.graph, "cheapest_path", lambda *_: [0] * 20)
+    assert NoisyShortestPath().plan(env, np.random.default_rng(0)) == [0] * 20
+
+
+def test_the_map_shows_the_way_taken() -> None:
+    env = StreetMapEnv(render_mode="rgb_array")
+    env.reset(seed=0)
+    env.step(env.wait)
+    before = env.render()
+    env.step(env.best_action())
+    after = env.render()
+    assert isinstance(before, np.ndarray) and isinstance(after, np.ndarray)
+    assert before.dtype == np.uint8 and before.shape == after.shape and before.shape[2] == 3
+    assert (before != after).any()
