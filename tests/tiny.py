@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nextlat_rl.data.batches import Batch
 from nextlat_rl.models.nextlat import ModelConfig, NextLat, Spaces
+from nextlat_rl.models.objective import ObjectiveConfig, total_loss
 from nextlat_rl.models.transformer import TrunkConfig
 
 OBSERVATION = gym.spaces.Dict({"place": gym.spaces.Discrete(5), "speed": gym.spaces.Box(-1, 1, (2,), np.float32)})
@@ -84,6 +85,25 @@ def make_batch(lengths: list[list[int]], seed: int = 0) -> Batch:
         "speed": torch.from_numpy(rng.uniform(-1, 1, (*shape, 2)).astype(np.float32)),
     }
     return Batch(observation, **{name: torch.from_numpy(array) for name, array in arrays.items()})
+
+
+def assert_same_losses(
+    model: NextLat, fast: dict[str, Tensor], slow: dict[str, Tensor], config: ObjectiveConfig, atol: float, rtol: float
+) -> dict[str, Tensor | None]:
+    """Every loss to 1e-6, and the gradients of the weighted sums to `atol` and `rtol`; the gradients by name."""
+    assert fast.keys() == slow.keys()
+    for name in fast:
+        torch.testing.assert_close(fast[name], slow[name], atol=1e-6, rtol=1e-6, msg=name)
+    parameters = dict(model.named_parameters())
+    gradients = [
+        torch.autograd.grad(total_loss(losses, config), list(parameters.values()), allow_unused=True)
+        for losses in (fast, slow)
+    ]
+    for name, a, b in zip(parameters, *gradients, strict=True):
+        assert (a is None) == (b is None), name
+        if a is not None and b is not None:
+            torch.testing.assert_close(a, b, atol=atol, rtol=rtol, msg=name)
+    return dict(zip(parameters, gradients[0], strict=True))
 
 
 def cartpole_model() -> NextLat:

@@ -23,28 +23,33 @@ class Corpus(NamedTuple):
     held_out: np.ndarray
 
 
-@cache
 def load_corpus(file: str | None, vocabulary: int) -> Corpus:
     """The text in `file` (UTF-8), or by default the King James Bible, in byte pairs of up to `vocabulary` tokens.
 
     Raises:
         UserError: the file is missing, is no text, or there is no room for the bytes in the vocabulary.
     """
+    return _load(file, None if file is None else Path(file).resolve(), vocabulary)
+
+
+@cache
+def _load(name: str | None, file: Path | None, vocabulary: int) -> Corpus:
+    """Read `file`, which the user calls `name`: the same name may be another file in another working directory."""
     if vocabulary < BYTES:
         raise UserError(f"a vocabulary has room for the {BYTES} bytes, got vocabulary={vocabulary}")
-    text = _king_james() if file is None else _read(file)
+    text = _king_james() if name is None or file is None else _read(name, file)
     cut = round(len(text) * (1 - HELD_OUT_SHARE))
     tokenizer = BytePairTokenizer.train(text[:cut], vocabulary)
     return Corpus(tokenizer, np.array(tokenizer.encode(text[:cut])), np.array(tokenizer.encode(text[cut:])))
 
 
-def _read(file: str) -> str:
+def _read(name: str, file: Path) -> str:
     try:
-        return Path(file).read_bytes().decode()
+        return file.read_bytes().decode()
     except OSError as error:
-        raise UserError(f"text '{file}' cannot be read ({error.strerror}); give a UTF-8 text file") from None
+        raise UserError(f"text '{name}' cannot be read ({error.strerror}); give a UTF-8 text file") from None
     except UnicodeDecodeError as error:
-        raise UserError(f"text '{file}' is not UTF-8 ({error}); convert it") from None
+        raise UserError(f"text '{name}' is not UTF-8 ({error}); convert it") from None
 
 
 def _king_james() -> str:

@@ -27,7 +27,12 @@ def register_file(name: str) -> None:
         return
     env_id = f"NextLat/{match[1]}-{match[2]}{match[3] or ''}-v0"
     entry_point, argument, _ = _KINDS[match[1]]
+    known = gym.registry.get(env_id)
+    if known is not None and argument not in known.kwargs:
+        return  # one of ours, with a size in its name
     for file in map(Path, files_for(name)):
-        if env_id not in gym.registry and file.is_file():
+        if file.is_file():
+            gym.registry.pop(env_id, None)  # it may be another working directory's
             kwargs = {argument: str(file.resolve()), "held_out": match[3] is not None}
             gym.register(env_id, entry_point=entry_point, kwargs=kwargs, disable_env_checker=True)
+            return

@@ -13,7 +13,6 @@ from nextlat_rl.envs.paper.street_graph import StreetGraph
 from nextlat_rl.errors import UserError
 
 
-@cache
 def load_street_graph(path: str) -> StreetGraph:
     """The graph in `path`: GraphML if it ends in `.graphml`, else an edge list, a pair of names a line (`a b`).
 
@@ -23,16 +22,22 @@ def load_street_graph(path: str) -> StreetGraph:
     Raises:
         UserError: no such file, not a graph, or not strongly connected.
     """
+    return _load(path, Path(path).resolve())
+
+
+@cache
+def _load(path: str, file: Path) -> StreetGraph:
+    """Read `file`, which the user calls `path`: the same name may be another file in another working directory."""
     # networkx takes 0.2 s to import, so only who reads a graph waits for it.
     import networkx as nx
 
-    if not Path(path).is_file():
+    if not file.is_file():
         raise UserError(f"street graph '{path}' does not exist; give a GraphML file or an edge list")
     try:
         if path.endswith(".graphml"):
-            graph: Any = nx.DiGraph(nx.read_graphml(path))
+            graph: Any = nx.DiGraph(nx.read_graphml(file))
         else:
-            graph = nx.read_edgelist(path, create_using=nx.DiGraph, data=False)
+            graph = nx.read_edgelist(file, create_using=nx.DiGraph, data=False)
     except (nx.NetworkXError, ParseError, UnicodeDecodeError, TypeError, ValueError, KeyError) as error:
         raise UserError(f"street graph '{path}' cannot be read: {error}") from None
     # A line of fewer than two names is no edge: networkx skips it.

@@ -55,7 +55,7 @@ class PathStarEnv(TokenTask):
         return self.path[len(written)] if len(written) < len(self.path) else None
 
     def picture(self, axes: Axes) -> None:
-        """The star, the written part of the answer in red,  the goal in gold."""
+        """The star, the written part of the answer in red, the goal in gold."""
         for i, arm in enumerate(self.arms):
             angle = 2 * np.pi * i / self.degree
             x, y = np.cos(angle) * np.arange(self.arm), np.sin(angle) * np.arange(self.arm)

@@ -9,6 +9,9 @@ from torch import Tensor
 from nextlat_rl.data.store import Store
 from nextlat_rl.errors import UserError
 
+Place = tuple[Tensor, Tensor]
+"""Rows and columns `[R]` of a batch."""
+
 
 @dataclass(frozen=True)
 class Batch:

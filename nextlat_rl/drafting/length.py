@@ -8,7 +8,7 @@ import numpy as np
 
 _DECAY = 0.98
 _TRIALS = 3  # rounds at each of a few lengths to begin with
-_KEEP = 8  # rounds for which a choice stands: choosing costs a tenth of a small trunk's pass
+_KEEP = 8  # rounds for which a choice stands: choosing costs a few per cent of a small trunk's pass
 _LOOK_AROUND = 8  # choices
 
 

@@ -15,10 +15,9 @@ from nextlat_rl.models.objective import (
     random_subset,
     rollout_starts,
     start_count,
-    total_loss,
 )
 from nextlat_rl.models.returns import lambda_returns
-from tests.tiny import double, make_batch, tiny_model
+from tests.tiny import assert_same_losses, double, make_batch, tiny_model
 
 LENGTHS = [[5, 4, 3], [12], [2, 2, 8], [1, 11]]
 
@@ -108,18 +107,7 @@ def test_losses_and_gradients_equal_slow_reference(horizon: int) -> None:
     config = ObjectiveConfig(horizon=horizon, start_fraction=0.4, fewest_starts=1)
     fast = compute_losses(model, batch, config, generator())
     slow = slow_losses(model, batch, config)
-    assert fast.keys() == slow.keys()
-    for name in fast:
-        torch.testing.assert_close(fast[name], slow[name], atol=1e-6, rtol=1e-6, msg=name)
-    parameters = dict(model.named_parameters())
-    gradients = [
-        torch.autograd.grad(total_loss(losses, config), list(parameters.values()), allow_unused=True)
-        for losses in (fast, slow)
-    ]
-    for name, a, b in zip(parameters, *gradients, strict=True):
-        assert (a is None) == (b is None), name
-        if a is not None and b is not None:
-            torch.testing.assert_close(a, b, atol=1e-6, rtol=1e-5, msg=name)
+    assert_same_losses(model, fast, slow, config, atol=1e-6, rtol=1e-5)
 
 
 def test_latent_target_and_frozen_head_get_no_gradient() -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from nextlat_rl.data.batches import Batch
+from nextlat_rl.data.batches import Batch, Place
 from nextlat_rl.drafting.drafter import CachedDrafter
-from nextlat_rl.drafting.drafters.net import FeatureNet, Place
+from nextlat_rl.drafting.drafters.net import FeatureNet
 from nextlat_rl.drafting.token import Token, embed_token
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.models.objective import Forward

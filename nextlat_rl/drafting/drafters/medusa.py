@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nextlat_rl.data.batches import Batch
+from nextlat_rl.data.batches import Batch, Place
 from nextlat_rl.drafting.drafter import LONGEST, BlockDrafter
-from nextlat_rl.drafting.drafters.net import FeatureNet, Place, rolled_places
+from nextlat_rl.drafting.drafters.net import FeatureNet, rolled_places
 from nextlat_rl.drafting.token import Token
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.models.objective import Forward, rollout_starts

@@ -8,12 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nextlat_rl.data.batches import Batch
+from nextlat_rl.data.batches import Batch, Place
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.models.objective import Forward, ObjectiveConfig, head_kl, random_subset
-
-Place = tuple[Tensor, Tensor]
-"""Rows and columns `[R]` of a batch."""
 
 
 class DrafterNet(nn.Module, ABC):

@@ -9,12 +9,9 @@ import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from nextlat_rl.data.batches import Batch
+    from nextlat_rl.data.batches import Batch, Place
     from nextlat_rl.models.nextlat import NextLat
     from nextlat_rl.models.objective import Forward, ObjectiveConfig
-
-Place = tuple[Tensor, Tensor]
-"""Rows and columns `[R]` of a batch."""
 
 
 class Baseline(nn.Module, ABC):

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from nextlat_rl.models.baselines.baseline import Baseline, Place, token_loss
+from nextlat_rl.models.baselines.baseline import Baseline, token_loss
 from nextlat_rl.models.transformer import Transformer, TrunkConfig
 
 if TYPE_CHECKING:
-    from nextlat_rl.data.batches import Batch
+    from nextlat_rl.data.batches import Batch, Place
     from nextlat_rl.models.nextlat import NextLat
     from nextlat_rl.models.objective import Forward, ObjectiveConfig
 

@@ -160,6 +160,16 @@ def test_a_graph_of_ones_own_is_named_after_its_file(tmp_path: Path, monkeypatch
     assert next(collect_episodes("NextLat/StreetMap-harbour-v0", "expert", episodes=1)).rewards[-1] == 1.0
 
 
+def test_the_same_name_in_another_folder_is_another_graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for size in (12, 20):
+        folder = tmp_path / str(size)
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        Path("twin.edges").write_text("".join(f"n{a} n{b}\n" for a, b in ring(size)))
+        assert len(street_map("NextLat/StreetMap-twin").graph) == size
+        assert len(StreetMapEnv(graph="twin.edges").graph) == size
+
+
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [

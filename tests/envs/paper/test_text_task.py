@@ -77,9 +77,18 @@ def test_the_default_text_comes_from_its_package(tmp_path: Path, monkeypatch: py
     (package / "__init__.py").write_text("raise AssertionError('importing it is slow')\n")
     (package / "plain_text_readers_bible.py").write_text(f'bible = Bible(\n    """\n{TEXT}\n""",\n    {{}},\n)\n')
     monkeypatch.syspath_prepend(tmp_path)
-    corpus = load_corpus.__wrapped__(None, 300)
+    corpus = load_corpus(None, 301)  # a size that no other test asks for: a text is read once
     tokens = [*corpus.train, *corpus.held_out]
     assert corpus.tokenizer.decode(tokens) == TEXT.strip()
+
+
+def test_the_same_name_in_another_folder_is_another_text(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = load_corpus("bottles.txt", 300)
+    (folder / "other").mkdir()
+    monkeypatch.chdir(folder / "other")
+    Path("bottles.txt").write_text(TEXT.replace("green", "blue"))
+    there = load_corpus("bottles.txt", 300)
+    assert "blue" in there.tokenizer.decode(list(there.train)) and "blue" not in here.tokenizer.decode(list(here.train))
 
 
 def test_texts_that_will_not_do_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,4 +108,4 @@ def test_texts_that_will_not_do_are_refused(folder: Path, monkeypatch: pytest.Mo
         make_env("NextLat/Text-novel")
     monkeypatch.setattr("nextlat_rl.envs.paper.corpus.find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"pip install 'nextlat_rl\[text\]'"):
-        load_corpus.__wrapped__(None, 512)
+        load_corpus(None, 302)
