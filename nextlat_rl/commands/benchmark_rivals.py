@@ -40,8 +40,9 @@ from nextlat_rl.errors import UserError
 from nextlat_rl.runtime import set_threads
 from nextlat_rl.tracking import git_revision
 
-RIVAL_TASKS = {"rivals-FourRooms": ("MiniGrid-FourRooms-v0", "explorer", 200_000)}
+RIVAL_TASKS = ("rival-random", "rival-PPO", "rival-DQN", "rival-d3rlpy")
 
+_ENV, _BEHAVIOUR, _DATA_STEPS = "MiniGrid-FourRooms-v0", "explorer", 200_000
 _REAL_STEPS = (200_000, 1_000_000)
 _REAL_ENVS = 8
 _OFFLINE_STEPS = 20_000
@@ -82,47 +83,49 @@ class FeatureAgent:
 
 
 def rival_rows(name: str, seed: int, config: BenchmarkConfig, console: Console) -> list[dict[str, Any]]:
-    """The rows of every rival; d3rlpy's only where `config.d3rlpy` names a Python that has it."""
-    env_id, behaviour, data_steps = RIVAL_TASKS[name]
+    """The rows of one rival; d3rlpy's only where `config.d3rlpy` names a Python that has it."""
     set_threads(1)  # the networks are small: more threads only wait for each other
-
-    def scored(agent: str, choose: Choose, seconds: float, **more: Any) -> dict[str, Any]:
-        seeds = evaluation_seeds(8 if config.quick else _EPISODES)
-        with bar(console, f"Evaluating ({agent})", len(seeds), "episodes") as shown:
-            done = iter(range(1, len(seeds) + 1))
-            player = FeatureAgent(env_id, choose)
-            results, timing = run_episodes(env_id, player, seeds, 8, lambda _: shown.update(next(done)))
-        row = summary(results, timing) | {"part": name, "env": env_id, "agent": agent, "seed": seed, "cores": 1}
-        row |= {"target": None, "command_seconds": seconds, "git_revision": git_revision()} | more
-        console.print(
-            f"  {agent}, seed {seed}: return {row['return_mean']:.3f} [{row['return_ci_low']:.3f}, "
-            f"{row['return_ci_high']:.3f}], {seconds / 60:.1f} min",
-            highlight=False,
-        )
-        return row
-
-    rows = [scored("random", _random(env_id, seed), 0.0, env_steps=0)]
-    for kind in ("PPO", "DQN"):
-        rows += _online(kind, env_id, seed, config.quick, console, scored)
+    scored = partial(_scored, name, seed, config.quick, console)
+    if name == "rival-random":
+        return [scored("random", _random(seed), 0.0, env_steps=0)]
+    if name != "rival-d3rlpy":
+        return _online(name.removeprefix("rival-"), seed, config.quick, console, scored)
     if config.d3rlpy:
-        rows += _offline(env_id, behaviour, data_steps, seed, config, console, scored)
-    else:
-        console.print("d3rlpy=<a Python that has d3rlpy> is not given: behaviour cloning and CQL are left out")
-    return rows
+        return _offline(seed, config, console, scored)
+    console.print("d3rlpy=<a Python that has d3rlpy> is not given: behaviour cloning and CQL are left out")
+    return []
 
 
-def _random(env_id: str, seed: int) -> Choose:
-    env = make_env(env_id)
+def _scored(
+    name: str, seed: int, quick: bool, console: Console, agent: str, choose: Choose, seconds: float, **more: Any
+) -> dict[str, Any]:
+    """The row of `agent`, which took `seconds` to train, after its evaluation."""
+    seeds = evaluation_seeds(8 if quick else _EPISODES)
+    with bar(console, f"Evaluating ({agent})", len(seeds), "episodes") as shown:
+        done = iter(range(1, len(seeds) + 1))
+        results, timing = run_episodes(_ENV, FeatureAgent(_ENV, choose), seeds, 8, lambda _: shown.update(next(done)))
+    row = summary(results, timing) | {"part": name, "env": _ENV, "agent": agent, "seed": seed, "cores": 1}
+    row |= {"target": None, "command_seconds": seconds, "git_revision": git_revision()} | more
+    console.print(
+        f"  {agent}, seed {seed}: return {row['return_mean']:.3f} [{row['return_ci_low']:.3f}, "
+        f"{row['return_ci_high']:.3f}], {seconds / 60:.1f} min",
+        highlight=False,
+    )
+    return row
+
+
+def _random(seed: int) -> Choose:
+    env = make_env(_ENV)
     env.reset(seed=0)
     actions, rng = np.asarray(useful_actions(env)), np.random.default_rng(seed)
     return lambda seen: rng.choice(actions, len(seen))
 
 
 def _online(
-    kind: str, env_id: str, seed: int, quick: bool, console: Console, scored: Callable[..., dict[str, Any]]
+    kind: str, seed: int, quick: bool, console: Console, scored: Callable[..., dict[str, Any]]
 ) -> list[dict[str, Any]]:
     """Train on real steps, scored after each of `_REAL_STEPS`."""
-    envs = DummyVecEnv([lambda: Monitor(FeatureWrapper(make_env(env_id)))] * _REAL_ENVS)
+    envs = DummyVecEnv([lambda: Monitor(FeatureWrapper(make_env(_ENV)))] * _REAL_ENVS)
     envs.seed(seed * 1_000_000)
     cls, settings = (PPO, _PPO) if kind == "PPO" else (DQN, _DQN)
     model: Any = cls("MlpPolicy", envs, seed=seed, device="cpu", **settings)
@@ -151,24 +154,18 @@ def _predicted(model: Any, deterministic: bool, seen: np.ndarray) -> np.ndarray:
 
 
 def _offline(
-    env_id: str,
-    behaviour: str,
-    data_steps: int,
-    seed: int,
-    config: BenchmarkConfig,
-    console: Console,
-    scored: Callable[..., dict[str, Any]],
+    seed: int, config: BenchmarkConfig, console: Console, scored: Callable[..., dict[str, Any]]
 ) -> list[dict[str, Any]]:
     """Train d3rlpy's algorithms on the data set that the main job gathers with this seed."""
     rows = []
     with tempfile.TemporaryDirectory() as folder, data_in(folder):
         settings: TrainConfig = OmegaConf.to_object(OmegaConf.structured(TrainConfig))  # type: ignore[assignment]
-        settings.env.id, settings.collect.behaviour = env_id, behaviour
-        settings.collect.steps = 3_000 if config.quick else data_steps
+        settings.env.id, settings.collect.behaviour = _ENV, _BEHAVIOUR
+        settings.collect.steps = 3_000 if config.quick else _DATA_STEPS
         settings.collect.seed = seed * 1_000_000
-        dataset_id, _ = ensure_dataset("auto", env_id, settings.collect, {}, console)
+        dataset_id, _ = ensure_dataset("auto", _ENV, settings.collect, {}, console)
         data = Path(folder) / "data.npz"
-        np.savez(data, allow_pickle=False, **_features_of(dataset_id, env_id))
+        np.savez(data, allow_pickle=False, **_features_of(dataset_id))
         for kind, title in (("bc", "d3rlpy BC"), ("cql", "d3rlpy CQL")):
             policy = Path(folder) / f"{kind}.pt"
             steps = 200 if config.quick else _OFFLINE_STEPS
@@ -181,7 +178,7 @@ def _offline(
             if done.returncode != 0:
                 raise UserError(f"{title} failed; does d3rlpy={config.d3rlpy} name a Python that has d3rlpy?")
             seconds = time.monotonic() - started
-            rows.append(scored(f"{title}, the same data", _scripted(policy), seconds, env_steps=data_steps))
+            rows.append(scored(f"{title}, the same data", _scripted(policy), seconds, env_steps=_DATA_STEPS))
     return rows
 
 
@@ -190,9 +187,9 @@ def _scripted(policy: Path) -> Choose:
     return lambda seen: network(torch.from_numpy(seen)).numpy()
 
 
-def _features_of(dataset_id: str, env_id: str) -> dict[str, np.ndarray]:
+def _features_of(dataset_id: str) -> dict[str, np.ndarray]:
     """Features, actions, rewards and ends of all transitions, in d3rlpy's layout."""
-    features, env = FeatureWrapper(make_env(env_id)), make_env(env_id)
+    features, env = FeatureWrapper(make_env(_ENV)), make_env(_ENV)
     parts: dict[str, list[np.ndarray]] = {
         name: [] for name in ("observations", "actions", "rewards", "terminals", "timeouts")
     }
