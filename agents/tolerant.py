@@ -72,6 +72,7 @@ class TolerantAgent:
         self._index = torch.zeros_like(self._length)
         self._unread = torch.zeros_like(self._expected)  # steps that the trunk has not read yet
         self._rows = torch.arange(batch_size, device=device)
+        self._any_drafted = False  # whether any row was drafted for since all were last decided for at once
         self.furthest = torch.zeros(batch_size, device=device)  # largest distance / margin in the draft in use
         model = world_model.model
         self._carry = Traced(model, model.dynamics)
@@ -92,17 +93,21 @@ class TolerantAgent:
         step = Step(wm.encode_observations(observations), self.last_action, reward, first)
         x = wm.embed_step(step.previous_action, step.previous_reward, first, *step.observation.values())
         self.step.masked_fill_(first, 0)
-        self.belief = self._carry(self.belief, x)
-        self._index = torch.where(first, 0, self._index + 1)
-        self._unread[self._rows, torch.where(first, 0, self._index - 1).clamp_max(self.length.longest)] = x
-        at = self._index.clamp_max(self._length)
-        gap = distance(self.belief, self._expected[self._rows, at]) / self._margin[self._rows, at]
-        self.furthest = torch.maximum(self.furthest, gap)
-        missing = (first | (gap > self.tolerance) | (self._index > self._length)).nonzero().squeeze(1)
+        missing = self._follow(x, first) if self._any_drafted else self._rows
         if len(missing):
             self.calls += len(missing)
-            self._judge(missing[~first[missing]])
-            self._draft(first, padded(missing), torch.tensor(episodes, dtype=torch.long, device=wm.device))
+            if self._any_drafted:
+                self._judge(missing[~first[missing]])
+            started = time.perf_counter()
+            length, rows = self.length.choose(), padded(missing)
+            episode = torch.tensor(episodes, dtype=torch.long, device=wm.device)
+            if length or self._any_drafted:
+                self._draft(x, first, rows, episode, length)
+            else:
+                self._decide_now(x, first, episode)
+            if (shape := (length, len(rows))) in self._traced:
+                self.length.timed(length, time.perf_counter() - started)
+            self._traced.add(shape)
         self.decisions += len(observations)
         self.last_action = self._ready[self._rows, self._index]
         self.step += 1
@@ -136,17 +141,37 @@ class TolerantAgent:
         self.statistics.add(judged, kept)
         self.length.judged(judged, kept)
 
-    def _draft(self, first: Tensor, rows: Tensor, episode: Tensor) -> None:
+    def _follow(self, x: Tensor, first: Tensor) -> Tensor:
+        """Move every row on by emb(x) `[B, D]`; the rows `[R]` that have no decision for where they are now."""
+        self.belief = self._carry(self.belief, x)
+        self._remember(x, first)
+        at = self._index.clamp_max(self._length)
+        gap = distance(self.belief, self._expected[self._rows, at]) / self._margin[self._rows, at]
+        self.furthest = torch.maximum(self.furthest, gap)
+        return (first | (gap > self.tolerance) | (self._index > self._length)).nonzero().squeeze(1)
+
+    def _remember(self, x: Tensor, first: Tensor) -> None:
+        """Keep a step for the trunk to read later."""
+        self._index = torch.where(first, 0, self._index + 1)
+        self._unread[self._rows, torch.where(first, 0, self._index - 1).clamp_max(self.length.longest)] = x
+
+    def _decide_now(self, x: Tensor, first: Tensor, episode: Tensor) -> None:
+        """Decide in every row without a draft, before or after: `_draft` with a length of 0, at an `Agent`'s cost."""
+        self.cache.reset(first)
+        self.belief = self.world_model.model.trunk.extend(x[:, None], self.cache)[:, 0]
+        self._ready[:, 0] = self.decide(self.belief, episode, self.step)
+
+    def _draft(self, x: Tensor, first: Tensor, rows: Tensor, episode: Tensor, length: int) -> None:
         """Let the trunk read what happened in `rows: [R]`, draft from there, and decide everywhere."""
-        started = time.perf_counter()
-        length, new = self.length.choose(), first[rows]
-        self.belief[rows] = belief = self._read(rows, new)
+        if not self._any_drafted:
+            self._remember(x, first)
+        self.belief[rows] = belief = self._read(rows, first[rows])
         expected, embedded = [belief], []
         for k in range(length):
             action = self.guess(belief, episode[rows], self.step[rows] + k)
-            belief, x = self._ahead(belief, action)
+            belief, drafted = self._ahead(belief, action)
             expected.append(belief)
-            embedded.append(x)
+            embedded.append(drafted)
         exact = self._peek(rows, expected[0], embedded)
         ahead = torch.arange(length + 1, device=rows.device)
         times = (self.step[rows][:, None] + ahead).flatten()
@@ -155,9 +180,7 @@ class TolerantAgent:
         self._margin[rows, : length + 1] = margin(self.world_model.model, exact)
         self._ready[rows, : length + 1] = decision.unflatten(0, (-1, length + 1))
         self._length[rows], self._index[rows], self.furthest[rows] = length, 0, 0.0
-        if (shape := (length, len(rows))) in self._traced:
-            self.length.timed(length, time.perf_counter() - started)
-        self._traced.add(shape)
+        self._any_drafted = bool(self._length.any())
 
     def _read(self, rows: Tensor, new: Tensor) -> Tensor:
         """The trunk's beliefs `[R, D]` after the steps that it has not read; where `new`, an episode began."""

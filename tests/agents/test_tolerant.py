@@ -17,11 +17,21 @@ from tests.ring import played
 from tests.tiny import cartpole_model
 
 
+class _InTurns(FixedLength):
+    """No draft three times, then one, and so on."""
+
+    turns = 0
+
+    def choose(self) -> int:
+        self.turns += 1
+        return 0 if self.turns % 4 else self.longest
+
+
 @pytest.mark.parametrize("env_id", ["Ring-v0", "CartPole-v1"])
 def test_without_tolerance_actions_are_those_of_deciding_at_every_step(ring: WorldModel, env_id: str) -> None:
     world_model = ring if env_id == "Ring-v0" else WorldModel(cartpole_model().eval(), env_id)
     plain = played(env_id, Agent(world_model, 3, "trunk", True), 3, 9)
-    for length in (FixedLength(0), FixedLength(3), AdaptiveLength(4)):
+    for length in (FixedLength(0), FixedLength(3), AdaptiveLength(4), _InTurns(4)):
         agent = TolerantAgent(world_model, 3, length, tolerance=-1.0, deterministic=True)
         assert played(env_id, agent, 3, 9) == plain
         assert agent.statistics.accepted == 0
