@@ -62,7 +62,12 @@ def check_planner(config: PlannerSettings) -> None:
 
 
 def check_trained(
-    objective: str, value_weight: float, planner: str = "none", acting: str = "trunk", improve: str = "none"
+    objective: str,
+    value_weight: float,
+    planner: str = "none",
+    acting: str = "trunk",
+    improve: str = "none",
+    speculate: str = "off",
 ) -> None:
     """Require that what the options use was trained: the value head for planners, the latent dynamics for all.
 
@@ -72,6 +77,7 @@ def check_trained(
         planner: looks ahead in imagination, unless `none`.
         acting: by the dynamics alone, unless `trunk`.
         improve: in imagination, unless `none`.
+        speculate: drafts with the dynamics, unless `off`.
 
     Raises:
         UserError: one of the two is untrained.
@@ -83,12 +89,18 @@ def check_trained(
             "objective.value_weight=0.5, or use planner=none"
         )
     options = (("planner", planner, "none"), ("acting", acting, "trunk"), ("improve", improve, "none"))
-    for option, value, without in options:
-        if value != without and objective != "nextlat":
-            raise UserError(
-                f"{option}={value} uses the latent dynamics, which objective={objective} leaves untrained: train with "
-                f"objective=nextlat, or use {option}={without}"
-            )
+    for option, value, without in (*options, ("speculate", speculate, "off")):
+        if value != without:
+            check_dynamics(objective, option, value, without)
+
+
+def check_dynamics(objective: str, option: str, value: str, without: str) -> None:
+    """Require that `objective` trains the latent dynamics, which `option=value` uses and `option=without` does not."""
+    if objective != "nextlat":
+        raise UserError(
+            f"{option}={value} uses the latent dynamics, which objective={objective} leaves untrained: train with "
+            f"objective=nextlat, or use {option}={without}"
+        )
 
 
 def check_improve(config: ImproveSettings) -> None:

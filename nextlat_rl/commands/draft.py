@@ -21,7 +21,7 @@ from nextlat_rl.drafting.rollout import SpeculativeRollout
 from nextlat_rl.drafting.training import train_drafter
 from nextlat_rl.models.objective import ObjectiveConfig
 from nextlat_rl.runtime import set_threads
-from nextlat_rl.settings_check import check_draft
+from nextlat_rl.settings_check import check_draft, check_dynamics
 from nextlat_rl.tracking import Tracker, write_json
 from nextlat_rl.world_model import WorldModel
 
@@ -33,6 +33,9 @@ def draft(config: DraftConfig) -> None:
     set_threads(config.threads)
     world_model = WorldModel.load(config.checkpoint, config.device)
     check_env(world_model, world_model.env_id)
+    if config.drafter == "nextlat":
+        trained = checkpoint.load_config(config.checkpoint)["train_config"]["objective"]["name"]
+        check_dynamics(trained, "drafter", "nextlat", "eagle")
     net = None if config.drafter in UNTRAINED else _net(world_model, config, console)
     drafter = make_drafter(config.drafter, world_model.model, net)
     drawn = {

@@ -41,7 +41,8 @@ def evaluate(config: EvaluateConfig) -> None:
     set_threads(config.threads)
     saved = load_config(config.checkpoint)
     trained = saved["train_config"]["objective"]
-    check_trained(trained["name"], trained["value_weight"], config.planner.name, config.acting)
+    planner, acting, speculate = config.planner.name, config.acting, config.speculate
+    check_trained(trained["name"], trained["value_weight"], planner, acting, speculate=speculate)
     env_id = resolve_env_id(config.env.id or saved["env_id"])
     world_model = WorldModel.load(config.checkpoint, config.device)
     check_env(world_model, env_id)

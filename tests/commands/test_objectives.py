@@ -9,9 +9,10 @@ import pytest
 from omegaconf import OmegaConf
 
 from nextlat_rl import checkpoint
+from nextlat_rl.commands.draft import draft
 from nextlat_rl.commands.evaluate import evaluate
 from nextlat_rl.commands.train import train
-from nextlat_rl.config import EnvConfig, EvaluateConfig, TrainConfig
+from nextlat_rl.config import DraftConfig, EnvConfig, EvaluateConfig, TrainConfig
 from nextlat_rl.errors import UserError
 from nextlat_rl.settings_check import check_train
 
@@ -45,6 +46,10 @@ def test_trains_and_does_not_act_by_dynamics_that_it_has_not(folder: Path, name:
     assert saved["step"] == 3 and saved["model"]["baseline"] == name
     with pytest.raises(UserError, match=f"acting=recurrent.*objective={name}.*acting=trunk"):
         evaluate(EvaluateConfig(checkpoint=str(path), env=EnvConfig(id=""), acting="recurrent"))
+    with pytest.raises(UserError, match=f"speculate=lossless.*objective={name}.*speculate=off"):
+        evaluate(EvaluateConfig(checkpoint=str(path), env=EnvConfig(id=""), speculate="lossless"))
+    with pytest.raises(UserError, match=f"drafter=nextlat.*objective={name}.*drafter=eagle"):
+        draft(DraftConfig(checkpoint=str(path), drafter="nextlat"))
 
 
 @pytest.mark.parametrize(
