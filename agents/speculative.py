@@ -53,7 +53,6 @@ class SpeculativeAgent:
         # A guess of the decision has to be cheap: the policy's own, with the noise that the decision will have.
         self.guess: Decide = make_decide(world_model, deterministic or planner is not None, seed, None)
         self.statistics = DraftStatistics()
-        self._traced: set[tuple[int, int]] = set()  # draft lengths and powers of two of rows that were drafted before
         self.calls, self.decisions = 0, 0  # of the trunk and the planner for one row; one row's actions
         model, device = world_model.model, world_model.device
         cache = world_model.memory(batch_size, "trunk", draft=length.longest).cache
@@ -91,16 +90,15 @@ class SpeculativeAgent:
             self.calls += len(missing)
             if self.draft.any_drafted:
                 self._judge(missing[~first[missing] & (self.draft.length[missing] > 0)])
-            started = time.perf_counter()
+            started, traces = time.perf_counter(), Traced.made
             length = self.length.choose()
             episode = torch.tensor(episodes, dtype=torch.long, device=wm.device)
             if not length and len(missing) == len(self.step):
                 self._decide_now(step, episode)
             else:
                 self._draft(step, missing, episode, length)
-            if (shape := (length, (len(missing) - 1).bit_length())) in self._traced:
+            if Traced.made == traces:
                 self.length.timed(length, time.perf_counter() - started)
-            self._traced.add(shape)
         self.decisions += len(observations)
         self.last_action = self.draft.decision()
         self.step += 1

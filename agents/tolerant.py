@@ -55,7 +55,6 @@ class TolerantAgent:
         self.decide: Decide = make_decide(world_model, deterministic, seed, planner)
         self.guess: Decide = make_decide(world_model, deterministic or planner is not None, seed, None)
         self.statistics = DraftStatistics()
-        self._traced: set[tuple[int, int]] = set()  # draft lengths and numbers of rows that have been drafted before
         self.calls, self.decisions = 0, 0
         longest, device = length.longest, world_model.device
         width = world_model.model.config.trunk.width
@@ -98,16 +97,15 @@ class TolerantAgent:
             self.calls += len(missing)
             if self._any_drafted:
                 self._judge(missing[~first[missing]])
-            started = time.perf_counter()
+            started, traces = time.perf_counter(), Traced.made
             length, rows = self.length.choose(), padded(missing)
             episode = torch.tensor(episodes, dtype=torch.long, device=wm.device)
             if length or self._any_drafted:
                 self._draft(x, first, rows, episode, length)
             else:
                 self._decide_now(x, first, episode)
-            if (shape := (length, len(rows))) in self._traced:
+            if Traced.made == traces:
                 self.length.timed(length, time.perf_counter() - started)
-            self._traced.add(shape)
         self.decisions += len(observations)
         self.last_action = self._ready[self._rows, self._index]
         self.step += 1

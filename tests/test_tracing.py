@@ -22,10 +22,14 @@ def test_follows_weights_that_change() -> None:
 
 def test_every_shape_gets_its_own_trace() -> None:
     layer = nn.Identity()
-    traced = Traced(layer, lambda x: x.sum(0) * x.shape[0])
+    traced, before = Traced(layer, lambda x: x.sum(0) * x.shape[0]), 0
     for size in (1, 4, 2, 4):
         x = torch.arange(3.0 * size).view(size, 3)
+        made = Traced.made
         assert torch.equal(traced(x), x.sum(0) * size)
+        assert Traced.made - made == (len(traced._traces) == before + 1)
+        before = len(traced._traces)
+    assert before == 3
 
 
 def test_records_no_gradient() -> None:

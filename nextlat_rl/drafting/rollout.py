@@ -102,7 +102,6 @@ class SpeculativeRollout:
 
     def __init__(self, world_model: WorldModel, drafter: Drafter | None, length: DraftLength) -> None:
         self.model, self.drafter, self.length = world_model.model, drafter, length
-        self._traced: set[tuple[int, int]] = set()  # draft lengths and batch sizes that have been drawn before
         model, names = self.model, list(self.model.observation)
         self._drawn = Traced(model, lambda belief, noise: sample_token(model, belief, noise).parts())
         self._embed = Traced(model, lambda *parts: embed_token(model, from_parts(names, parts)))
@@ -131,15 +130,14 @@ class SpeculativeRollout:
         state.token = self.draw(memory.belief, state.noise(0, token_noise(self.model)))
         statistics = DraftStatistics()
         while state.running.any():
-            started = time.perf_counter()
+            started, traces = time.perf_counter(), Traced.made
             length = min(self.length.choose(), state.most_wanted() - 1) if self.drafter else 0
             running = state.running.clone().cpu().numpy()
             judged, kept = (x.cpu().numpy()[running] for x in self._round(state, memory, length))
             statistics.add(judged, kept)
             self.length.judged(judged, kept)
-            if (shape := (length, len(running))) in self._traced:
+            if Traced.made == traces:
                 self.length.timed(length, time.perf_counter() - started)
-            self._traced.add(shape)
             state.rounds += 1
         return Rollout(state.written, state.count, state.ended, statistics)
 

@@ -6,15 +6,23 @@ apply one rule, that position `t` sees the positions `t - context + 1 .. t` of i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from copy import copy
 from dataclasses import dataclass
-from typing import cast
+from functools import cached_property
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
+
+from nextlat_rl.tracing import Traced
+
+# A pass over so few steps takes most of its time outside matrix products, so it is traced, for a few lengths of the
+# cache: powers of two from the shortest on.
+_FEW = 16
+_SHORTEST = 32
 
 
 class KVCache:
@@ -140,30 +148,52 @@ class Transformer(nn.Module):
         visible = (distance >= 0) & (distance < self.context) & (segment[:, :, None] == segment[:, None, :])
         return rotation_table(position, self.width // self.heads), additive_mask(visible, dtype)
 
+    @torch.no_grad()
     def extend(self, x: Tensor, cache: KVCache, layers: int | None = None) -> Tensor:
-        """Beliefs of `K` further steps of every row, `[B, K, D] -> [B, K, D]`; the cache grows by `K`.
+        """Beliefs of `K` further steps of every row, `[B, K, D] -> [B, K, D]`; the cache grows by `K`. No gradients.
 
         A cache of `capacity >= context + K - 1` makes this equal to the full pass. `layers` is as in `forward`.
         """
-        batch, steps, _ = x.shape
+        steps = x.shape[1]
         position = cache.position[:, None] + torch.arange(steps, device=x.device)  # [B, K]
-        slot = position % cache.capacity
-        cache.slot_position.scatter_(1, slot, position)
+        cache.slot_position.scatter_(1, position % cache.capacity, position)
         cache.position += steps
-        used = min(cache.capacity, int(cache.position.max()))
-        distance = position[:, :, None] - cache.slot_position[:, None, :used]
-        visible = (distance >= 0) & (distance < self.context) & (cache.slot_position[:, None, :used] >= 0)
-        mask = additive_mask(visible, x.dtype)
+        used = int(cache.position.max())
+        traced = x.shape[0] * steps <= _FEW
+        if traced:
+            used = max(_SHORTEST, 1 << (used - 1).bit_length())
+        used = min(cache.capacity, used)
+        read = self._traced_read if traced else self._read
+        x = read(x, position, cache.slot_position[:, :used], cache.entries[:layers, :, :, :, :used])
+        return self.norm(x) if layers is None else x
+
+    def _read(self, x: Tensor, position: Tensor, slot_position: Tensor, entries: Tensor) -> Tensor:
+        """The residual stream `[B, K, D]` after as many blocks as `entries: [layers, 2, B, H, S, D / H]` has.
+
+        Writes keys and values of `x: [B, K, D]` at `position: [B, K]` into `entries`; `slot_position: [B, S]` has them
+        already. Doing it twice changes nothing.
+        """
+        distance = position[:, :, None] - slot_position[:, None]
+        mask = additive_mask((distance >= 0) & (distance < self.context) & (slot_position[:, None] >= 0), x.dtype)
         rotation = rotation_table(position[:, None, :], self.width // self.heads)
-        rows = torch.arange(batch, device=x.device)[:, None]
-        blocks = cast("Iterable[Block]", self.blocks[:layers])
-        for block, (keys, values) in zip(blocks, cache.entries[:layers], strict=True):
+        rows = torch.arange(x.shape[0], device=x.device)[:, None]
+        # A ring that has wrapped is read whole, so that a slot is a position modulo what is read.
+        slot = position % entries.shape[4]
+        for block, (keys, values) in zip(cast("Iterable[Block]", self.blocks), entries, strict=False):
             q, k, v = block.attention.project(block.norm1(x), rotation)
             keys[rows, :, slot] = k.transpose(1, 2)
             values[rows, :, slot] = v.transpose(1, 2)
-            x = x + block.attention.attend(q, keys[:, :, :used], values[:, :, :used], mask)
+            x = x + block.attention.attend(q, keys, values, mask)
             x = x + block.mlp(block.norm2(x))
-        return self.norm(x) if layers is None else x
+        return x
+
+    @cached_property
+    def _traced_read(self) -> Callable[..., Tensor]:
+        return Traced(self, self._read)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy traces its own weights."""
+        return {name: value for name, value in self.__dict__.items() if name != "_traced_read"}
 
 
 def rotation_table(position: Tensor, dimension: int) -> Tensor:

@@ -1,9 +1,12 @@
 """Promise 2: cached, packed and one-by-one passes agree; nothing leaks from the future or from other episodes."""
 
+from copy import deepcopy
+
 import pytest
 import torch
 
 from nextlat_rl.models.transformer import KVCache, Transformer, TrunkConfig
+from nextlat_rl.tracing import Traced
 
 TOLERANCE = 1e-5
 
@@ -14,13 +17,29 @@ def trunk(context: int = 64) -> Transformer:
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("rows", [3, 17])  # few are traced, many are not
 @pytest.mark.parametrize("context", [4, 64])
-def test_cached_steps_equal_full_pass(context: int) -> None:
-    model, x = trunk(context), torch.randn(3, 11, 16)
-    full = model(x, torch.zeros(3, 11, dtype=torch.long))
-    cache = KVCache(model, 3)
-    steps = torch.stack([model.extend(x[:, t : t + 1], cache)[:, 0] for t in range(11)], 1)
+def test_cached_steps_equal_full_pass(context: int, rows: int) -> None:
+    model, x = trunk(context), torch.randn(rows, 40, 16)
+    full = model(x, torch.zeros(rows, 40, dtype=torch.long))
+    cache, made = KVCache(model, rows), Traced.made
+    steps = torch.stack([model.extend(x[:, t : t + 1], cache)[:, 0] for t in range(40)], 1)
     torch.testing.assert_close(steps, full, atol=TOLERANCE, rtol=0)
+    # Past 32 positions a longer part of the cache is read; a ring of 4 is always read whole.
+    assert Traced.made - made == (rows == 3) * (2 if context > 4 else 1)
+
+
+@torch.no_grad()
+def test_a_copy_has_its_own_traces() -> None:
+    model, x = trunk(), torch.randn(1, 1, 16)
+    model.extend(x, KVCache(model, 1))
+    copied = deepcopy(model)
+    before = copied.extend(x, KVCache(copied, 1))
+    copied.blocks[0].norm1.weight.mul_(2.0)  # type: ignore[operator,union-attr]
+    after = copied.extend(x, KVCache(copied, 1))
+    assert not torch.allclose(before, after)
+    torch.testing.assert_close(after, copied(x, torch.zeros(1, 1, dtype=torch.long)))
+    torch.testing.assert_close(model.extend(x, KVCache(model, 1)), before)
 
 
 @torch.no_grad()
