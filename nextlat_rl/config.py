@@ -95,6 +95,7 @@ class ObjectiveSettings:
     observation_weight: float = 0.1
     value_weight: float = 0.5
     policy_temperature: float = II("env.policy_temperature")
+    policy_baseline: str = "value"
     discount: float = 0.99
     lambda_: float = 0.95
 
@@ -106,6 +107,7 @@ class TrainerConfig:
     Attributes:
         steps: optimiser steps.
         batch_size: windows per batch.
+        best_share: share of the windows that come from the tenth of the episodes with the highest returns alone.
         length: steps per window; 0 takes the longest episode's, up to 128.
         learning_rate: peak, after `warmup` steps; falls linearly to a tenth over the last `cooldown` share of steps.
         follow_steps: steps after these in which the latent dynamics alone learns to follow whole windows.
@@ -121,6 +123,7 @@ class TrainerConfig:
 
     steps: int = II("env.train_steps")
     batch_size: int = II("env.batch_size")
+    best_share: float = 0.0
     length: int = 0
     learning_rate: float = II("env.learning_rate")
     weight_decay: float = 0.01

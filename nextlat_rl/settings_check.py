@@ -142,6 +142,13 @@ def check_train(config: TrainConfig) -> None:
     at_least(config.trainer, 1, "steps", "batch_size", "follow_batch_size", "eval_episodes", "log_every", "save_every")
     at_least(config.trainer, 0, "follow_steps", "length", "weight_decay", "warmup", "cooldown", "threads")
     at_least(config.trainer, 0, "eval_first_seed")
+    one_of("objective.policy_baseline", objective.policy_baseline, ("value", "mean"))
+    share, windows = config.trainer.best_share, config.trainer.batch_size
+    if not 0 <= share < 1 or (share and windows < 2):
+        raise UserError(
+            f"trainer.best_share={share} of trainer.batch_size={windows} windows: use 0 <= share < 1 and two windows "
+            "or more"
+        )
     for name in ("learning_rate", "follow_learning_rate", "clip"):
         if not getattr(config.trainer, name) > 0:
             raise UserError(f"trainer.{name}={getattr(config.trainer, name)} must be above 0")

@@ -46,6 +46,8 @@ BAD = [
     ("evaluate", ["checkpoint=missing", "env=CartPole-v1"], ["missing", "does not exist"]),
     ("evaluate", ["checkpoint=missing", "acting=magic"], ["magic", "trunk, recurrent"]),
     ("train", ["planner=lookahead", "objective.value_weight=0"], ["value_weight=0", "planner=none"]),
+    ("train", ["trainer.best_share=1"], ["best_share=1", "0 <= share < 1"]),
+    ("train", ["objective.policy_baseline=median"], ["median", "value, mean"]),
     ("train", ["planner=lookahead", "objective=gpt"], ["objective=gpt", "planner=none"]),
     ("evaluate", ["checkpoint=missing", "planner.horizon=0"], ["horizon=0", "at least 1"]),
     ("evaluate", ["checkpoint=missing", "planner.simulations=0"], ["simulations=0", "at least 1"]),

@@ -38,7 +38,13 @@ IMPROVE_TASKS: dict[str, ImproveTask] = {
     "mixed-FourRooms": ImproveTask(
         "MiniGrid-FourRooms",
         ("collect.steps=200000", "objective.horizon=12", *_GRID),
-        ("deterministic=false",),
+        # The expert's episodes are short, one step in fifty: too few to be learned unless they are shown more often.
+        (
+            "trainer.best_share=0.5",
+            "objective.policy_baseline=mean",
+            "objective.policy_temperature=0.05",
+            "deterministic=false",
+        ),
     ),
     "MultiRoom-N4-S5": ImproveTask("MiniGrid-MultiRoom-N4-S5", ("trainer.steps=800",)),
 }

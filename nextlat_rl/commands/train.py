@@ -22,6 +22,7 @@ from nextlat_rl.commands.setup import HELD_OUT, build_model, merge_resumed, obje
 from nextlat_rl.config import TrainConfig
 from nextlat_rl.console import Bar, bar, make_console
 from nextlat_rl.data.batches import Batch, Batcher, held_out_batch, split
+from nextlat_rl.data.best import BestBatcher
 from nextlat_rl.data.space_check import check_spaces
 from nextlat_rl.data.store import Store
 from nextlat_rl.diagnostics.beliefs import belief_rank, held_out_losses, latent_error_by_horizon
@@ -102,8 +103,11 @@ def _train(
     else:
         torch.manual_seed(config.seed)
         model = build_model(config, store, length).to(device)
-    sizes = (config.trainer.batch_size, config.trainer.follow_batch_size)
-    batches, follow_batches = (Batcher(store, size, length, config.seed, training) for size in sizes)
+    size, share = config.trainer.batch_size, config.trainer.best_share
+    batches: Batcher | BestBatcher = Batcher(store, size, length, config.seed, training)
+    if share:
+        batches = BestBatcher(store, size, length, config.seed, training, share)
+    follow_batches = Batcher(store, config.trainer.follow_batch_size, length, config.seed, training)
     trainer = Trainer(model, batches, objective_config(config), config.trainer, config.seed, follow_batches)
     if config.resume:
         run = checkpoint.run_folder(config.resume)

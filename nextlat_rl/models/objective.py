@@ -43,6 +43,8 @@ class ObjectiveConfig:
         value_weight: weight of the value loss.
         policy_temperature: behaviour cloning weights each step by exp(advantage / temperature), in units of the
             batch's advantage spread; 0 clones without weights.
+        policy_baseline: what the advantage is over: the `value` of the belief, or the batch's `mean` return. A belief
+            knows from its past which of several behaviours acts, and then its value leaves a good one no advantage.
         discount: per-step discount of the value.
         lambda_: mix of the value's targets, 0 one-step, 1 Monte Carlo.
 
@@ -59,6 +61,7 @@ class ObjectiveConfig:
     observation_weight: float = 0.1
     value_weight: float = 0.5
     policy_temperature: float = 0.0
+    policy_baseline: str = "value"
     discount: float = 0.99
     lambda_: float = 0.95
 
@@ -113,7 +116,8 @@ def next_token_losses(model: NextLat, batch: Batch, out: Forward, config: Object
     acted, answered = batch.has_action, batch.has_next
     value = model.value.mean(out.value.detach())
     target = lambda_returns(batch.reward, batch.terminated, value, answered, config.discount, config.lambda_)
-    weight = policy_weights(target - value, answered, config.policy_temperature)
+    baseline = value if config.policy_baseline == "value" else masked_mean(target, answered)
+    weight = policy_weights(target - baseline, answered, config.policy_temperature)
     policy = -(weight * model.action.log_prob(out.policy, batch.action))
     # Shifting the observations, with filling in the last column, is cheaper than cutting a column off the predictions.
     following = {name: torch.cat((leaf[:, 1:], leaf[:, -1:]), dim=1) for name, leaf in batch.observation.items()}

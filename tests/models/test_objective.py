@@ -11,6 +11,7 @@ from nextlat_rl.models.objective import (
     ObjectiveConfig,
     compute_losses,
     forward,
+    next_token_losses,
     policy_weights,
     random_subset,
     rollout_starts,
@@ -176,3 +177,17 @@ def test_policy_weights_favour_advantage_and_average_one() -> None:
     assert weight[0, 0] < weight[0, 1] < weight[0, 2]
     assert weight[0, 2] / weight[0, 1] == pytest.approx(torch.e**2, rel=1e-4)
     assert policy_weights(advantage, known, temperature=0).tolist() == [[1.0] * 4]
+
+
+def test_the_advantage_can_be_over_the_mean_return() -> None:
+    """A value that foresees the return leaves no advantage; the mean return does."""
+    model, batch = tiny_model(), make_batch(LENGTHS)
+    out = forward(model, batch)
+    value, known = model.value.mean(out.value.detach()), batch.has_next
+    target = lambda_returns(batch.reward, batch.terminated, value, known, 0.99, 0.95)
+    loss = -model.action.log_prob(out.policy, batch.action)
+    for baseline, advantage in (("value", target - value), ("mean", target - target[known].mean())):
+        config = ObjectiveConfig(policy_temperature=0.5, policy_baseline=baseline)
+        weighted = policy_weights(advantage, known, 0.5) * loss
+        expected = weighted[batch.has_action].mean()
+        torch.testing.assert_close(next_token_losses(model, batch, out, config)["policy"], expected)

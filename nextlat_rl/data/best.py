@@ -1,0 +1,56 @@
+"""Batches that show the best episodes more often: what is rare in the data need not be rare in training."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import numpy as np
+import torch
+
+from nextlat_rl.data.batches import Batch, Batcher
+from nextlat_rl.data.store import Store
+
+BEST = 0.1  # the best tenth, as in the "10% BC" of Decision Transformer (arXiv 2106.01345)
+_OTHER_SEED = 1 << 32
+
+
+class BestBatcher:
+    """Some windows of a batch come from the best episodes alone, the others from all, as `Batcher` draws them.
+
+    Args:
+        store: holds the episodes.
+        batch_size: windows.
+        length: rows of a window.
+        seed: of both draws.
+        episodes: to draw from.
+        share: of the windows, in (0, 1), that come from the tenth of `episodes` with the highest returns; at least one
+            window is of either kind.
+
+    """
+
+    def __init__(
+        self, store: Store, batch_size: int, length: int, seed: int, episodes: np.ndarray, share: float
+    ) -> None:
+        count = min(max(round(share * batch_size), 1), batch_size - 1)
+        best = best_episodes(store, episodes)
+        self._parts = (
+            Batcher(store, batch_size - count, length, seed, episodes),
+            Batcher(store, count, length, seed + _OTHER_SEED, best),
+        )
+
+    def batch(self, step: int) -> Batch:
+        """Batch number `step`, the same for the same store, arguments and step."""
+        first, second = (part.batch(step) for part in self._parts)
+        joined = {
+            field.name: torch.cat((getattr(first, field.name), getattr(second, field.name)))
+            for field in fields(Batch)
+            if field.name != "observation"
+        }
+        observation = {name: torch.cat((leaf, second.observation[name])) for name, leaf in first.observation.items()}
+        return Batch(observation, **joined)
+
+
+def best_episodes(store: Store, episodes: np.ndarray) -> np.ndarray:
+    """The tenth of `episodes` (at least one) with the highest returns, sorted; of equal returns the earlier ones."""
+    order = np.argsort(-store.episode_return[episodes], kind="stable")
+    return np.sort(episodes[order[: max(1, round(BEST * len(episodes)))]])
