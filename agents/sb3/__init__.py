@@ -8,6 +8,7 @@ from nextlat_rl.agents.sb3.offline import load_offline
 from nextlat_rl.agents.sb3.planner_policy import PlannerPolicy
 from nextlat_rl.agents.sb3.recording import MinariRecorder
 from nextlat_rl.agents.sb3.replay import ImaginedReplay
+from nextlat_rl.agents.sb3.zoo import ZooSettings, zoo_settings
 
 __all__ = [
     "BeliefExtractor",
@@ -16,8 +17,10 @@ __all__ = [
     "ImaginedVecEnv",
     "MinariRecorder",
     "PlannerPolicy",
+    "ZooSettings",
     "load_offline",
     "make_belief_env",
     "make_real_env",
     "start_beliefs",
+    "zoo_settings",
 ]
