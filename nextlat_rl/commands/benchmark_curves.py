@@ -151,7 +151,8 @@ def curve_rows(name: str, seed: int, config: BenchmarkConfig, console: Console) 
     task = CURVE_TASKS[name]
     if any(contestant.algorithm == "RecurrentPPO" for contestant in task.contestants) and not find_spec("sb3_contrib"):
         raise UserError(f"only={name} compares with RecurrentPPO: pip install sb3-contrib")
-    rows = run_task(name, seed, config, console, task.env, task.options)
+    options = task.options if config.quick else (*task.options, "trainer.eval_episodes=100")
+    rows = run_task(name, seed, config, console, task.env, options)
     world_model = WorldModel.load(Path(rows[0]["run"]), "cpu")
     data_steps = next(row["env_steps"] for row in rows if "env_steps" in row)
     set_threads(1)  # the networks are tiny: more threads only wait for each other
