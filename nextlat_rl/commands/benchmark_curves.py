@@ -125,7 +125,8 @@ def _replays(algorithm: str) -> tuple[Contestant, ...]:
     )
 
 
-_MIXED = ("collect.behaviour=explorer:0.5+random:0.5", "collect.steps=50000", "trainer.steps=700")
+_MIXED = ("collect.behaviour=explorer:0.5+random:0.5", "collect.steps=50000")
+_SHORT_TRAINING = ("trainer.steps=700", "trainer.batch_size=8", "trainer.follow_batch_size=16")
 CURVE_TASKS = {
     "beliefs-FourRooms": CurveTask(
         "MiniGrid-FourRooms-v0",
@@ -134,12 +135,14 @@ CURVE_TASKS = {
         (0.2, 0.3, 0.4, 0.5),
         _MINIGRID,
         _MEMORIES,
-        ("collect.behaviour=explorer:0.5+random:0.5", "collect.steps=100000"),
+        _MIXED,
     ),
     "beliefs-DoorKey": CurveTask(
-        "MiniGrid-DoorKey-6x6-v0", 150_000, 4096, (0.3, 0.6, 0.9), _MINIGRID, _MEMORIES, _MIXED
+        "MiniGrid-DoorKey-6x6-v0", 150_000, 4096, (0.3, 0.6, 0.9), _MINIGRID, _MEMORIES, (*_MIXED, *_SHORT_TRAINING)
     ),
-    "beliefs-Memory": CurveTask("MiniGrid-MemoryS7-v0", 150_000, 4096, (0.4, 0.6, 0.8), _MINIGRID, _MEMORIES, _MIXED),
+    "beliefs-Memory": CurveTask(
+        "MiniGrid-MemoryS7-v0", 150_000, 4096, (0.4, 0.6, 0.8), _MINIGRID, _MEMORIES, (*_MIXED, *_SHORT_TRAINING)
+    ),
     "replay-CartPole": CurveTask("CartPole-v1", 50_000, 1000, (195, 475, 500), _DQN_CARTPOLE, _replays("DQN")),
     "replay-LunarLander": CurveTask("LunarLander-v3", 100_000, 5000, (0, 100, 200), _DQN_LUNARLANDER, _replays("DQN")),
     "replay-Pendulum": CurveTask("Pendulum-v1", 10_000, 500, (-400, -200, -157), _SAC_PENDULUM, _replays("SAC")),
