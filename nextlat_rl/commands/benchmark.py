@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,9 @@ def benchmark(config: BenchmarkConfig) -> None:
     rows = []
     for name in chosen:
         for seed in seeds if name != "speed" else seeds[:1]:
-            rows += _measure(name, seed, config, console)
-            write_json(file, kept + rows)
+            for row in _measure(name, seed, config, console):
+                rows.append(row)
+                write_json(file, kept + rows)
     if config.json:
         print(json.dumps(rows, indent=1))
         return
@@ -74,8 +76,8 @@ def benchmark(config: BenchmarkConfig) -> None:
     console.print(f"Written to {file}", highlight=False)
 
 
-def _measure(name: str, seed: int, config: BenchmarkConfig, console: Console) -> list[dict[str, Any]]:
-    """The rows of one part."""
+def _measure(name: str, seed: int, config: BenchmarkConfig, console: Console) -> Iterable[dict[str, Any]]:
+    """The rows of one part, some as soon as they are measured."""
     if name == "speed":
         return _SPEED_ROWS[config.suite](config.quick, console)
     if config.suite == "speculation":

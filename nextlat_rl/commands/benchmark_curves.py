@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -82,8 +81,8 @@ _MINIGRID = {
 }
 _MEMORIES = (
     Contestant("PPO", "PPO"),
-    Contestant("RecurrentPPO", "RecurrentPPO"),
     Contestant("PPO on beliefs", "PPO", beliefs=True),
+    Contestant("RecurrentPPO", "RecurrentPPO"),
 )
 # rl-baselines3-zoo's own entries for these environments.
 _DQN_CARTPOLE = {
@@ -126,7 +125,7 @@ def _replays(algorithm: str) -> tuple[Contestant, ...]:
 
 
 _MIXED = ("collect.behaviour=explorer:0.5+random:0.5", "collect.steps=50000")
-_SHORT_TRAINING = ("trainer.steps=700", "trainer.batch_size=8", "trainer.follow_batch_size=16")
+_SHORT_TRAINING = ("trainer.steps=500", "trainer.batch_size=8", "objective.horizon=8", "trainer.follow_steps=50")
 CURVE_TASKS = {
     "beliefs-FourRooms": CurveTask(
         "MiniGrid-FourRooms-v0",
@@ -149,27 +148,26 @@ CURVE_TASKS = {
 }
 
 
-def curve_rows(name: str, seed: int, config: BenchmarkConfig, console: Console) -> list[dict[str, Any]]:
-    """The main job for the world model, then a row for each agent."""
+def curve_rows(name: str, seed: int, config: BenchmarkConfig, console: Console) -> Iterator[dict[str, Any]]:
+    """The rows of the main job, for the world model, then one for each agent as soon as it is trained."""
     task = CURVE_TASKS[name]
     if any(contestant.algorithm == "RecurrentPPO" for contestant in task.contestants) and not find_spec("sb3_contrib"):
         raise UserError(f"only={name} compares with RecurrentPPO: pip install sb3-contrib")
-    options = task.options if config.quick else (*task.options, "trainer.eval_episodes=100")
+    options = task.options if config.quick else (*task.options, "trainer.eval_episodes=50")
     rows = run_task(name, seed, config, console, task.env, options)
-    world_model = WorldModel.load(Path(rows[0]["run"]), "cpu")
+    yield from rows
+    world_model = WorldModel.load(rows[0]["run"], "cpu")
     data_steps = next(row["env_steps"] for row in rows if "env_steps" in row)
     set_threads(1)  # the networks are tiny: more threads only wait for each other
     for contestant in task.contestants:
         row = _learn(task, contestant, seed, world_model, config.quick, console)
-        row |= {"part": name, "seed": seed, "data_steps": data_steps if contestant.beliefs else 0}
-        rows.append(row)
         console.print(
             f"  {row['agent']}: return {row['return_mean']:.3f} [{row['return_ci_low']:.3f}, "
             f"{row['return_ci_high']:.3f}] after {row['env_steps']:,} real steps and {row['cpu_seconds'] / 60:.1f} "
             f"core minutes; steps to {row['steps_to']}",
             highlight=False,
         )
-    return rows
+        yield row | {"part": name, "seed": seed, "data_steps": data_steps if contestant.beliefs else 0}
 
 
 def _learn(
