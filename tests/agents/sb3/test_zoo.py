@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from stable_baselines3 import DQN, PPO, SAC
+from stable_baselines3.common.env_util import make_vec_env
 from torch import nn
 
 from nextlat_rl.agents.sb3 import zoo_settings
@@ -33,7 +34,7 @@ def test_an_entry_trains_the_agent_it_describes() -> None:
     settings = zoo_settings(PPO, PPO_ENTRY)
     assert (settings.n_timesteps, settings.n_envs) == (100_000, 8)
     assert settings.normalize == {"gamma": 0.98, "norm_obs": True, "norm_reward": False}
-    agent = PPO(env="CartPole-v1", device="cpu", **settings.agent)
+    agent = PPO(env=make_vec_env("CartPole-v1", settings.n_envs), device="cpu", **settings.agent)
     assert agent.lr_schedule(1.0) == 0.001 and agent.lr_schedule(0.25) == 0.00025
     assert agent.clip_range(0.5) == 0.1
     assert [layer.out_features for layer in agent.policy.mlp_extractor.value_net if hasattr(layer, "weight")] == [
