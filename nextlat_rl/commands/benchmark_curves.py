@@ -142,7 +142,15 @@ CURVE_TASKS = {
     "beliefs-Memory": CurveTask(
         "MiniGrid-MemoryS7-v0", 150_000, 4096, (0.4, 0.6, 0.8), _MINIGRID, _MEMORIES, (*_MIXED, *_SHORT_TRAINING)
     ),
-    "replay-CartPole": CurveTask("CartPole-v1", 50_000, 1000, (195, 475, 500), _DQN_CARTPOLE, _replays("DQN")),
+    "replay-CartPole": CurveTask(
+        "CartPole-v1",
+        50_000,
+        2000,
+        (195, 475, 500),
+        _DQN_CARTPOLE,
+        _replays("DQN"),
+        ("collect.steps=20000", "trainer.steps=500"),
+    ),
     "replay-LunarLander": CurveTask("LunarLander-v3", 100_000, 5000, (0, 100, 200), _DQN_LUNARLANDER, _replays("DQN")),
     "replay-Pendulum": CurveTask("Pendulum-v1", 10_000, 500, (-400, -200, -157), _SAC_PENDULUM, _replays("SAC")),
 }
