@@ -100,7 +100,7 @@ class ImaginedVecEnv(VecEnv):
         self._clock += 1
         self._length += 1
         cut = self._length >= self.horizon
-        if self._distance is not None:
+        if self._distance is not None and self.max_uncertainty is not None:
             cut |= self._distance(belief) > self.max_uncertainty
         truncated = (go_on > 0) & cut
         done = (go_on == 0) | truncated
