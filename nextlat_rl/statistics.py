@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 
-def bootstrap_interval(values: Sequence[float], level: float = 0.95, resamples: int = 2000) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean of `values`; the same values give the same interval."""
+def mean(values: np.ndarray) -> float:
+    """Plain mean."""
+    return float(values.mean())
+
+
+def interquartile_mean(values: np.ndarray) -> float:
+    """Mean of the middle half, as in rliable (arXiv 2108.13264): `n // 4` of the n values are cut off at either end."""
+    cut = len(values) // 4
+    return float(np.sort(values)[cut : len(values) - cut].mean())
+
+
+def bootstrap_interval(
+    values: Sequence[float],
+    level: float = 0.95,
+    resamples: int = 2000,
+    statistic: Callable[[np.ndarray], float] = mean,
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of the mean, or another statistic; the same values give the same interval."""
     sample = np.asarray(values, dtype=np.float64)
     if sample.size < 2:
-        return float(sample.mean()), float(sample.mean())
+        return statistic(sample), statistic(sample)
     rng = np.random.default_rng(0)
-    means = np.array([sample[rng.integers(sample.size, size=sample.size)].mean() for _ in range(resamples)])
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    found = np.array([statistic(sample[rng.integers(sample.size, size=sample.size)]) for _ in range(resamples)])
+    low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 

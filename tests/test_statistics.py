@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nextlat_rl.statistics import bootstrap_interval, seeds_interval
+from nextlat_rl.statistics import bootstrap_interval, interquartile_mean, seeds_interval
 
 
 def test_seeds_interval_is_students() -> None:
@@ -24,3 +24,18 @@ def test_bootstrap_interval_holds_the_mean_and_is_repeatable() -> None:
     low, high = bootstrap_interval(values)
     assert low < np.mean(values) < high
     assert (low, high) == bootstrap_interval(values)
+
+
+def test_the_interquartile_mean_is_rliables() -> None:
+    # scipy.stats.trim_mean(values, 0.25), which rliable calls.
+    assert interquartile_mean(np.array([9.0, 1.0, 2.0])) == 4.0
+    assert interquartile_mean(np.array([100.0, 1.0, 2.0, -50.0])) == 1.5
+    assert interquartile_mean(np.array([0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 60.0])) == 3.0
+    assert interquartile_mean(np.arange(8.0) ** 2) == pytest.approx((4 + 9 + 16 + 25) / 4)
+
+
+def test_an_outlier_moves_the_interval_of_the_mean_but_not_of_the_interquartile_mean() -> None:
+    values = [*np.linspace(0, 1, 19), 1000.0]
+    low, high = bootstrap_interval(values, statistic=interquartile_mean)
+    assert 0 < low < interquartile_mean(np.array(values)) < high < 1
+    assert bootstrap_interval(values)[1] > 50

@@ -8,6 +8,8 @@ from nextlat_rl.agents.sb3.offline import load_offline
 from nextlat_rl.agents.sb3.planner_policy import PlannerPolicy
 from nextlat_rl.agents.sb3.recording import MinariRecorder
 from nextlat_rl.agents.sb3.replay import ImaginedReplay
+from nextlat_rl.agents.sb3.uncertainty import uncertainty_limit
+from nextlat_rl.agents.sb3.zoo import ZooSettings, zoo_settings
 
 __all__ = [
     "BeliefExtractor",
@@ -16,8 +18,11 @@ __all__ = [
     "ImaginedVecEnv",
     "MinariRecorder",
     "PlannerPolicy",
+    "ZooSettings",
     "load_offline",
     "make_belief_env",
     "make_real_env",
     "start_beliefs",
+    "uncertainty_limit",
+    "zoo_settings",
 ]

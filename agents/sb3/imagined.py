@@ -11,6 +11,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
 from nextlat_rl.agents.sb3.beliefs import belief_space
+from nextlat_rl.agents.sb3.uncertainty import BeliefDistance
 from nextlat_rl.data.batches import Batcher
 from nextlat_rl.data.minari_io import load_datasets
 from nextlat_rl.data.space_check import check_spaces
@@ -26,8 +27,9 @@ class ImaginedVecEnv(VecEnv):
     """`n_envs` imagined episodes side by side, with beliefs `[B, D]` as observations.
 
     Closed-loop imagination: each step draws the reward, the end and the observation from the model's answer and feeds
-    them back, so the agent is paid for finding out. An episode that reaches `horizon` is cut as by a time limit
-    (`TimeLimit.truncated`), and its value is bootstrapped. What is drawn depends on the seed alone.
+    them back, so the agent is paid for finding out. An episode that reaches `horizon`, or a belief further than
+    `max_uncertainty` from all that the model knows, is cut as by a time limit (`TimeLimit.truncated`), and its value is
+    bootstrapped. What is drawn depends on the seed alone.
 
     Args:
         world_model: the trained model.
@@ -35,13 +37,23 @@ class ImaginedVecEnv(VecEnv):
         starts: `[N, D]` beliefs that episodes start from, see `start_beliefs`.
         horizon: longest imagined episode, in steps.
         seed: of all draws; `seed()` before `reset()` changes it.
+        max_uncertainty: largest `BeliefDistance` to the starts, which must come from anywhere in the data's episodes
+            then; 1 is their own root mean square distance, see `uncertainty_limit`.
 
     Raises:
-        UserError: no starts, starts of another width, or a horizon below 1.
+        UserError: no starts, starts of another width or too few to measure a distance, or a horizon below 1.
 
     """
 
-    def __init__(self, world_model: WorldModel, n_envs: int, starts: Tensor, horizon: int, seed: int = 0) -> None:
+    def __init__(
+        self,
+        world_model: WorldModel,
+        n_envs: int,
+        starts: Tensor,
+        horizon: int,
+        seed: int = 0,
+        max_uncertainty: float | None = None,
+    ) -> None:
         width = world_model.model.config.trunk.width
         if starts.ndim != 2 or len(starts) == 0 or starts.shape[1] != width:
             raise UserError(
@@ -50,9 +62,13 @@ class ImaginedVecEnv(VecEnv):
             )
         if horizon < 1 or n_envs < 1:
             raise UserError(f"horizon={horizon} and n_envs={n_envs} must be at least 1")
+        if max_uncertainty is not None and not max_uncertainty > 0:
+            raise UserError(f"max_uncertainty={max_uncertainty} must be above 0; see uncertainty_limit")
         self.render_mode = None
         super().__init__(n_envs, belief_space(world_model), world_model.model.spaces.action)
         self.world_model, self.starts, self.horizon = world_model, starts.to(world_model.device), horizon
+        self.max_uncertainty = max_uncertainty
+        self._distance = None if max_uncertainty is None else BeliefDistance(self.starts)
         self._key = seed
         self._rows = torch.arange(n_envs, device=world_model.device)
         self._clock = torch.zeros_like(self._rows)  # steps since the beginning, over all episodes
@@ -83,7 +99,10 @@ class ImaginedVecEnv(VecEnv):
         belief, reward, go_on = self._imagine(self._belief, self._action, noise[:, 1:])
         self._clock += 1
         self._length += 1
-        truncated = (go_on > 0) & (self._length >= self.horizon)
+        cut = self._length >= self.horizon
+        if self._distance is not None and self.max_uncertainty is not None:
+            cut |= self._distance(belief) > self.max_uncertainty
+        truncated = (go_on > 0) & cut
         done = (go_on == 0) | truncated
         seen = belief.cpu().numpy().copy()
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from nextlat_rl.commands.benchmark_curves import CURVE_TASKS, curve_rows
 from nextlat_rl.commands.benchmark_improve import IMPROVE_TASKS, improve_rows
 from nextlat_rl.commands.benchmark_planner import PLANNER_TASKS, planner_rows, planner_speed_rows, planner_speed_table
 from nextlat_rl.commands.benchmark_rivals import RIVAL_TASKS, rival_rows
@@ -20,6 +22,7 @@ from nextlat_rl.commands.benchmark_speculation import (
 )
 from nextlat_rl.commands.benchmark_speed import speed_rows, speed_table
 from nextlat_rl.commands.benchmark_tasks import TASKS, run_task, seeds_table, task_table
+from nextlat_rl.commands.report_curves import curve_figure, curve_tables
 from nextlat_rl.config import BenchmarkConfig
 from nextlat_rl.console import make_console
 from nextlat_rl.errors import UserError
@@ -32,8 +35,8 @@ _SPEED_TABLES = {"train": speed_table, "planner": planner_speed_table, "sb3": sb
 
 def benchmark(config: BenchmarkConfig) -> None:
     """`python -m nextlat_rl.benchmark`."""
-    suites = {"train": [*TASKS], "planner": [*PLANNER_TASKS, *IMPROVE_TASKS, *RIVAL_TASKS], "sb3": [*SB3_TASKS]}
-    suites["speculation"] = [*SPECULATION_TASKS]
+    suites = {"train": [*TASKS], "planner": [*PLANNER_TASKS, *IMPROVE_TASKS, *RIVAL_TASKS]}
+    suites |= {"sb3": [*SB3_TASKS, *CURVE_TASKS], "speculation": [*SPECULATION_TASKS]}
     one_of("suite", config.suite, tuple(suites))
     at_least(config, 1, "seeds")
     parts = suites[config.suite] + ["speed"] * (config.suite in _SPEED_ROWS)
@@ -48,8 +51,9 @@ def benchmark(config: BenchmarkConfig) -> None:
     rows = []
     for name in chosen:
         for seed in seeds if name != "speed" else seeds[:1]:
-            rows += _measure(name, seed, config, console)
-            write_json(file, kept + rows)
+            for row in _measure(name, seed, config, console):
+                rows.append(row)
+                write_json(file, kept + rows)
     if config.json:
         print(json.dumps(rows, indent=1))
         return
@@ -62,17 +66,24 @@ def benchmark(config: BenchmarkConfig) -> None:
         for shown in speculation_tables(rows):
             console.print(shown)
         console.print(f"Drawn in {', '.join(map(str, speculation_figures(rows, file.parent)))}", highlight=False)
+    curves = [row for row in kept + rows if row.get("kind") == "curve"]
+    if any(name in CURVE_TASKS for name in chosen):
+        for shown in curve_tables([row for row in curves if row["part"] in chosen]):
+            console.print(shown)
+        console.print(f"Drawn in {curve_figure(curves, file.parent)}", highlight=False)
     if speed:
         console.print(_SPEED_TABLES[config.suite](speed))
     console.print(f"Written to {file}", highlight=False)
 
 
-def _measure(name: str, seed: int, config: BenchmarkConfig, console: Console) -> list[dict[str, Any]]:
-    """The rows of one part."""
+def _measure(name: str, seed: int, config: BenchmarkConfig, console: Console) -> Iterable[dict[str, Any]]:
+    """The rows of one part, some as soon as they are measured."""
     if name == "speed":
         return _SPEED_ROWS[config.suite](config.quick, console)
     if config.suite == "speculation":
         return speculation_rows(name, seed, config, console)
+    if name in CURVE_TASKS:
+        return curve_rows(name, seed, config, console)
     if config.suite == "sb3":
         return sb3_rows(name, seed, config, console)
     if name in RIVAL_TASKS:

@@ -115,3 +115,32 @@ def speculation_figure(imagined: Sequence[dict[str, Any]], acted: Sequence[dict[
     for panel in axes:
         panel.spines[["top", "right"]].set_visible(False)
     return figure
+
+
+def learning_figure(panels: dict[str, dict[str, list[np.ndarray]]], aims: dict[str, float]) -> Figure:
+    """Real steps against return, a panel for each task: the mean over training seeds, and from the worst to the best.
+
+    Args:
+        panels: task -> agent -> a curve `[points, 2]` of (steps, return) for each seed.
+        aims: task -> the return to reach, a dashed line.
+
+    """
+    columns = min(len(panels), 3)
+    rows = -(-len(panels) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(4.6 * columns, 3.4 * rows), layout="constrained", squeeze=False)
+    for panel, (task, agents) in zip(axes.flat, panels.items(), strict=False):
+        for (agent, curves), colour in zip(agents.items(), (STILL, GROUNDED, BLIND, REAL), strict=False):
+            steps = sorted({step for curve in curves for step in curve[:, 0]})
+            values = [[curve[curve[:, 0] == step, 1] for curve in curves] for step in steps]
+            known = [np.concatenate(value) for value in values]
+            panel.plot(steps, [value.mean() for value in known], color=colour, lw=1.8, label=agent)
+            low, high = [value.min() for value in known], [value.max() for value in known]
+            panel.fill_between(steps, low, high, color=colour, alpha=0.18, lw=0)
+        panel.axhline(aims[task], color=REAL, lw=0.8, ls="--")
+        seeds = max(map(len, agents.values()))
+        panel.set(xlabel="real steps of the agent", ylabel="return", title=f"{task}, {seeds} seed{'s' * (seeds > 1)}")
+        panel.legend(frameon=False, fontsize=7)
+        panel.spines[["top", "right"]].set_visible(False)
+    for panel in list(axes.flat)[len(panels) :]:
+        panel.set_visible(False)
+    return figure

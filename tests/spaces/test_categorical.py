@@ -121,3 +121,18 @@ def test_grid_log_prob_equals_a_plain_loop():
             target = x.view(5, 4, 3)[:, cell, field].long()
             total += logits[:, :, cell].log_softmax(-1)[torch.arange(5), target]
     torch.testing.assert_close(codec.log_prob(parameters, x), total)
+
+
+@pytest.mark.parametrize("shape", [(4, 7, 3), (4, 3, 7), (4, 3, 3)])
+def test_many_fields_are_drawn_as_each_alone(shape: tuple[int, int, int]) -> None:
+    torch.manual_seed(0)
+    logits, uniform = torch.randn(shape), torch.rand(shape[0], shape[2])
+    logits[:, 1] = -torch.inf  # never drawn
+    drawn = inverse_cdf(logits, uniform, dim=-2)
+    alone = torch.stack([inverse_cdf(logits[..., i], uniform[:, i]) for i in range(shape[2])], -1)
+    assert drawn.dtype == torch.long
+    torch.testing.assert_close(drawn, alone)
+    below = logits.softmax(-2).cumsum(-2)
+    edges = torch.cat((torch.zeros_like(below[:, :1]), below), dim=-2)
+    low, high = (edges.gather(-2, (drawn + k).unsqueeze(-2)).squeeze(-2) for k in (0, 1))
+    assert ((low - 1e-6 <= uniform) & (uniform <= high + 1e-6)).all() and (drawn != 1).all()

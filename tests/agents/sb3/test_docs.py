@@ -24,10 +24,10 @@ def test_snippets_run(tmp_path: Path, monkeypatch: Any) -> None:
     spaces = (env.observation_space, env.action_space)
     write_dataset("cartpole/replay-v0", "CartPole-v1", *spaces, episodes, behaviour="random")
     snippets = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    assert len(snippets) == 7
+    assert len(snippets) == 9
     names: dict[str, Any] = {}
     for snippet in snippets:
-        short = re.sub(r"learn\([1-9]\d*_000\)", "learn(64)", snippet)
+        short = re.sub(r"learn\([1-9][\d_]*000", "learn(64", snippet)
         exec(compile(short, str(PAGE), "exec"), names)
     assert names["agent"].replay_buffer.size() > 0
     assert load_dataset("mine/CartPole-v0").total_steps >= 64
