@@ -124,8 +124,8 @@ def _replays(algorithm: str) -> tuple[Contestant, ...]:
     )
 
 
-_MIXED = ("collect.behaviour=explorer:0.5+random:0.5", "collect.steps=50000")
-_SHORT_TRAINING = ("trainer.steps=500", "trainer.batch_size=8", "objective.horizon=8", "trainer.follow_steps=50")
+_MIXED = ("collect.behaviour=explorer:0.8+random:0.2", "collect.steps=50000")
+_TRAINING = ("trainer.steps=800", "trainer.batch_size=16")
 CURVE_TASKS = {
     "beliefs-FourRooms": CurveTask(
         "MiniGrid-FourRooms-v0",
@@ -137,10 +137,10 @@ CURVE_TASKS = {
         _MIXED,
     ),
     "beliefs-DoorKey": CurveTask(
-        "MiniGrid-DoorKey-6x6-v0", 150_000, 4096, (0.3, 0.6, 0.9), _MINIGRID, _MEMORIES, (*_MIXED, *_SHORT_TRAINING)
+        "MiniGrid-DoorKey-6x6-v0", 150_000, 4096, (0.3, 0.6, 0.9), _MINIGRID, _MEMORIES, (*_MIXED, *_TRAINING)
     ),
     "beliefs-Memory": CurveTask(
-        "MiniGrid-MemoryS7-v0", 150_000, 4096, (0.4, 0.6, 0.8), _MINIGRID, _MEMORIES, (*_MIXED, *_SHORT_TRAINING)
+        "MiniGrid-MemoryS7-v0", 150_000, 4096, (0.4, 0.6, 0.8), _MINIGRID, _MEMORIES, (*_MIXED, *_TRAINING)
     ),
     "replay-CartPole": CurveTask(
         "CartPole-v1",
