@@ -23,6 +23,7 @@ class EnvConfig:
         batch_size: windows per batch (`trainer.batch_size`).
         learning_rate: its peak (`trainer.learning_rate`).
         horizon: steps that the latent dynamics is rolled out in training (`objective.horizon`).
+        prompt_weight: of forced tokens in the losses (`objective.prompt_weight`).
         policy_temperature: 0 clones, above 0 prefers what went well (`objective.policy_temperature`).
         deterministic: act by the most likely action (`deterministic`).
         planner: looks ahead where that was measured to pay (`planner`).
@@ -40,6 +41,7 @@ class EnvConfig:
     batch_size: int = 32
     learning_rate: float = 3e-3
     horizon: int = 12
+    prompt_weight: float = 1.0
     policy_temperature: float = 0.0
     deterministic: bool = False
     planner: str = "none"
@@ -93,6 +95,7 @@ class ObjectiveSettings:
     fewest_starts: int = 160
     pair_fraction: float = 0.1
     observation_weight: float = 0.1
+    prompt_weight: float = II("env.prompt_weight")
     value_weight: float = 0.5
     policy_temperature: float = II("env.policy_temperature")
     discount: float = 0.99
