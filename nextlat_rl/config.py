@@ -392,8 +392,10 @@ class BenchmarkConfig:
     """`python -m nextlat_rl.benchmark`.
 
     Attributes:
-        suite: `train` (the main job), `planner`, `speculation` or `sb3`.
+        suite: `train` (the main job), `planner`, `speculation`, `sb3` or `paper` (the NextLat paper's experiments).
         only: rows or parts to run, joined with `+`; empty runs all of them.
+        size: of `suite=paper`: `cpu` is small, `gpu` takes the paper's settings for Path-Star G(5,5) and A5, `full` for
+            all of its tasks.
         seeds: how many training seeds.
         first_seed: the first of them.
         d3rlpy: a Python in whose environment d3rlpy is installed, for its rows of `suite=planner`.
@@ -403,6 +405,7 @@ class BenchmarkConfig:
 
     suite: str = "train"
     only: str = ""
+    size: str = "cpu"
     seeds: int = 1
     first_seed: int = 0
     d3rlpy: str = ""

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from nextlat_rl.agents.improvement.heads import Heads
 from nextlat_rl.config import ImproveSettings
-from nextlat_rl.models.weights import weighted_mean
 from nextlat_rl.models.returns import lambda_returns
+from nextlat_rl.models.weights import weighted_mean
 from nextlat_rl.world_model import WorldModel
 
 

@@ -9,6 +9,8 @@ from typing import Any
 from rich.console import Console
 
 from nextlat_rl.commands.benchmark_improve import IMPROVE_TASKS, improve_rows
+from nextlat_rl.commands.benchmark_paper import COST, paper_parts, paper_rows, paper_table
+from nextlat_rl.commands.benchmark_paper_sizes import SIZES
 from nextlat_rl.commands.benchmark_planner import PLANNER_TASKS, planner_rows, planner_speed_rows, planner_speed_table
 from nextlat_rl.commands.benchmark_rivals import RIVAL_TASKS, rival_rows
 from nextlat_rl.commands.benchmark_sb3 import SB3_TASKS, sb3_rows, sb3_speed_rows, sb3_speed_table
@@ -34,7 +36,11 @@ def benchmark(config: BenchmarkConfig) -> None:
     """`python -m nextlat_rl.benchmark`."""
     suites = {"train": [*TASKS], "planner": [*PLANNER_TASKS, *IMPROVE_TASKS, *RIVAL_TASKS], "sb3": [*SB3_TASKS]}
     suites["speculation"] = [*SPECULATION_TASKS]
+    one_of("size", config.size, SIZES)
+    suites["paper"] = paper_parts(config.size)
     one_of("suite", config.suite, tuple(suites))
+    if config.suite != "paper" and config.size != "cpu":
+        raise UserError(f"size={config.size} is for suite=paper only; leave it out")
     at_least(config, 1, "seeds")
     parts = suites[config.suite] + ["speed"] * (config.suite in _SPEED_ROWS)
     chosen = config.only.split("+") if config.only else parts
@@ -44,10 +50,10 @@ def benchmark(config: BenchmarkConfig) -> None:
     console = make_console(config.json)
     file = Path(config.runs) / "benchmarks" / f"{config.suite}.json"
     seeds = range(config.first_seed, config.first_seed + config.seeds)
-    kept = kept_rows(file, chosen, seeds)
+    kept = kept_rows(file, chosen, seeds, config.size)
     rows = []
     for name in chosen:
-        for seed in seeds if name != "speed" else seeds[:1]:
+        for seed in seeds if name not in ("speed", COST) else seeds[:1]:
             rows += _measure(name, seed, config, console)
             write_json(file, kept + rows)
     if config.json:
@@ -62,6 +68,9 @@ def benchmark(config: BenchmarkConfig) -> None:
         for shown in speculation_tables(rows):
             console.print(shown)
         console.print(f"Drawn in {', '.join(map(str, speculation_figures(rows, file.parent)))}", highlight=False)
+    if config.suite == "paper":
+        measured = [row for row in kept + rows if row["part"] in chosen and row["size"] == config.size]
+        console.print(paper_table(measured))
     if speed:
         console.print(_SPEED_TABLES[config.suite](speed))
     console.print(f"Written to {file}", highlight=False)
@@ -71,6 +80,8 @@ def _measure(name: str, seed: int, config: BenchmarkConfig, console: Console) ->
     """The rows of one part."""
     if name == "speed":
         return _SPEED_ROWS[config.suite](config.quick, console)
+    if config.suite == "paper":
+        return paper_rows(name, seed, config, console)
     if config.suite == "speculation":
         return speculation_rows(name, seed, config, console)
     if config.suite == "sb3":
@@ -84,9 +95,13 @@ def _measure(name: str, seed: int, config: BenchmarkConfig, console: Console) ->
     return run_task(name, seed, config, console, options=("planner=none",))
 
 
-def kept_rows(file: Path, chosen: list[str], seeds: range) -> list[dict[str, Any]]:
+def kept_rows(file: Path, chosen: list[str], seeds: range, size: str = "cpu") -> list[dict[str, Any]]:
     """Rows of earlier runs that this one does not measure again."""
     if not file.exists():
         return []
-    rows = json.loads(file.read_text())
-    return [row for row in rows if row["part"] not in chosen or row.get("seed", seeds[0]) not in seeds]
+
+    def again(row: dict[str, Any]) -> bool:
+        same = row["part"] in chosen and row.get("size", size) == size
+        return same and row.get("seed", seeds[0]) in seeds
+
+    return [row for row in json.loads(file.read_text()) if not again(row)]
