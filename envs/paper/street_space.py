@@ -18,13 +18,11 @@ class StreetSpace:
     """A `StateSpace`: states are crossings, moves are headings, and `stop` is the word `end`."""
 
     def __init__(self, env: StreetMapEnv) -> None:
-        self.graph, self.stop = env.graph, env.end
+        self.graph = env.graph
+        self.stop: int | None = env.end
+        # The environment's actions for the moves 0, 1, ..., `stop`.
+        self.moves = range(env.end + 1)
         self._silence, self._wait = env.silence, env.wait
-
-    @property
-    def moves(self) -> range:
-        """The environment's actions for the moves 0, 1, ..., `stop`."""
-        return range(self.stop + 1)
 
     def legal(self, state: int) -> tuple[int, ...]:
         """Headings that lead on."""

@@ -18,6 +18,8 @@ from nextlat_rl.envs.episode import Episode
 from nextlat_rl.envs.episodes import collect_episodes
 from nextlat_rl.spaces import codec_class, leaves, scalar_statistics
 
+_FEW = 50_000  # episodes that are gathered before other processes have started
+
 
 def gathered(env_id: str, behaviour: str, episodes: int, console: Console) -> Store:
     """A store of fresh episodes of a token task, always the same for the same arguments."""
@@ -26,7 +28,7 @@ def gathered(env_id: str, behaviour: str, episodes: int, console: Console) -> St
             env_id,
             behaviour,
             episodes=episodes,
-            workers=min(os.cpu_count() or 1, 8),
+            workers=min(os.cpu_count() or 1, 8) if episodes > _FEW else 1,
             on_progress=lambda steps, done, mean: shown.update(done),
         )
         env = make_env(env_id)

@@ -114,8 +114,46 @@ _MANHATTAN = PaperTask(
     behaviour="random_walk",
 )
 
+# A minute or two a model on one core: two layers of width 64.
+_SMALL = (*_model(2, 4, 64, 128), "objective.blind_weight=0")
+_SMALL_TASKS = {
+    "WordProblem": PaperTask(
+        env="NextLat/Words-C2-6",
+        episodes=6000,
+        scored=_words("C2", 6),
+        objectives=("gpt", "nextlat"),
+        options=(*_SMALL, *_trainer(steps=600, batch_size=32, length=32, follow_steps=100), "objective.horizon=4"),
+        own={},
+    ),
+    "StreetMap": PaperTask(
+        env="NextLat/StreetMap-5x5",
+        episodes=6000,
+        scored={},
+        objectives=("gpt", "mtp", "jtp", "nextlat"),
+        options=(*_SMALL, *_trainer(steps=600, batch_size=24, length=32, follow_steps=0), "objective.horizon=4"),
+        own={"nextlat": ("objective.kl_weight=0.1",)},
+        behaviour="noisy_shortest",
+    ),
+    "PathStar": PaperTask(
+        env="NextLat/PathStar-2x3-of-10",
+        episodes=20_000,
+        scored={"solved": "NextLat/PathStar-2x3-of-10"},
+        objectives=("gpt", "mtp", "nextlat"),
+        options=(*_SMALL, *_trainer(steps=1000, batch_size=24, length=32, follow_steps=0), "objective.horizon=2"),
+        own={},
+    ),
+    "Countdown": PaperTask(
+        env="NextLat/Countdown-3x20",
+        episodes=10_000,
+        scored={"accuracy": "NextLat/Countdown-3x20-HeldOut"},
+        objectives=("gpt", "mtp", "nextlat"),
+        options=(*_SMALL, *_trainer(steps=1000, batch_size=24, length=32, follow_steps=0), "objective.horizon=4"),
+        own={},
+    ),
+}
+
 TASKS_BY_SIZE: dict[str, dict[str, PaperTask]] = {
-    "cpu": {},
+    "cpu": _SMALL_TASKS,
     "gpu": {"WordProblem": _A5, "PathStar": _PATH_STAR},
     "full": {"WordProblem": _A5, "StreetMap": _MANHATTAN, "PathStar": _PATH_STAR, "Countdown": _COUNTDOWN},
 }

@@ -39,7 +39,7 @@ class MapTest:
     def __init__(self, env_id: str, trips: int = _TRIPS, walks: int = _WALKS) -> None:
         env = make_env(env_id).unwrapped
         assert isinstance(env, StreetMapEnv)
-        self.env_id, self.space, self.limit = env_id, StreetSpace(env), env.longest + 1
+        self.env_id, self.space, self.limit, self.end = env_id, StreetSpace(env), env.longest + 1, env.end
         rng = np.random.default_rng(_DRAW)
         pairs = self.space.pairs(held_out=True)
         self.trips = [Trip(*pairs[i]) for i in rng.integers(len(pairs), size=trips)]
@@ -73,7 +73,7 @@ class MapTest:
         """What the model's trips between the held-out places tell of its map, drawn with a fixed seed."""
         traveller = self.traveller(model)
         rng = np.random.default_rng(_DRAW)
-        trips = free_trips(traveller, self.trips, self.space.stop, self.limit, rng)
+        trips = free_trips(traveller, self.trips, self.end, self.limit, rng)
         return reconstruct(self.space, trips, self.space.nearby)
 
     def figure(self, found: Reconstruction, title: str) -> Figure:

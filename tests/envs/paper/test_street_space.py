@@ -35,7 +35,7 @@ class Local:
         for move in trip.moves:
             state = SPACE.step(state, move) if move in SPACE.legal(state) else state
         if state == trip.goal:
-            return SPACE.stop
+            return ENV.end
         if state == self.lost:
             return 0
         return min(SPACE.legal(state), key=lambda move: SPACE.distance(SPACE.step(state, move), trip.goal))
@@ -50,7 +50,7 @@ def test_who_knows_the_map_scores_one() -> None:
     assert detour_robustness(model, SPACE, trips, limit) == 1.0
     assert sequence_compression(model, SPACE, same_state_pairs(SPACE, walks), limit) == 1.0
     assert next_token_test(model, SPACE, complete) == 1.0
-    found = reconstruct(SPACE, free_trips(model, trips, SPACE.stop, limit), SPACE.nearby)
+    found = reconstruct(SPACE, free_trips(model, trips, ENV.end, limit), SPACE.nearby)
     assert found.true <= set(SPACE.graph.edges) and not found.wrong and found.unexplained == 0
 
 
@@ -65,7 +65,7 @@ def test_who_is_lost_at_one_crossing_fails_where_the_ways_pass_it() -> None:
     assert 0 < passing < len(trips)
     found = valid_trajectories(Local(lost), SPACE, trips, ENV.longest + 1)
     assert found == pytest.approx(1 - passing / len(trips))
-    drawn = reconstruct(SPACE, free_trips(Local(lost), trips, SPACE.stop, ENV.longest + 1), SPACE.nearby)
+    drawn = reconstruct(SPACE, free_trips(Local(lost), trips, ENV.end, ENV.longest + 1), SPACE.nearby)
     assert {(state, move) for state, move, _ in drawn.wrong} >= {(lost, 0)}
 
 
