@@ -115,7 +115,7 @@ _MANHATTAN = PaperTask(
 )
 
 # A minute or two a model on one core: two layers of width 64.
-_SMALL = (*_model(2, 4, 64, 128), "objective.blind_weight=0")
+_SMALL = (*_model(2, 4, 64, 256), "objective.blind_weight=0")
 _SMALL_TASKS = {
     "WordProblem": PaperTask(
         env="NextLat/Words-C2-6",
@@ -129,7 +129,7 @@ _SMALL_TASKS = {
         env="NextLat/StreetMap-5x5",
         episodes=6000,
         scored={},
-        objectives=("gpt", "mtp", "jtp", "nextlat"),
+        objectives=("gpt", "nextlat"),
         options=(*_SMALL, *_trainer(steps=600, batch_size=24, length=32, follow_steps=0), "objective.horizon=4"),
         own={"nextlat": ("objective.kl_weight=0.1",)},
         behaviour="noisy_shortest",
