@@ -14,7 +14,7 @@ __all__ = ["CountdownEnv", "PathStarEnv", "StreetMapEnv", "TextEnv", "TokenTask"
 
 _LENGTHS = (12, 24, 36)
 # One word an episode: of any length to train on, and of exactly this length, twice and three times as long to score.
-_WORDS = (("C2", 6), ("S3", 4), ("A5", 12))
+_WORDS = (("S3", 4), ("A5", 12))
 _STARS = ((2, 5), (2, 10), (3, 4), (5, 5))
 _COUNTDOWNS = ((3, 20), (4, 100))
 # Manhattan has 4,580 crossings and 9,846 streets; so has, nearly, this square of one-way streets.

@@ -74,7 +74,7 @@ def _objective_rows(
     shown = ", ".join(f"{row['agent']} {row['measure']} {row['value']:.3f}" for row in rows)
     console.print(f"[bold]{name}[/bold], seed {seed}, {fitted.seconds:.0f} s: {shown}", highlight=False)
     if not task.scored and objective in ("gpt", "nextlat"):
-        _draw_map(task.env, objective, seed, fitted, Path(config.runs) / "benchmarks")
+        _draw_map(_map_test(task.env, config.quick), objective, seed, fitted, Path(config.runs) / "benchmarks")
     return rows
 
 
@@ -119,9 +119,8 @@ def _right(model: NextLat, env: str, acting: Acting, episodes: int, first_seed: 
     return float(row["return_mean"])
 
 
-def _draw_map(env: str, objective: str, seed: int, fitted: Fitted, folder: Path) -> None:
+def _draw_map(test: MapTest, objective: str, seed: int, fitted: Fitted, folder: Path) -> None:
     """The model's map as a picture beside the results."""
-    test = _map_test(env, False)
     found = test.map(fitted.model)
     figure = test.figure(found, f"{objective}, {fitted.steps:,} steps")
     folder.mkdir(parents=True, exist_ok=True)

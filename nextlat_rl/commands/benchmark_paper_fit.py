@@ -25,12 +25,11 @@ QUICK = ("trainer.steps=10", "trainer.batch_size=8", "model.layers=2", "model.he
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained model, what it took, and the windows' length."""
+    """A trained model, and what it took."""
 
     model: NextLat
     steps: int
     seconds: float
-    length: int
 
 
 def train_settings(*options: str) -> TrainConfig:
@@ -75,4 +74,4 @@ def fit(
                 shown.update(trainer.step, f"policy {float(losses['policy']):.4f}" if "policy" in losses else "")
             if check_every and done is not None and trainer.step % check_every == 0 and done(model.eval()):
                 break
-    return Fitted(model.eval(), trainer.step, time.monotonic() - started, length)
+    return Fitted(model.eval(), trainer.step, time.monotonic() - started)

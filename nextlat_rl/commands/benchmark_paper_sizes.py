@@ -118,11 +118,16 @@ _MANHATTAN = PaperTask(
 _SMALL = (*_model(2, 4, 64, 256), "objective.blind_weight=0")
 _SMALL_TASKS = {
     "WordProblem": PaperTask(
-        env="NextLat/Words-C2-6",
-        episodes=6000,
-        scored=_words("C2", 6),
+        env="NextLat/Words-S3-4",
+        episodes=12_000,
+        scored=_words("S3", 4),
         objectives=("gpt", "nextlat"),
-        options=(*_SMALL, *_trainer(steps=600, batch_size=32, length=32, follow_steps=100), "objective.horizon=4"),
+        options=(
+            *_SMALL,
+            *_trainer(steps=1000, batch_size=32, length=32, follow_steps=150),
+            "objective.horizon=4",
+            "objective.blind_weight=0.1",
+        ),
         own={},
     ),
     "StreetMap": PaperTask(
