@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from nextlat_rl.commands.benchmark_improve import IMPROVE_TASKS, improve_rows
-from nextlat_rl.commands.benchmark_paper import COST, paper_parts, paper_rows, paper_table
+from nextlat_rl.commands.benchmark_paper import COST, paper_parts, paper_rows, paper_tables
 from nextlat_rl.commands.benchmark_paper_sizes import SIZES
 from nextlat_rl.commands.benchmark_planner import PLANNER_TASKS, planner_rows, planner_speed_rows, planner_speed_table
 from nextlat_rl.commands.benchmark_rivals import RIVAL_TASKS, rival_rows
@@ -70,7 +70,8 @@ def benchmark(config: BenchmarkConfig) -> None:
         console.print(f"Drawn in {', '.join(map(str, speculation_figures(rows, file.parent)))}", highlight=False)
     if config.suite == "paper":
         measured = [row for row in kept + rows if row["part"] in chosen and row["size"] == config.size]
-        console.print(paper_table(measured))
+        for shown in paper_tables(measured):
+            console.print(shown)
     if speed:
         console.print(_SPEED_TABLES[config.suite](speed))
     console.print(f"Written to {file}", highlight=False)

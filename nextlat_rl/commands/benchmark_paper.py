@@ -31,6 +31,7 @@ COST = "step-cost"
 _SCORED = 500  # fresh problems
 _CHECKED = 200  # fresh problems that tell whether training can stop; not among the others
 _SOLVED = 0.99  # share of right answers from which on a seed counts as one that solves the task
+_ANSWERED = ("WordProblem", "PathStar", "Countdown")  # parts in which there is something to solve
 
 
 def paper_parts(size: str) -> list[str]:
@@ -128,27 +129,33 @@ def _draw_map(test: MapTest, objective: str, seed: int, fitted: Fitted, folder: 
     plt.close(figure)
 
 
-def paper_table(rows: list[dict[str, Any]]) -> Table:
-    """A line for each part, measure and agent: the paper's figure, ours, its interval, and every seed's."""
-    groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+def paper_tables(rows: list[dict[str, Any]]) -> list[Table]:
+    """A table for each part."""
+    return [
+        paper_table(part, [row for row in rows if row["part"] == part]) for part in {row["part"]: 0 for row in rows}
+    ]
+
+
+def paper_table(part: str, rows: list[dict[str, Any]]) -> Table:
+    """A line for each measure and agent: the paper's figure, ours, its interval, and every seed's."""
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in rows:
-        groups.setdefault((row["part"], row["measure"], row["agent"]), []).append(row)
+        groups.setdefault((row["measure"], row["agent"]), []).append(row)
     lines = []
-    for (part, measure, agent), group in groups.items():
+    for (measure, agent), group in groups.items():
         values = [row["value"] for row in sorted(group, key=lambda row: row.get("seed", 0))]
         interval = seeds_interval(values)
         solved = sum(value >= _SOLVED for value in values) / len(values)
         lines.append(
             [
-                part,
                 measure,
                 agent,
                 group[0]["paper"],
-                f"{sum(values) / len(values):.3f}",
-                f"[{interval[0]:.3f}, {interval[1]:.3f}]" if interval else "",
-                f"{solved:.2f}" if part in ("PathStar", "WordProblem", "Countdown") else "",
-                " / ".join(f"{value:.3f}" for value in values),
+                f"{sum(values) / len(values):.3g}",
+                f"[{interval[0]:.3g}, {interval[1]:.3g}]" if interval else "",
+                f"{solved:.2g}" if part in _ANSWERED else "",
+                " / ".join(f"{value:.3g}" for value in values),
             ]
         )
-    columns = ["task", "measure", "model", "paper", "ours", "95% over seeds", f"seeds >= {_SOLVED}", "each seed"]
-    return table("The paper's experiments (Student's intervals over training seeds)", columns, lines)
+    columns = ["measure", "model", "paper", "ours", "95% over seeds", "solved", "each seed"]
+    return table(f"{part} (Student's interval over training seeds)", columns, lines)
