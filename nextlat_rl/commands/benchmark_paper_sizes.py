@@ -56,6 +56,7 @@ _TO_THE_LETTER = (
     "trainer.follow_steps=0",
     "trainer.cooldown=0",
 )
+# Not stated in what we know of the paper, and ours: the steps of A5; the steps, the batch and the data of Manhattan.
 _A5 = PaperTask(
     env="NextLat/Words-A5-12",
     episodes=1_000_000,
