@@ -23,6 +23,7 @@ class EnvConfig:
         batch_size: windows per batch (`trainer.batch_size`).
         learning_rate: its peak (`trainer.learning_rate`).
         horizon: steps that the latent dynamics is rolled out in training (`objective.horizon`).
+        prompt_weight: of forced tokens in the losses (`objective.prompt_weight`).
         policy_temperature: 0 clones, above 0 prefers what went well (`objective.policy_temperature`).
         deterministic: act by the most likely action (`deterministic`).
         planner: looks ahead where that was measured to pay (`planner`).
@@ -40,6 +41,7 @@ class EnvConfig:
     batch_size: int = 32
     learning_rate: float = 3e-3
     horizon: int = 12
+    prompt_weight: float = 1.0
     policy_temperature: float = 0.0
     deterministic: bool = False
     planner: str = "none"
@@ -93,6 +95,7 @@ class ObjectiveSettings:
     fewest_starts: int = 160
     pair_fraction: float = 0.1
     observation_weight: float = 0.1
+    prompt_weight: float = II("env.prompt_weight")
     value_weight: float = 0.5
     policy_temperature: float = II("env.policy_temperature")
     policy_baseline: str = "value"
@@ -392,8 +395,10 @@ class BenchmarkConfig:
     """`python -m nextlat_rl.benchmark`.
 
     Attributes:
-        suite: `train` (the main job), `planner`, `speculation` or `sb3`.
+        suite: `train` (the main job), `planner`, `speculation`, `sb3` or `paper` (the NextLat paper's experiments).
         only: rows or parts to run, joined with `+`; empty runs all of them.
+        size: of `suite=paper`: `cpu` is small, `gpu` takes the paper's settings for Path-Star G(5,5) and A5, `full` for
+            all of its tasks.
         seeds: how many training seeds.
         first_seed: the first of them.
         d3rlpy: a Python in whose environment d3rlpy is installed, for its rows of `suite=planner`.
@@ -403,6 +408,7 @@ class BenchmarkConfig:
 
     suite: str = "train"
     only: str = ""
+    size: str = "cpu"
     seeds: int = 1
     first_seed: int = 0
     d3rlpy: str = ""

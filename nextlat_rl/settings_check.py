@@ -136,6 +136,7 @@ def check_train(config: TrainConfig) -> None:
         "kl_weight",
         "blind_weight",
         "observation_weight",
+        "prompt_weight",
         "value_weight",
         "policy_temperature",
     )

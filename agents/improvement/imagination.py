@@ -13,8 +13,8 @@ from torch import Tensor
 
 from nextlat_rl.agents.improvement.heads import Heads
 from nextlat_rl.config import ImproveSettings
-from nextlat_rl.models.objective import masked_mean
 from nextlat_rl.models.returns import lambda_returns
+from nextlat_rl.models.weights import weighted_mean
 from nextlat_rl.world_model import WorldModel
 
 
@@ -47,9 +47,9 @@ class ImaginationImprover:
         belief, advantage = dream.belief[:, :-1], target - dream.value[:, :-1]
         scale = advantage[alive].std().clamp_min(1e-6)
         policy = model.action.head(belief)
-        divergence = masked_mean(self.heads.divergence(belief, policy), alive)
-        gain = masked_mean(advantage / scale * model.action.log_prob(policy, dream.action), alive)
-        value_loss = masked_mean(-model.value.log_prob(model.value.head(belief), target), alive)
+        divergence = weighted_mean(self.heads.divergence(belief, policy), alive)
+        gain = weighted_mean(advantage / scale * model.action.log_prob(policy, dream.action), alive)
+        value_loss = weighted_mean(-model.value.log_prob(model.value.head(belief), target), alive)
         self.heads.descend(settings.kl_weight * divergence - gain + value_loss)
         self.step += 1
         return {

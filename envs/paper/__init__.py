@@ -13,6 +13,8 @@ from nextlat_rl.envs.paper.word_problem import WordProblemEnv
 __all__ = ["CountdownEnv", "PathStarEnv", "StreetMapEnv", "TextEnv", "TokenTask", "WordProblemEnv"]
 
 _LENGTHS = (12, 24, 36)
+# One word an episode: of any length to train on, and of exactly this length, twice and three times as long to score.
+_WORDS = (("S3", 4), ("A5", 12))
 _STARS = ((2, 5), (2, 10), (3, 4), (5, 5))
 _COUNTDOWNS = ((3, 20), (4, 100))
 # Manhattan has 4,580 crossings and 9,846 streets; so has, nearly, this square of one-way streets.
@@ -43,6 +45,17 @@ for _group in GROUPS:
             kwargs={"group": _group, "longest": _length, **_words},
             disable_env_checker=True,
         )
+for _group, _longest in _WORDS:
+    for _name, _shortest, _upto in (
+        (f"Words-{_group}-{_longest}", 1, _longest),
+        *((f"Word-{_group}-{n * _longest}", n * _longest, n * _longest) for n in (1, 2, 3)),
+    ):
+        gym.register(
+            f"NextLat/{_name}-v0",
+            entry_point="nextlat_rl.envs.paper.word_problem:WordProblemEnv",
+            kwargs={"group": _group, "shortest": _shortest, "longest": _upto},
+            disable_env_checker=True,
+        )
 for _degree, _arm in _STARS:
     gym.register(
         f"NextLat/PathStar-{_degree}x{_arm}-v0",
@@ -50,6 +63,13 @@ for _degree, _arm in _STARS:
         kwargs={"degree": _degree, "arm": _arm},
         disable_env_checker=True,
     )
+# Few names, so that a small model soon knows them.
+gym.register(
+    "NextLat/PathStar-2x3-of-10-v0",
+    entry_point="nextlat_rl.envs.paper.path_star:PathStarEnv",
+    kwargs={"degree": 2, "arm": 3, "nodes": 10},
+    disable_env_checker=True,
+)
 for _numbers, _largest in _COUNTDOWNS:
     for _suffix, _held_out in _HELD_OUT:
         gym.register(

@@ -11,6 +11,8 @@ from rich.console import Console
 
 from nextlat_rl.commands.benchmark_curves import CURVE_TASKS, curve_rows
 from nextlat_rl.commands.benchmark_improve import IMPROVE_TASKS, improve_rows
+from nextlat_rl.commands.benchmark_paper import COST, paper_parts, paper_rows, paper_tables
+from nextlat_rl.commands.benchmark_paper_sizes import SIZES
 from nextlat_rl.commands.benchmark_planner import PLANNER_TASKS, planner_rows, planner_speed_rows, planner_speed_table
 from nextlat_rl.commands.benchmark_rivals import RIVAL_TASKS, rival_rows
 from nextlat_rl.commands.benchmark_sb3 import SB3_TASKS, sb3_rows, sb3_speed_rows, sb3_speed_table
@@ -29,57 +31,84 @@ from nextlat_rl.errors import UserError
 from nextlat_rl.settings_check import at_least, one_of
 from nextlat_rl.tracking import write_json
 
+Rows = list[dict[str, Any]]
+
 _SPEED_ROWS = {"train": speed_rows, "planner": planner_speed_rows, "sb3": sb3_speed_rows}
 _SPEED_TABLES = {"train": speed_table, "planner": planner_speed_table, "sb3": sb3_speed_table}
 
 
 def benchmark(config: BenchmarkConfig) -> None:
     """`python -m nextlat_rl.benchmark`."""
-    suites = {"train": [*TASKS], "planner": [*PLANNER_TASKS, *IMPROVE_TASKS, *RIVAL_TASKS]}
-    suites |= {"sb3": [*SB3_TASKS, *CURVE_TASKS], "speculation": [*SPECULATION_TASKS]}
-    one_of("suite", config.suite, tuple(suites))
-    at_least(config, 1, "seeds")
-    parts = suites[config.suite] + ["speed"] * (config.suite in _SPEED_ROWS)
-    chosen = config.only.split("+") if config.only else parts
-    for name in chosen:
-        if name not in parts:
-            raise UserError(f"only={name} is unknown; choose among {', '.join(parts)}, joined with +")
+    chosen = _chosen_parts(config)
     console = make_console(config.json)
     file = Path(config.runs) / "benchmarks" / f"{config.suite}.json"
     seeds = range(config.first_seed, config.first_seed + config.seeds)
-    kept = kept_rows(file, chosen, seeds)
+    kept = kept_rows(file, chosen, seeds, config.size)
     rows = []
     for name in chosen:
-        for seed in seeds if name != "speed" else seeds[:1]:
+        for seed in seeds if name not in ("speed", COST) else seeds[:1]:
             for row in _measure(name, seed, config, console):
                 rows.append(row)
                 write_json(file, kept + rows)
     if config.json:
         print(json.dumps(rows, indent=1))
         return
-    speed = [row for row in rows if row["part"] == "speed"]
+    _show(rows, [row for row in kept + rows if row["part"] in chosen], config, file.parent, console)
+    console.print(f"Written to {file}", highlight=False)
+
+
+def _chosen_parts(config: BenchmarkConfig) -> list[str]:
+    """The parts to measure, after a look at the settings."""
+    one_of("size", config.size, SIZES)
+    suites = {
+        "train": [*TASKS],
+        "planner": [*PLANNER_TASKS, *IMPROVE_TASKS, *RIVAL_TASKS],
+        "speculation": [*SPECULATION_TASKS],
+        "sb3": [*SB3_TASKS, *CURVE_TASKS],
+        "paper": paper_parts(config.size),
+    }
+    one_of("suite", config.suite, tuple(suites))
+    if config.suite != "paper" and config.size != "cpu":
+        raise UserError(f"size={config.size} is for suite=paper only; leave it out")
+    at_least(config, 1, "seeds")
+    parts = suites[config.suite] + ["speed"] * (config.suite in _SPEED_ROWS)
+    chosen = config.only.split("+") if config.only else parts
+    for name in chosen:
+        if name not in parts:
+            raise UserError(f"only={name} is unknown; choose among {', '.join(parts)}, joined with +")
+    return chosen
+
+
+def _show(rows: Rows, known: Rows, config: BenchmarkConfig, folder: Path, console: Console) -> None:
+    """Tables and figures of `rows`, and where seeds are compared of all that is `known` of the same parts."""
+    if config.suite == "paper":
+        for shown in paper_tables([row for row in known if row["size"] == config.size]):
+            console.print(shown)
+        return
     tasks = [row for row in rows if "return_mean" in row]
     if tasks:
         console.print(task_table(tasks))
-        console.print(seeds_table([row for row in kept + tasks if row["part"] in chosen and "return_mean" in row]))
+        console.print(seeds_table([row for row in known if "return_mean" in row]))
     if config.suite == "speculation":
         for shown in speculation_tables(rows):
             console.print(shown)
-        console.print(f"Drawn in {', '.join(map(str, speculation_figures(rows, file.parent)))}", highlight=False)
-    curves = [row for row in kept + rows if row.get("kind") == "curve"]
-    if any(name in CURVE_TASKS for name in chosen):
-        for shown in curve_tables([row for row in curves if row["part"] in chosen]):
+        console.print(f"Drawn in {', '.join(map(str, speculation_figures(rows, folder)))}", highlight=False)
+    curves = [row for row in known if row.get("kind") == "curve"]
+    if curves:
+        for shown in curve_tables(curves):
             console.print(shown)
-        console.print(f"Drawn in {curve_figure(curves, file.parent)}", highlight=False)
+        console.print(f"Drawn in {curve_figure(curves, folder)}", highlight=False)
+    speed = [row for row in rows if row["part"] == "speed"]
     if speed:
         console.print(_SPEED_TABLES[config.suite](speed))
-    console.print(f"Written to {file}", highlight=False)
 
 
 def _measure(name: str, seed: int, config: BenchmarkConfig, console: Console) -> Iterable[dict[str, Any]]:
     """The rows of one part, some as soon as they are measured."""
     if name == "speed":
         return _SPEED_ROWS[config.suite](config.quick, console)
+    if config.suite == "paper":
+        return paper_rows(name, seed, config, console)
     if config.suite == "speculation":
         return speculation_rows(name, seed, config, console)
     if name in CURVE_TASKS:
@@ -95,9 +124,13 @@ def _measure(name: str, seed: int, config: BenchmarkConfig, console: Console) ->
     return run_task(name, seed, config, console, options=("planner=none",))
 
 
-def kept_rows(file: Path, chosen: list[str], seeds: range) -> list[dict[str, Any]]:
+def kept_rows(file: Path, chosen: list[str], seeds: range, size: str = "cpu") -> list[dict[str, Any]]:
     """Rows of earlier runs that this one does not measure again."""
     if not file.exists():
         return []
-    rows = json.loads(file.read_text())
-    return [row for row in rows if row["part"] not in chosen or row.get("seed", seeds[0]) not in seeds]
+
+    def again(row: dict[str, Any]) -> bool:
+        same = row["part"] in chosen and row.get("size", size) == size
+        return same and row.get("seed", seeds[0]) in seeds
+
+    return [row for row in json.loads(file.read_text()) if not again(row)]

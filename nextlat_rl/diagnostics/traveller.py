@@ -38,13 +38,18 @@ class ModelTraveller:
     def log_probs(self, trips: Sequence[Trip]) -> np.ndarray:
         """Log-probabilities `[N, moves]` of the next move."""
         model = self.world_model.model
-        episodes = [self.read(trip) for trip in trips]
-        length = torch.tensor([len(observations) for observations, _ in episodes])
-        belief = self._beliefs(episodes, int(length.max()))
-        last = belief[torch.arange(len(trips)), length - 1]
+        last = self.beliefs(trips)
         policy = model.action.head(last)[:, None].expand(-1, len(self.moves), -1)
         moves = self.moves.expand(len(trips), *self.moves.shape)
         return model.action.log_prob(policy, moves).cpu().numpy()
+
+    @torch.no_grad()
+    def beliefs(self, trips: Sequence[Trip]) -> Tensor:
+        """What the model believes after each of N trips, `[N, D]`."""
+        episodes = [self.read(trip) for trip in trips]
+        length = torch.tensor([len(observations) for observations, _ in episodes])
+        belief = self._beliefs(episodes, int(length.max()))
+        return belief[torch.arange(len(trips)), length - 1]
 
     def _beliefs(self, episodes: Sequence[tuple[Sequence[Any], Sequence[Any]]], length: int) -> Tensor:
         """`[N, length, D]`; past its own end an episode repeats its last step, which nothing before it sees."""

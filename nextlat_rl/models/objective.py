@@ -19,6 +19,7 @@ from nextlat_rl.data.batches import Batch
 from nextlat_rl.errors import UserError
 from nextlat_rl.models.nextlat import Answer, NextLat
 from nextlat_rl.models.returns import lambda_returns
+from nextlat_rl.models.weights import token_weights, weighted_mean
 
 _FULL_HORIZON = 12
 
@@ -40,6 +41,8 @@ class ObjectiveConfig:
         fewest_starts: roll out from at least so many, as small batches need.
         pair_fraction: bst: share of an episode's pairs of prefix and suffix that a step draws.
         observation_weight: weight of the observation's loss, a sum over its parts.
+        prompt_weight: weight in every token loss of a token whose action is the last of a Discrete space. In the
+            paper's tasks that is `wait`, and the token is a prompt's: 0 masks prompts as the paper does.
         value_weight: weight of the value loss.
         policy_temperature: behaviour cloning weights each step by exp(advantage / temperature), in units of the
             batch's advantage spread; 0 clones without weights.
@@ -59,6 +62,7 @@ class ObjectiveConfig:
     fewest_starts: int = 160
     pair_fraction: float = 0.1
     observation_weight: float = 0.1
+    prompt_weight: float = 1.0
     value_weight: float = 0.5
     policy_temperature: float = 0.0
     policy_baseline: str = "value"
@@ -113,20 +117,22 @@ def roots(batch: Batch) -> Tensor:
 
 def next_token_losses(model: NextLat, batch: Batch, out: Forward, config: ObjectiveConfig) -> dict[str, Tensor]:
     """Mean negative log-likelihood of every part of the next token, and the value loss; scalars, unweighted."""
-    acted, answered = batch.has_action, batch.has_next
+    answered = batch.has_next
+    acted = token_weights(model, batch, config.prompt_weight)
+    seen = torch.where(answered, acted, 0.0)
     value = model.value.mean(out.value.detach())
     target = lambda_returns(batch.reward, batch.terminated, value, answered, config.discount, config.lambda_)
-    baseline = value if config.policy_baseline == "value" else masked_mean(target, answered)
+    baseline = value if config.policy_baseline == "value" else weighted_mean(target, answered)
     weight = policy_weights(target - baseline, answered, config.policy_temperature)
     policy = -(weight * model.action.log_prob(out.policy, batch.action))
     # Shifting the observations, with filling in the last column, is cheaper than cutting a column off the predictions.
     following = {name: torch.cat((leaf[:, 1:], leaf[:, -1:]), dim=1) for name, leaf in batch.observation.items()}
     return {
-        "policy": masked_mean(policy, acted),
-        "value": masked_mean(-model.value.log_prob(out.value, target), answered),
-        "reward": masked_mean(-model.reward_log_prob(out.answer, batch.reward, batch.terminated), acted),
-        "end": masked_mean(-model.end_log_prob(out.answer, batch.terminated), acted),
-        "observation": masked_mean(model.observation_loss(out.answer, following), answered),
+        "policy": weighted_mean(policy, acted),
+        "value": weighted_mean(-model.value.log_prob(out.value, target), answered),
+        "reward": weighted_mean(-model.reward_log_prob(out.answer, batch.reward, batch.terminated), acted),
+        "end": weighted_mean(-model.end_log_prob(out.answer, batch.terminated), acted),
+        "observation": weighted_mean(model.observation_loss(out.answer, following), seen),
     }
 
 
@@ -139,7 +145,7 @@ def policy_weights(advantage: Tensor, known: Tensor, temperature: float) -> Tens
         return torch.ones_like(advantage)
     scale = advantage[known].std().clamp_min(1e-6) if known.sum() > 1 else advantage.new_ones(())
     weight = torch.where(known, (advantage / (temperature * scale)).clamp(-10, 3).exp(), 1.0)
-    return weight / masked_mean(weight, known).clamp_min(1e-6)
+    return weight / weighted_mean(weight, known).clamp_min(1e-6)
 
 
 def latent_losses(
@@ -258,9 +264,3 @@ def compute_losses(
             raise UserError(f"the model was not built for objective.name={config.name}: train anew, without resume=")
         losses |= model.baseline.losses(model, batch, out, config, generator)
     return losses
-
-
-def masked_mean(x: Tensor, mask: Tensor) -> Tensor:
-    """Mean of `x` where `mask`; 0 if it is true nowhere."""
-    weight = mask.to(x.dtype)
-    return torch.where(mask, x, 0.0).sum() / weight.sum().clamp_min(1)

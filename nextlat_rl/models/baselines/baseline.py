@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from nextlat_rl.models.weights import token_weights, weighted_mean
+
 if TYPE_CHECKING:
     from nextlat_rl.data.batches import Batch, Place
     from nextlat_rl.models.nextlat import NextLat
@@ -32,7 +34,7 @@ def token_loss(
     The token after column c is x_{c+1} = (a_c, r_c, end_c, o_{c+1}). The model's own heads read it: the action off the
     state s itself, the world's answer off the afterstate After(s, a_c). Where actions are the tokens and nothing is
     observed this is the cross entropy of the token. All places must have an action; an o_{c+1} outside the window costs
-    nothing, and 0 is the mean over no places.
+    nothing, and 0 is the mean over no places. A prompt's tokens weigh `config.prompt_weight`.
     """
     row, column = place
     terminated, answered = batch.terminated[place], batch.has_next[place]
@@ -43,7 +45,8 @@ def token_loss(
     known = known + model.reward_log_prob(answer, batch.reward[place], terminated)
     known = known + model.end_log_prob(answer, terminated)
     seen = torch.where(answered, model.observation_loss(answer, following), 0.0)
-    return (config.observation_weight * seen - known).sum() / max(len(row), 1)
+    weight = token_weights(model, batch, config.prompt_weight)[place]
+    return weighted_mean(config.observation_weight * seen - known, weight)
 
 
 def ahead(batch: Batch, steps: int) -> Place:

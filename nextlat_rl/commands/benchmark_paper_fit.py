@@ -1,0 +1,77 @@
+"""Train one objective on one of the paper's tasks, in this process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from omegaconf import OmegaConf
+from rich.console import Console
+
+from nextlat_rl.commands.setup import HELD_OUT, build_model, objective_config, window_length
+from nextlat_rl.config import TrainConfig
+from nextlat_rl.console import bar
+from nextlat_rl.data.batches import Batcher, split
+from nextlat_rl.data.store import Store
+from nextlat_rl.models.nextlat import NextLat
+from nextlat_rl.runtime import pick_device
+from nextlat_rl.settings_check import check_train
+from nextlat_rl.training import Trainer
+
+QUICK = ("trainer.steps=10", "trainer.batch_size=8", "model.layers=2", "model.heads=2", "model.width=32")
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained model, and what it took."""
+
+    model: NextLat
+    steps: int
+    seconds: float
+
+
+def train_settings(*options: str) -> TrainConfig:
+    """Settings of the main job for a token task, changed by `options` in its own notation."""
+    ours = ["env.behaviour=expert", "env.prompt_weight=0.01"]  # what configs/env/NextLat.yaml says
+    merged = OmegaConf.merge(OmegaConf.structured(TrainConfig), OmegaConf.from_dotlist([*ours, *options]))
+    config: TrainConfig = OmegaConf.to_object(merged)  # type: ignore[assignment]
+    check_train(config)
+    return config
+
+
+def fit(
+    config: TrainConfig,
+    store: Store,
+    console: Console,
+    done: Callable[[NextLat], bool] | None = None,
+    check_every: int = 0,
+) -> Fitted:
+    """Train from nothing; `config.seed` decides weights and batches.
+
+    Args:
+        config: the settings.
+        store: the data; the share `HELD_OUT` of its episodes, chosen by the seed, is left out.
+        console: for the progress bar.
+        done: stops training early once it is true of the model.
+        check_every: ask `done` after so many steps each; 0 never asks.
+
+    """
+    length = window_length(config, store)
+    training, _ = split(store, HELD_OUT, config.seed)
+    torch.manual_seed(config.seed)
+    model = build_model(config, store, length).to(pick_device(config.device))
+    sizes = (config.trainer.batch_size, config.trainer.follow_batch_size)
+    batches, follow_batches = (Batcher(store, size, length, config.seed, training) for size in sizes)
+    trainer = Trainer(model, batches, objective_config(config), config.trainer, config.seed, follow_batches)
+    started = time.monotonic()
+    title = f"Training {config.objective.name}, seed {config.seed}"
+    with bar(console, title, trainer.total_steps, "steps") as shown:
+        while trainer.step < trainer.total_steps:
+            losses = trainer.train_step()
+            if trainer.step % config.trainer.log_every == 0:
+                shown.update(trainer.step, f"policy {float(losses['policy']):.4f}" if "policy" in losses else "")
+            if check_every and done is not None and trainer.step % check_every == 0 and done(model.eval()):
+                break
+    return Fitted(model.eval(), trainer.step, time.monotonic() - started)

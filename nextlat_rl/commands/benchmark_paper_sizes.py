@@ -1,0 +1,198 @@
+"""What `suite=paper` trains at each size, and the paper's figures (arXiv 2511.05963; tables 1-5, figures read off)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SIZES = ("cpu", "gpu", "full")
+
+
+@dataclass(frozen=True)
+class PaperTask:
+    """One task at one size.
+
+    Attributes:
+        env: the environment to train on.
+        episodes: of the data set, which all training seeds share, as in the paper.
+        scored: environments whose answers are scored, by the name of the measure; none for a street map.
+        objectives: rows of the table.
+        options: of `nextlat_rl.train`.
+        own: more of them for one objective.
+        behaviour: who gathers the data.
+        check_every: score after so many steps each and stop once all answers are right; 0 trains to the end.
+
+    """
+
+    env: str
+    episodes: int
+    scored: dict[str, str]
+    objectives: tuple[str, ...]
+    options: tuple[str, ...]
+    own: dict[str, tuple[str, ...]]
+    behaviour: str = "expert"
+    check_every: int = 0
+
+
+def _words(group: str, longest: int) -> dict[str, str]:
+    """Words one, two and three times as long as those trained on."""
+    return {f"length {n * longest} ({n}x)": f"NextLat/Word-{group}-{n * longest}" for n in (1, 2, 3)}
+
+
+def _model(layers: int, heads: int, width: int, dynamics_width: int) -> tuple[str, ...]:
+    sizes = {"layers": layers, "heads": heads, "width": width, "dynamics_width": dynamics_width}
+    return tuple(f"model.{name}={value}" for name, value in sizes.items())
+
+
+def _trainer(**settings: float) -> tuple[str, ...]:
+    return tuple(f"trainer.{name}={value}" for name, value in settings.items())
+
+
+# The paper's objective: no value, no blind roll-outs, roll-outs from every position, no phase for the dynamics alone;
+# a constant learning rate.
+_TO_THE_LETTER = (
+    "objective.value_weight=0",
+    "objective.blind_weight=0",
+    "objective.start_fraction=1",
+    "trainer.follow_steps=0",
+    "trainer.cooldown=0",
+)
+# Not stated in what we know of the paper, and ours: the steps of A5; the steps, the batch and the data of Manhattan.
+_A5 = PaperTask(
+    env="NextLat/Words-A5-12",
+    episodes=1_000_000,
+    scored=_words("A5", 12),
+    objectives=("gpt", "nextlat"),
+    options=(
+        *_model(2, 8, 512, 1024),
+        *_trainer(steps=20_000, batch_size=1024, length=15, learning_rate=1e-4, weight_decay=0.01, clip=1),
+        *_TO_THE_LETTER,
+        "objective.kl_weight=0",
+        "objective.horizon=1",
+    ),
+    own={},
+)
+_PATH_STAR = PaperTask(
+    env="NextLat/PathStar-5x5",
+    episodes=200_000,
+    scored={"solved": "NextLat/PathStar-5x5"},
+    objectives=("gpt", "bst", "mtp", "jtp", "nextlat"),
+    options=(
+        *_model(12, 6, 384, 384),
+        *_trainer(steps=20_000, batch_size=512, learning_rate=5e-4, weight_decay=0.1, clip=100),
+        *_TO_THE_LETTER,
+        "objective.horizon=3",
+    ),
+    own={},
+    check_every=1000,
+)
+_COUNTDOWN = PaperTask(
+    env="NextLat/Countdown-4x100",
+    episodes=500_000,
+    scored={"accuracy": "NextLat/Countdown-4x100-HeldOut"},
+    objectives=("gpt", "bst", "mtp", "jtp", "nextlat"),
+    options=(
+        *_model(12, 12, 768, 768),
+        *_trainer(steps=100_000, batch_size=1024, learning_rate=3e-4),
+        *_TO_THE_LETTER,
+        "objective.latent_weight=2",
+        "objective.horizon=8",
+    ),
+    own={},
+)
+_MANHATTAN = PaperTask(
+    env="NextLat/StreetMap-Manhattan",
+    episodes=1_000_000,
+    scored={},
+    objectives=("gpt", "mtp", "jtp", "nextlat"),
+    options=(
+        *_model(48, 8, 384, 1536),
+        *_trainer(steps=100_000, batch_size=512, learning_rate=1e-4),
+        *_TO_THE_LETTER,
+        "objective.kl_weight=0.1",
+        "objective.horizon=8",
+    ),
+    own={},
+    behaviour="random_walk",
+)
+
+# A minute or two a model on one core: two layers of width 64.
+_SMALL = (*_model(2, 4, 64, 256), "objective.blind_weight=0")
+_SMALL_TASKS = {
+    "WordProblem": PaperTask(
+        env="NextLat/Words-S3-4",
+        episodes=12_000,
+        scored=_words("S3", 4),
+        objectives=("gpt", "nextlat"),
+        options=(
+            *_SMALL,
+            *_trainer(steps=1000, batch_size=32, length=32, follow_steps=150),
+            "objective.horizon=4",
+            "objective.blind_weight=0.1",
+        ),
+        own={},
+    ),
+    "StreetMap": PaperTask(
+        env="NextLat/StreetMap-5x5",
+        episodes=6000,
+        scored={},
+        objectives=("gpt", "nextlat"),
+        options=(*_SMALL, *_trainer(steps=600, batch_size=24, length=32, follow_steps=0), "objective.horizon=4"),
+        own={"nextlat": ("objective.kl_weight=0.1",)},
+        behaviour="noisy_shortest",
+    ),
+    "PathStar": PaperTask(
+        env="NextLat/PathStar-2x3-of-10",
+        episodes=20_000,
+        scored={"solved": "NextLat/PathStar-2x3-of-10"},
+        objectives=("gpt", "mtp", "nextlat"),
+        options=(*_SMALL, *_trainer(steps=1000, batch_size=24, length=32, follow_steps=0), "objective.horizon=2"),
+        own={},
+    ),
+    "Countdown": PaperTask(
+        env="NextLat/Countdown-3x20",
+        episodes=10_000,
+        scored={"accuracy": "NextLat/Countdown-3x20-HeldOut"},
+        objectives=("gpt", "mtp", "nextlat"),
+        options=(*_SMALL, *_trainer(steps=1000, batch_size=24, length=32, follow_steps=0), "objective.horizon=4"),
+        own={},
+    ),
+}
+
+TASKS_BY_SIZE: dict[str, dict[str, PaperTask]] = {
+    "cpu": _SMALL_TASKS,
+    "gpu": {"WordProblem": _A5, "PathStar": _PATH_STAR},
+    "full": {"WordProblem": _A5, "StreetMap": _MANHATTAN, "PathStar": _PATH_STAR, "Countdown": _COUNTDOWN},
+}
+
+# The paper's figures, by part, objective and measure; shares as shares.
+PAPER: dict[str, dict[str, dict[str, str]]] = {
+    "StreetMap": {
+        objective: dict(
+            zip(("valid trajectories", "compression", "effective rank", "detour robustness"), figures, strict=True)
+        )
+        for objective, figures in {
+            "gpt": ("0.970", "0.65", "160.1", "0.85"),
+            "mtp": ("0.981", "0.64", "57.7", "0.95"),
+            "jtp": ("0.971", "0.32", "215.8", "0.87"),
+            "nextlat": ("0.987", "0.71", "52.7", "0.95"),
+        }.items()
+    },
+    "PathStar": {
+        objective: {"solved": f"G(2,10) {first}, G(5,5) {second}"}
+        for objective, first, second in (
+            ("gpt", 0.49, 0.19),
+            ("bst", 0.99, 1.0),
+            ("mtp", 0.66, 0.21),
+            ("jtp", 0.70, 0.47),
+            ("nextlat", 0.97, 1.0),
+        )
+    },
+    "Countdown": {
+        "gpt": {"accuracy": "0.331"},
+        "bst": {"accuracy": "0.423"},
+        "mtp": {"accuracy": "d=1/4/8 0.392/0.497/0.573"},
+        "jtp": {"accuracy": "d=1/4/8 0.390/0.494/0.550"},
+        "nextlat": {"accuracy": "d=1/4/8 0.548/0.576/0.587"},
+    },
+    "WordProblem": {"nextlat, recurrent": {"length 36 (3x)": "> 0.95"}},
+}

@@ -1,0 +1,101 @@
+"""The suite of the paper's experiments: its data, its settings, its table, and a smoke test of its parts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from nextlat_rl.commands.benchmark import benchmark, kept_rows
+from nextlat_rl.commands.benchmark_paper import paper_tables
+from nextlat_rl.commands.benchmark_paper_data import memory_store
+from nextlat_rl.commands.benchmark_paper_fit import train_settings
+from nextlat_rl.commands.benchmark_paper_sizes import PAPER, TASKS_BY_SIZE
+from nextlat_rl.config import BenchmarkConfig
+from nextlat_rl.data.batches import held_out_batch
+from nextlat_rl.envs import make_env
+from nextlat_rl.envs.episodes import collect_episodes
+from nextlat_rl.errors import UserError
+from nextlat_rl.settings_check import OBJECTIVES
+
+TASKS = [(size, name) for size, tasks in TASKS_BY_SIZE.items() for name in tasks]
+
+
+def test_a_store_in_memory_holds_the_episodes() -> None:
+    env = make_env("NextLat/Words-S3-4")
+    episodes = list(collect_episodes("NextLat/Words-S3-4", "expert", episodes=5))
+    store = memory_store(env.observation_space, env.action_space, episodes)
+    assert isinstance(env.action_space, gym.spaces.Discrete)
+    assert (store.num_episodes, store.num_transitions) == (5, sum(map(len, episodes)))
+    batch = held_out_batch(store, np.arange(5))
+    for i, episode in enumerate(episodes):
+        steps = len(episode)
+        assert batch.observation["observation"][i, : steps + 1].tolist() == episode.observations
+        assert batch.action[i, :steps].tolist() == episode.actions
+        assert batch.reward[i, :steps].tolist() == episode.rewards == [0.0] * (steps - 1) + [1.0]
+        assert batch.terminated[i, :steps].tolist() == episode.terminations
+        assert batch.has_action[i].sum() == steps and batch.valid[i].sum() == steps + 1
+
+
+@pytest.mark.parametrize(("size", "name"), TASKS)
+def test_settings_and_environments_are_valid(size: str, name: str) -> None:
+    task = TASKS_BY_SIZE[size][name]
+    for objective in task.objectives:
+        train_settings(f"env.id={task.env}", f"objective.name={objective}", *task.options, *task.own.get(objective, ()))
+    for env in (task.env, *task.scored.values()):
+        assert make_env(env).spec is not None
+    assert {agent.split(",")[0] for agent in PAPER[name]} <= {*OBJECTIVES}
+
+
+def test_the_table_puts_the_papers_figure_beside_ours_and_counts_solved_seeds() -> None:
+    rows = [
+        {"part": "PathStar", "agent": "gpt", "measure": "solved", "value": value, "paper": "0.19", "seed": seed}
+        for seed, value in ((1, 0.5), (0, 1.0))
+    ]
+    (shown,) = paper_tables(rows)
+    cells = [next(iter(column.cells)) for column in shown.columns]
+    assert cells == ["solved", "gpt", "0.19", "0.75", "[-2.43, 3.93]", "0.5", "1 / 0.5"]
+
+
+def test_rows_of_another_size_are_kept(tmp_path: Path) -> None:
+    file = tmp_path / "paper.json"
+    rows = [{"part": "StreetMap", "seed": 0, "size": size} for size in ("cpu", "gpu")]
+    file.write_text(json.dumps(rows))
+    assert kept_rows(file, ["StreetMap"], range(1), "gpu") == rows[:1]
+
+
+def test_the_size_is_one_of_three_and_of_this_suite_alone() -> None:
+    with pytest.raises(UserError, match=r"size=tpu.*cpu, gpu, full"):
+        benchmark(BenchmarkConfig(suite="paper", size="tpu"))
+    with pytest.raises(UserError, match=r"size=gpu is for suite=paper only"):
+        benchmark(BenchmarkConfig(suite="train", size="gpu"))
+
+
+def run(parts: list[str], size: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A smoke test: a finite value for every part and agent, and the map drawn."""
+    benchmark(
+        BenchmarkConfig(suite="paper", size=size, only="+".join(parts), quick=True, runs=str(tmp_path), json=True)
+    )
+    rows = json.loads(capsys.readouterr().out)
+    assert json.loads((tmp_path / "benchmarks" / "paper.json").read_text()) == rows
+    assert {row["part"] for row in rows} == set(parts)
+    for row in rows:
+        assert row["size"] == size and row["seed"] == 0 and np.isfinite(row["value"])
+    for part in parts:
+        agents = {row["agent"] for row in rows if row["part"] == part}
+        assert agents == {*TASKS_BY_SIZE[size][part].objectives, "nextlat, recurrent"}
+    maps = {file.name for file in (tmp_path / "benchmarks").glob("*.png")}
+    assert maps == ({"paper-map-gpt-0.png", "paper-map-nextlat-0.png"} if "StreetMap" in parts else set())
+
+
+def test_the_word_problem_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(["WordProblem"], "cpu", tmp_path, capsys)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", ["cpu", "gpu"])
+def test_every_part_runs(size: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run([*TASKS_BY_SIZE[size]], size, tmp_path, capsys)
