@@ -68,7 +68,7 @@ class CurveTask:
     options: tuple[str, ...] = ()
 
 
-# PPO for MiniGrid as in rl-starter-files, by MiniGrid's authors, but in batches of 512: a recurrent policy takes a call
+# PPO for MiniGrid after rl-starter-files, by MiniGrid's authors, but in batches of 512: a recurrent policy takes a call
 # for each step of a batch's longest sequence, and on one core smaller batches would make it wait for hours.
 _MINIGRID = {
     "policy": "MlpPolicy",
@@ -84,7 +84,7 @@ _MEMORIES = (
     Contestant("PPO on beliefs", "PPO", beliefs=True),
     Contestant("RecurrentPPO", "RecurrentPPO"),
 )
-# rl-baselines3-zoo's own entries for these environments.
+# After rl-baselines3-zoo's entries for these environments.
 _DQN_CARTPOLE = {
     "policy": "MlpPolicy",
     "learning_rate": 2.3e-3,
