@@ -104,9 +104,11 @@ def _train(
         torch.manual_seed(config.seed)
         model = build_model(config, store, length).to(device)
     size, share = config.trainer.batch_size, config.trainer.best_share
-    batches: Batcher | BestBatcher = Batcher(store, size, length, config.seed, training)
-    if share:
-        batches = BestBatcher(store, size, length, config.seed, training, share)
+    batches = (
+        BestBatcher(store, size, length, config.seed, training, share)
+        if share
+        else Batcher(store, size, length, config.seed, training)
+    )
     follow_batches = Batcher(store, config.trainer.follow_batch_size, length, config.seed, training)
     trainer = Trainer(model, batches, objective_config(config), config.trainer, config.seed, follow_batches)
     if config.resume:
