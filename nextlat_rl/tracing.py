@@ -42,6 +42,10 @@ class Traced:
             trace = self._traces[key] = self._trace(arguments)
         return trace(*arguments)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the traces: they cannot be copied or stored, and are quickly made again."""
+        return self.__dict__ | {"_traces": {}}
+
     def _trace(self, arguments: tuple[Tensor, ...]) -> Callable[..., Any]:
         with warnings.catch_warnings():
             # TorchScript is deprecated in favour of torch.compile, which needs a C++ compiler and a minute. The

@@ -16,7 +16,7 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor
 
 from nextlat_rl.agents.episodes import EVALUATION_SEED
-from nextlat_rl.agents.sb3 import ImaginedReplay, make_belief_env, zoo_settings
+from nextlat_rl.agents.sb3 import BeliefPolicy, ImaginedReplay, make_belief_env, zoo_settings
 from nextlat_rl.commands.benchmark_sb3 import Progress
 from nextlat_rl.commands.benchmark_tasks import run_task
 from nextlat_rl.config import BenchmarkConfig
@@ -36,11 +36,21 @@ _EPISODES = 200  # of the final evaluation
 
 @dataclass(frozen=True)
 class Contestant:
-    """An agent: SB3's or sb3-contrib's algorithm, what it sees, and imagined transitions for each real one."""
+    """An agent: SB3's or sb3-contrib's algorithm, what it sees and begins as.
+
+    Attributes:
+        name: of the agent in the tables.
+        algorithm: SB3's or sb3-contrib's class.
+        beliefs: it sees beliefs instead of one-hot features of the current observation.
+        heads: it begins as the world model's policy and value (`BeliefPolicy`).
+        imagined: imagined transitions for each real one.
+
+    """
 
     name: str
     algorithm: str
     beliefs: bool = False
+    heads: bool = False
     imagined: float = 0.0
 
 
@@ -81,6 +91,7 @@ _MINIGRID = {
 }
 _MEMORIES = (
     Contestant("PPO", "PPO"),
+    Contestant("PPO on beliefs, from the model's policy", "PPO", beliefs=True, heads=True),
     Contestant("PPO on beliefs", "PPO", beliefs=True),
     Contestant("RecurrentPPO", "RecurrentPPO"),
 )
@@ -128,13 +139,7 @@ _MIXED = ("collect.behaviour=explorer:0.8+random:0.2", "collect.steps=50000")
 _TRAINING = ("trainer.steps=800", "trainer.batch_size=16")
 CURVE_TASKS = {
     "beliefs-FourRooms": CurveTask(
-        "MiniGrid-FourRooms-v0",
-        500_000,
-        4096,
-        (0.2, 0.3, 0.4, 0.5),
-        _MINIGRID,
-        _MEMORIES,
-        _MIXED,
+        "MiniGrid-FourRooms-v0", 200_000, 4096, (0.2, 0.4, 0.6), _MINIGRID, _MEMORIES, (*_MIXED, *_TRAINING)
     ),
     "beliefs-DoorKey": CurveTask(
         "MiniGrid-DoorKey-6x6-v0", 150_000, 4096, (0.3, 0.6, 0.9), _MINIGRID, _MEMORIES, (*_MIXED, *_TRAINING)
@@ -187,7 +192,8 @@ def _learn(
     settings = zoo_settings(algorithm, task.entry | _memory(contestant.algorithm))
     first = seed * 1_000_000 + 500_000  # neither the data's episodes nor the evaluation's
     venv = _environment(task.env, contestant, world_model, settings.n_envs, first)
-    agent = algorithm(env=venv, seed=seed, device="cpu", **settings.agent)
+    start = {"policy": BeliefPolicy, "policy_kwargs": {"world_model": world_model}} if contestant.heads else {}
+    agent = algorithm(env=venv, seed=seed, device="cpu", **settings.agent | start)
     on_policy = contestant.algorithm.endswith("PPO")
     measure = _training_return if on_policy else _short_evaluation(task.env, contestant, world_model, first + 100_000)
     curve = Curve(every, measure)
