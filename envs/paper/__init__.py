@@ -13,8 +13,9 @@ from nextlat_rl.envs.paper.word_problem import WordProblemEnv
 __all__ = ["CountdownEnv", "PathStarEnv", "StreetMapEnv", "TextEnv", "TokenTask", "WordProblemEnv"]
 
 _LENGTHS = (12, 24, 36)
-# One word an episode: of any length to train on, and of exactly this length, twice and three times as long to score.
-_WORDS = (("S3", 4), ("A5", 12))
+# Words to train on, of up to so many elements: one an episode, or eight whose product runs on through the episode.
+_WORDS = {"Words-A5-12": ("A5", 12, {}), "Running-S3-2": ("S3", 2, {"problems": 8, "running": True})}
+_TIMES = (1, 2, 3, 8)  # one word of exactly this many times the length, to score
 _STARS = ((2, 5), (2, 10), (3, 4), (5, 5))
 _COUNTDOWNS = ((3, 20), (4, 100))
 # Manhattan has 4,580 crossings and 9,846 streets; so has, nearly, this square of one-way streets.
@@ -45,15 +46,15 @@ for _group in GROUPS:
             kwargs={"group": _group, "longest": _length, **_words},
             disable_env_checker=True,
         )
-for _group, _longest in _WORDS:
-    for _name, _shortest, _upto in (
-        (f"Words-{_group}-{_longest}", 1, _longest),
-        *((f"Word-{_group}-{n * _longest}", n * _longest, n * _longest) for n in (1, 2, 3)),
+for _training, (_group, _longest, _more) in _WORDS.items():
+    for _name, _sizes in (
+        (_training, {"shortest": 1, "longest": _longest, **_more}),
+        *((f"Word-{_group}-{n * _longest}", {"shortest": n * _longest, "longest": n * _longest}) for n in _TIMES),
     ):
         gym.register(
             f"NextLat/{_name}-v0",
             entry_point="nextlat_rl.envs.paper.word_problem:WordProblemEnv",
-            kwargs={"group": _group, "shortest": _shortest, "longest": _upto},
+            kwargs={"group": _group, **_sizes},
             disable_env_checker=True,
         )
 for _degree, _arm in _STARS:

@@ -12,6 +12,9 @@ class WordProblemEnv(TokenTask):
 
     A product of elements that a state has to carry: for A5 and S5 (not solvable) no transformer of constant depth can
     compute it for words of every length, a recurrent state can.
+
+    With `running` the product runs on through an episode's problems: each answer is that of all elements read so far.
+    A state is then asked for after a few elements, which is learned sooner than a single question at the end.
     """
 
     def __init__(
@@ -20,6 +23,7 @@ class WordProblemEnv(TokenTask):
         longest: int = 12,
         shortest: int = 1,
         problems: int = 1,
+        running: bool = False,
         render_mode: str | None = None,
     ) -> None:
         if group not in GROUPS:
@@ -30,13 +34,14 @@ class WordProblemEnv(TokenTask):
         elements = len(self.table)
         super().__init__(tokens=elements + 1, words=elements, problems=problems, render_mode=render_mode)
         self.question = elements
-        self.shortest, self.longest = shortest, longest
+        self.shortest, self.longest, self.running = shortest, longest, running
 
     def draw(self) -> list[int]:
         """A word and the question mark."""
         length = int(self.np_random.integers(self.shortest, self.longest + 1))
         word = self.np_random.integers(len(self.table), size=length).tolist()
-        self.product = 0
+        if not self.running or self.solved == 0:
+            self.product = 0
         for element in word:
             self.product = int(self.table[self.product, element])
         return [*word, self.question]

@@ -25,8 +25,8 @@ TASKS = [(size, name) for size, tasks in TASKS_BY_SIZE.items() for name in tasks
 
 
 def test_a_store_in_memory_holds_the_episodes() -> None:
-    env = make_env("NextLat/Words-S3-4")
-    episodes = list(collect_episodes("NextLat/Words-S3-4", "expert", episodes=5))
+    env = make_env("NextLat/Word-S3-4")
+    episodes = list(collect_episodes("NextLat/Word-S3-4", "expert", episodes=5))
     store = memory_store(env.observation_space, env.action_space, episodes)
     assert isinstance(env.action_space, gym.spaces.Discrete)
     assert (store.num_episodes, store.num_transitions) == (5, sum(map(len, episodes)))

@@ -82,6 +82,23 @@ def test_problems_follow_each_other_until_the_first_mistake() -> None:
     assert env.step(1 - env.best_action())[1:3] == (0.0, True)
 
 
+def test_a_running_product_goes_on_through_an_episode_and_starts_anew_with_the_next() -> None:
+    env = WordProblemEnv("S3", longest=3, problems=5, running=True)
+    table = multiplication_table("S3")
+    for seed in range(5):
+        env.reset(seed=seed)
+        product, over = 0, False
+        while not over:
+            if env.read < len(env.prompt):
+                env.step(env.wait)
+                continue
+            for element in env.prompt[:-1]:
+                product = int(table[product, element])
+            assert env.best_action() == product
+            over = env.step(product)[2]
+        assert env.solved == 5
+
+
 def test_writing_too_early_or_waiting_too_long_ends_the_episode() -> None:
     env = WordProblemEnv("S3", longest=5, shortest=5)
     env.reset(seed=0)
