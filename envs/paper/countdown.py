@@ -16,7 +16,7 @@ from nextlat_rl.envs.paper.token_task import TokenTask
 from nextlat_rl.errors import UserError
 
 HELD_OUT_SHARE = 0.1
-_LENGTH = 5  # words of an equation
+EQUATION = 5  # words of an equation
 
 
 class CountdownEnv(TokenTask):
@@ -72,21 +72,23 @@ class CountdownEnv(TokenTask):
         """The drawn solution's, as long as it is followed; else one that still leads to the target if there is one."""
         if self._reached(written):
             return None
-        place = len(written) % _LENGTH
+        place = len(written) % EQUATION
         if len(written) < len(self.solution) and written == self.solution[: len(written)]:
             return self.solution[len(written)]
         numbers, fitting = self._fitting(written)
         good = (e for e in fitting if e.result == self.target or solvable(after(numbers, e), self.target, self.limit))
         return self.words(next(good, fitting[0]))[place]
 
+    def legal(self, word: int) -> bool:
+        """Whether a legal equation goes on with `word`, wherever it leads."""
+        place = len(self.written) % EQUATION
+        return any(self.words(e)[place] == word for e in self._fitting(self.written)[1])
+
     def accepts(self, word: int) -> bool:
         """Whether a legal equation goes on with `word`; a last result has to be the target."""
-        place = len(self.written) % _LENGTH
-        numbers, fitting = self._fitting(self.written)
-        return any(
-            self.words(e)[place] == word and (place < _LENGTH - 1 or len(numbers) > 2 or e.result == self.target)
-            for e in fitting
-        )
+        place = len(self.written) % EQUATION
+        last = place == EQUATION - 1 and len(self._fitting(self.written)[0]) == 2
+        return self.legal(word) and (not last or word == self.target)
 
     def finished(self) -> bool:
         """Whether the last equation gave the target."""
@@ -97,14 +99,14 @@ class CountdownEnv(TokenTask):
         return str(token) if token <= self.limit else (OPERATORS + "=_")[token - self.limit - 1]
 
     def _reached(self, written: list[int]) -> bool:
-        return bool(written) and len(written) % _LENGTH == 0 and written[-1] == self.target
+        return bool(written) and len(written) % EQUATION == 0 and written[-1] == self.target
 
     def _fitting(self, written: list[int]) -> tuple[tuple[int, ...], list[Equation]]:
         """The numbers that are there, and the legal equations that begin as the one being written."""
         numbers = self.numbers
-        whole = len(written) // _LENGTH * _LENGTH
-        for i in range(0, whole, _LENGTH):
-            left, operator, right, _, result = written[i : i + _LENGTH]
+        whole = len(written) // EQUATION * EQUATION
+        for i in range(0, whole, EQUATION):
+            left, operator, right, _, result = written[i : i + EQUATION]
             numbers = after(numbers, Equation(left, operator - self.limit - 1, right, result))
         begun = written[whole:]
         equations = legal_equations(numbers, self.limit)

@@ -33,7 +33,7 @@ class WordProblemEnv(TokenTask):
         self.table = multiplication_table(group)
         elements = len(self.table)
         super().__init__(tokens=elements + 1, words=elements, problems=problems, render_mode=render_mode)
-        self.question = elements
+        self.group, self.question = group, elements
         self.shortest, self.longest, self.running = shortest, longest, running
 
     def draw(self) -> list[int]:

@@ -18,6 +18,7 @@ from rich.console import Console
 from nextlat_rl import checkpoint
 from nextlat_rl.commands.collect import ensure_dataset, gather
 from nextlat_rl.commands.report import final_report, improved_report
+from nextlat_rl.commands.report_tasks import log_task
 from nextlat_rl.commands.setup import HELD_OUT, build_model, merge_resumed, objective_config, open_store, window_length
 from nextlat_rl.config import TrainConfig
 from nextlat_rl.console import Bar, bar, make_console
@@ -32,8 +33,10 @@ from nextlat_rl.runtime import pick_device, set_threads
 from nextlat_rl.settings_check import check_train
 from nextlat_rl.tracking import Tracker, git_revision, new_run_folder, write_json
 from nextlat_rl.training import Trainer
+from nextlat_rl.world_model import Acting
 
 _DIAGNOSTIC_EPISODES = 64
+_PROBE_EPISODES = 256
 
 
 def train(config: TrainConfig, typed: list[str]) -> list[dict[str, Any]]:
@@ -127,6 +130,9 @@ def _train(
     try:
         batch = held_out_batch(store, sample).to(device)
         rows = final_report(config, env_id, dataset_id, run, model, store, batch, job.tracker, console, limit)
+        ways: list[Acting] = ["trunk", "recurrent"] if config.objective.name == "nextlat" else ["trunk"]
+        fitted = held_out_batch(store, training[:_PROBE_EPISODES]).to(device)
+        log_task(env_id, model, ways, fitted, batch, job.tracker, trainer.step, console)
         if config.improve.name != "none":
             rows += improved_report(config, env_id, dataset_id, run, model, store, console, limit)
     except KeyboardInterrupt:

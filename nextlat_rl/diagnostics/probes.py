@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import gymnasium as gym
 import torch
 import torch.nn.functional as F
@@ -49,8 +51,10 @@ def probe_cross_entropy(
 
 
 @torch.no_grad()
-def probe_curve(model: NextLat, training: Batch, held_out: Batch, furthest: int = 20) -> list[float]:
-    """Cross entropy of a probe on h_t for the token 1..`furthest` ahead: for k, the action a_{t+k-1}.
+def probe_curve(
+    model: NextLat, training: Batch, held_out: Batch, distances: Iterable[int] = range(1, 21)
+) -> list[float]:
+    """Cross entropy of a probe on h_t for the token so far ahead, by ascending distance: for k, the action a_{t+k-1}.
 
     The list ends early where no episode is long enough. The paper shows the difference to GPT's curve.
 
@@ -63,12 +67,12 @@ def probe_curve(model: NextLat, training: Batch, held_out: Batch, furthest: int 
         raise ValueError(f"a probe predicts one of some tokens, and the actions are {space}")
     sides = [(batch, forward(model, batch).belief) for batch in (training, held_out)]
     curve: list[float] = []
-    for k in range(furthest):
-        places = [ahead(batch, k) for batch, _ in sides]
+    for k in distances:
+        places = [ahead(batch, k - 1) for batch, _ in sides]
         if not all(len(row) for row, _ in places):
             break
         (x, y), (held_out_x, held_out_y) = (
-            (belief[row, column], batch.action[row, column + k].long())
+            (belief[row, column], batch.action[row, column + k - 1].long())
             for (batch, belief), (row, column) in zip(sides, places, strict=True)
         )
         curve.append(probe_cross_entropy(x, y, held_out_x, held_out_y, int(space.n)))

@@ -45,13 +45,13 @@ def test_curve_reads_the_action_k_steps_on_within_its_episode() -> None:
     for t in range(1, 12):
         step[:, t] = torch.where(segment[:, t] == segment[:, t - 1], step[:, t - 1] + 1, 0)
     batch = dataclasses.replace(batch, action=step % 2, observation=batch.observation | {"place": step % 2})
-    curve = probe_curve(model, batch, batch, furthest=20)
+    curve = probe_curve(model, batch, batch)
     assert len(curve) == 11  # of 12 rows the last has no action
     assert max(curve[:6]) < 0.3
     shuffled = dataclasses.replace(
         batch, action=torch.randint(2, step.shape, generator=torch.Generator().manual_seed(0))
     )
-    assert probe_curve(model, shuffled, shuffled, furthest=1)[0] > 0.5
+    assert probe_curve(model, shuffled, shuffled, distances=(1,))[0] > 0.5
 
 
 def test_curve_wants_tokens() -> None:
