@@ -13,8 +13,9 @@ class WordProblemEnv(TokenTask):
     A product of elements that a state has to carry: for A5 and S5 (not solvable) no transformer of constant depth can
     compute it for words of every length, a recurrent state can.
 
-    With `running` the product runs on through an episode's problems: each answer is that of all elements read so far.
-    A state is then asked for after a few elements, which is learned sooner than a single question at the end.
+    With `asked` the product runs on through an episode's problems: after each element that of all elements read so far
+    is asked for with this probability, after `longest` unasked ones for sure. A state that is often asked for after an
+    element or two is learned sooner than a single product at the end, and no place in a word is special.
     """
 
     def __init__(
@@ -23,7 +24,7 @@ class WordProblemEnv(TokenTask):
         longest: int = 12,
         shortest: int = 1,
         problems: int = 1,
-        running: bool = False,
+        asked: float = 0.0,
         render_mode: str | None = None,
     ) -> None:
         if group not in GROUPS:
@@ -32,15 +33,20 @@ class WordProblemEnv(TokenTask):
             raise UserError(f"words of {shortest} to {longest} elements do not exist; set 1 <= shortest <= longest")
         self.table = multiplication_table(group)
         elements = len(self.table)
+        if not 0 <= asked <= 1:
+            raise UserError(f"asked={asked} is no probability; set it between 0 (lengths are uniform) and 1")
         super().__init__(tokens=elements + 1, words=elements, problems=problems, render_mode=render_mode)
         self.group, self.question = group, elements
-        self.shortest, self.longest, self.running = shortest, longest, running
+        self.shortest, self.longest, self.asked = shortest, longest, asked
 
     def draw(self) -> list[int]:
         """A word and the question mark."""
-        length = int(self.np_random.integers(self.shortest, self.longest + 1))
+        if self.asked:
+            length = min(self.shortest - 1 + int(self.np_random.geometric(self.asked)), self.longest)
+        else:
+            length = int(self.np_random.integers(self.shortest, self.longest + 1))
         word = self.np_random.integers(len(self.table), size=length).tolist()
-        if not self.running or self.solved == 0:
+        if not self.asked or self.solved == 0:
             self.product = 0
         for element in word:
             self.product = int(self.table[self.product, element])

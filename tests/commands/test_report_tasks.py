@@ -59,7 +59,7 @@ def test_each_task_logs_its_own(env_id: str, figure: str, values: set[str]) -> N
 
 
 def test_words_of_a_batch_have_all_lengths_and_right_answers() -> None:
-    env = WordProblemEnv("S3", longest=2, problems=4, running=True)
+    env = WordProblemEnv("S3", longest=2, problems=4, asked=0.5)
     batch = words_batch(env, 6, 60)
     table, lengths = multiplication_table("S3"), set()
     for row in range(60):

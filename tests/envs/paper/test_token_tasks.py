@@ -83,7 +83,7 @@ def test_problems_follow_each_other_until_the_first_mistake() -> None:
 
 
 def test_a_running_product_goes_on_through_an_episode_and_starts_anew_with_the_next() -> None:
-    env = WordProblemEnv("S3", longest=3, problems=5, running=True)
+    env = WordProblemEnv("S3", longest=3, problems=5, asked=0.5)
     table = multiplication_table("S3")
     for seed in range(5):
         env.reset(seed=seed)
@@ -97,6 +97,14 @@ def test_a_running_product_goes_on_through_an_episode_and_starts_anew_with_the_n
             assert env.best_action() == product
             over = env.step(product)[2]
         assert env.solved == 5
+
+
+def test_a_running_product_is_asked_for_as_often_as_said() -> None:
+    env = WordProblemEnv("S3", longest=3, problems=400, asked=0.7)
+    env.reset(seed=0)
+    lengths = [len(env.prompt) - 1 for _ in range(400) if env._next_problem() is not None]
+    shares = np.bincount(lengths, minlength=4)[1:] / 400
+    np.testing.assert_allclose(shares, [0.7, 0.21, 0.09], atol=0.06)
 
 
 def test_writing_too_early_or_waiting_too_long_ends_the_episode() -> None:
@@ -153,6 +161,8 @@ def test_impossible_words_are_refused() -> None:
         WordProblemEnv("S9")
     with pytest.raises(UserError, match="problems=0"):
         WordProblemEnv("S3", problems=0)
+    with pytest.raises(UserError, match="asked=2"):
+        WordProblemEnv("S3", asked=2)
 
 
 @pytest.mark.parametrize("env_id", ENVS)
