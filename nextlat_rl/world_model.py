@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nextlat_rl.errors import UserError
 from nextlat_rl.models.nextlat import Answer, NextLat
 from nextlat_rl.models.transformer import KVCache
 from nextlat_rl.noise import uniform
@@ -79,12 +80,13 @@ class Imagination:
 class WorldModel:
     """A trained NextLat model: beliefs of real histories, imagined futures, policy and value.
 
-    All tensors live on `device`; every method is batched and free of gradients. `discount` is the value's.
+    All tensors live on `device`; every method is batched and free of gradients. `discount` is the value's,
+    `objective` what the model was trained on.
     """
 
-    def __init__(self, model: NextLat, env_id: str, discount: float = 0.99) -> None:
+    def __init__(self, model: NextLat, env_id: str, discount: float = 0.99, objective: str = "nextlat") -> None:
         self.model = model.eval()
-        self.env_id, self.discount = env_id, discount
+        self.env_id, self.discount, self.objective = env_id, discount, objective
         self.device = model.start.device
         self._leaves = leaves(model.spaces.observation)
         self.embed_step = Traced(model, self._embed)
@@ -104,7 +106,20 @@ class WorldModel:
         from nextlat_rl.runtime import pick_device
 
         model, config = load_model(path, pick_device(device))
-        return cls(model, config["env_id"], config["discount"])
+        return cls(model, config["env_id"], config["discount"], config["train_config"]["objective"]["name"])
+
+    def check_dynamics(self, user: str, remedy: str) -> None:
+        """Require that the latent dynamics, which `user` needs, were trained.
+
+        Raises:
+            UserError: the objective left them as they were at first.
+
+        """
+        if self.objective != "nextlat":
+            raise UserError(
+                f"{user} uses the latent dynamics, which objective={self.objective} leaves untrained: train with "
+                f"objective=nextlat{remedy}"
+            )
 
     def encode_observations(self, observations: Sequence[Any]) -> dict[str, Tensor]:
         """Elements of the observation space to stored form, leaf -> `[B, *leaf]`."""

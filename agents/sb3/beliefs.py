@@ -38,7 +38,7 @@ class BeliefVecEnv(VecEnvWrapper):
         with_observation: hand out a dict of the `belief` and the observation (its own entries if it is a dict).
 
     Raises:
-        UserError: other spaces than the model's, or normalised observations.
+        UserError: other spaces than the model's, normalised observations, or dynamics that were not trained.
 
     """
 
@@ -47,6 +47,8 @@ class BeliefVecEnv(VecEnvWrapper):
     ) -> None:
         if unwrap_vec_normalize(venv) is not None:
             raise UserError("BeliefVecEnv needs raw observations and rewards: put VecNormalize around it, not inside")
+        if acting == "recurrent":
+            world_model.check_dynamics("acting=recurrent", ', or use acting="trunk"')
         self._reader = ObservationReader(world_model, venv)
         self.with_observation = with_observation
         belief = belief_space(world_model)

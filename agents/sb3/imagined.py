@@ -41,7 +41,8 @@ class ImaginedVecEnv(VecEnv):
             then; 1 is their own root mean square distance, see `uncertainty_limit`.
 
     Raises:
-        UserError: no starts, starts of another width or too few to measure a distance, or a horizon below 1.
+        UserError: no starts, starts of another width or too few to measure a distance, a horizon below 1, or
+            dynamics that were not trained.
 
     """
 
@@ -54,6 +55,7 @@ class ImaginedVecEnv(VecEnv):
         seed: int = 0,
         max_uncertainty: float | None = None,
     ) -> None:
+        world_model.check_dynamics("imagination", "")
         width = world_model.model.config.trunk.width
         if starts.ndim != 2 or len(starts) == 0 or starts.shape[1] != width:
             raise UserError(

@@ -42,6 +42,9 @@ class PlannerPolicy:
         speculate: decide ahead for drafted futures; the actions stay the same.
         seed: keys the noise of decisions that are not deterministic.
 
+    Raises:
+        UserError: other spaces than the model's, or dynamics that were not trained and a planner or drafts need.
+
     """
 
     def __init__(
@@ -54,6 +57,8 @@ class PlannerPolicy:
     ) -> None:
         self.world_model, self.speculate, self.seed = world_model, speculate, seed
         self.planner = PlannerSettings(name=planner) if isinstance(planner, str) else planner
+        if speculate or self.planner.name != "none":
+            world_model.check_dynamics("planning or drafting", "")
         self._reader = ObservationReader(world_model, venv)
         self.observation_space, self.action_space = venv.observation_space, venv.action_space
 

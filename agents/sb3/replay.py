@@ -30,7 +30,8 @@ class ImaginedReplay(BaseCallback):
         seed: of the draws.
 
     Raises:
-        UserError: when learning starts, if the agent has no replay buffer or does not act on this model's beliefs.
+        UserError: dynamics that were not trained; when learning starts, if the agent has no replay buffer or does not
+            act on this model's beliefs.
 
     """
 
@@ -44,6 +45,7 @@ class ImaginedReplay(BaseCallback):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        world_model.check_dynamics("imagination", "")
         if ratio < 0 or horizon < 1 or recent < 1 or every < 1:
             raise UserError(f"ratio={ratio} must be at least 0, horizon, recent and every at least 1")
         self.world_model, self.ratio, self.horizon, self.recent, self.every = world_model, ratio, horizon, recent, every

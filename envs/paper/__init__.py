@@ -14,7 +14,10 @@ __all__ = ["CountdownEnv", "PathStarEnv", "StreetMapEnv", "TextEnv", "TokenTask"
 
 _LENGTHS = (12, 24, 36)
 # Words to train on, of up to so many elements: one an episode, or eight whose product runs on through the episode.
-_WORDS = {"Words-A5-12": ("A5", 12, {}), "Running-S3-2": ("S3", 2, {"problems": 8, "asked": 0.5})}
+_WORDS: dict[str, tuple[str, int, dict[str, float]]] = {
+    "Words-A5-12": ("A5", 12, {}),
+    "Running-S3-2": ("S3", 2, {"problems": 8, "asked": 0.5}),
+}
 _TIMES = (1, 2, 3, 8)  # one word of exactly this many times the length, to score
 _STARS = ((2, 5), (2, 10), (3, 4), (5, 5))
 _COUNTDOWNS = ((3, 20), (4, 100))

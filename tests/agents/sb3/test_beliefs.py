@@ -12,7 +12,14 @@ from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor, VecNormalize
 
-from nextlat_rl.agents.sb3 import BeliefVecEnv, make_belief_env, make_real_env
+from nextlat_rl.agents.sb3 import (
+    BeliefVecEnv,
+    ImaginedReplay,
+    ImaginedVecEnv,
+    PlannerPolicy,
+    make_belief_env,
+    make_real_env,
+)
 from nextlat_rl.errors import UserError
 from nextlat_rl.world_model import Acting, Step, WorldModel
 from tests.tiny import cartpole_model
@@ -111,3 +118,16 @@ def test_wrong_worlds_get_one_clear_line(cartpole: WorldModel) -> None:
         BeliefVecEnv(VecNormalize(VecMonitor(DummyVecEnv([lambda: gym.make("CartPole-v1")]))), cartpole)
     with pytest.raises(UserError, match="do not fit"):
         make_real_env(WorldModel(cartpole_model(), "Acrobot-v1"))
+
+
+def test_dynamics_that_were_not_trained_are_refused() -> None:
+    gpt = WorldModel(cartpole_model(), "CartPole-v1", objective="gpt")
+    with pytest.raises(UserError, match=r'objective=gpt leaves untrained.*acting="trunk"'):
+        make_belief_env(gpt)
+    venv = make_belief_env(gpt, acting="trunk").venv
+    with pytest.raises(UserError, match="planning or drafting"):
+        PlannerPolicy(gpt, venv, planner="lookahead")
+    with pytest.raises(UserError, match="imagination"):
+        ImaginedVecEnv(gpt, 2, torch.zeros(3, gpt.model.config.trunk.width), 5)
+    with pytest.raises(UserError, match="imagination"):
+        ImaginedReplay(gpt)

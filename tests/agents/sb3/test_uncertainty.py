@@ -31,6 +31,9 @@ class Walk:
         model.answer_noise = 1
         self.model: Any = model
 
+    def check_dynamics(self, user: str, remedy: str) -> None:
+        return None
+
     def encode_actions(self, actions: Any) -> Tensor:
         return torch.as_tensor(np.asarray(actions))
 
