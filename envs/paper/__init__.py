@@ -1,5 +1,7 @@
 """The tasks of the NextLat paper (arXiv 2511.05963) as Gymnasium environments; importing this registers them."""
 
+from typing import Any
+
 import gymnasium as gym
 
 from nextlat_rl.envs.paper.countdown import CountdownEnv
@@ -50,10 +52,9 @@ for _group in GROUPS:
             disable_env_checker=True,
         )
 for _training, (_group, _longest, _more) in _WORDS.items():
-    for _name, _sizes in (
-        (_training, {"shortest": 1, "longest": _longest, **_more}),
-        *((f"Word-{_group}-{n * _longest}", {"shortest": n * _longest, "longest": n * _longest}) for n in _TIMES),
-    ):
+    _variants: dict[str, dict[str, Any]] = {_training: {"shortest": 1, "longest": _longest, **_more}}
+    _variants |= {f"Word-{_group}-{n}": {"shortest": n, "longest": n} for n in (t * _longest for t in _TIMES)}
+    for _name, _sizes in _variants.items():
         gym.register(
             f"NextLat/{_name}-v0",
             entry_point="nextlat_rl.envs.paper.word_problem:WordProblemEnv",
