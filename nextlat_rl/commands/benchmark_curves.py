@@ -95,7 +95,7 @@ _MEMORIES = (
     Contestant("PPO on beliefs", "PPO", beliefs=True),
     Contestant("RecurrentPPO", "RecurrentPPO"),
 )
-# After rl-baselines3-zoo's entries for these environments.
+# rl-baselines3-zoo's entries for these environments (hyperparams/dqn.yml and sac.yml; LunarLander's is of version 2).
 _DQN_CARTPOLE = {
     "policy": "MlpPolicy",
     "learning_rate": 2.3e-3,
