@@ -82,7 +82,7 @@ def _log_equations(env_id: str, model: NextLat, ways: Sequence[Acting], tracker:
         envs = [make_env(env_id).unwrapped for _ in range(_PROBLEMS)]
         shares[acting] = equation_validity(world_model, envs, EVALUATION_SEEDS, acting)  # type: ignore[arg-type]
     places = range(1, max(map(len, shares.values())) + 1)
-    figure = lines_figure(places, shares, "equation", "share that is legal", "Equations by place")
+    figure = lines_figure(places, shares, "equation", "share that is legal", "Equations by place", top=1.02)
     tracker.figure("diagnostics/equations", figure, step)
     tracker.scalars({f"task/equation_{i}_legal": share for i, share in enumerate(shares["trunk"], 1)}, step)
 
@@ -94,9 +94,8 @@ def _log_lengths(env: WordProblemEnv, model: NextLat, ways: Sequence[Acting], tr
     elements = [length - 1 for length in curves["length"]]
     shown: dict[str, list[float]] = {name: curves[name] for name in ways}
     title = f"One word, trained on up to {env.longest} elements at a time"
-    tracker.figure(
-        "diagnostics/lengths", lines_figure(elements, shown, "elements", "share of right answers", title), step
-    )
+    figure = lines_figure(elements, shown, "elements", "share of right answers", title, top=1.02)
+    tracker.figure("diagnostics/lengths", figure, step)
     tracker.scalars({f"task/longest_words_{name}": curve[-1] for name, curve in shown.items()}, step)
 
 

@@ -12,6 +12,7 @@ matplotlib.use("Agg")  # figures go to files and to TensorBoard, never to a wind
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 REAL, GROUNDED, BLIND, STILL = "#1b1b1b", "#2a7fb8", "#d9742b", "#b5b5b5"
 
@@ -24,14 +25,20 @@ def horizon_figure(errors: dict[str, list[float]]) -> Figure:
 
 
 def lines_figure(
-    x: Sequence[float], lines: Mapping[str, Sequence[float]], xlabel: str, ylabel: str, title: str
+    x: Sequence[float],
+    lines: Mapping[str, Sequence[float]],
+    xlabel: str,
+    ylabel: str,
+    title: str,
+    top: float | None = None,
 ) -> Figure:
-    """Curves over the same places, from 0 up; a shorter one ends early."""
+    """Curves over the same whole numbers, from 0 up to `top` or as far as they go; a shorter one ends early."""
     figure, axes = plt.subplots(figsize=(5.5, 3.4), layout="constrained")
     for (name, y), colour in zip(lines.items(), (GROUNDED, BLIND, STILL), strict=False):
         axes.plot(x[: len(y)], y, color=colour, marker="o", ms=3, label=name)
     axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, top)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     return figure
