@@ -15,7 +15,7 @@ class WordProblemEnv(TokenTask):
 
     With `asked` the product runs on through an episode's problems: after each element that of all elements read so far
     is asked for with this probability, after `longest` unasked ones for sure. A state that is often asked for after an
-    element or two is learned sooner than a single product at the end, and no place in a word is special.
+    element or two is learned sooner than a single product at the end.
     """
 
     def __init__(

@@ -17,7 +17,7 @@ def equation_validity(
     """Share of legal equations at each place, among the answers that got there; most likely words.
 
     A legal equation is right arithmetic over numbers that are there; that a last one misses the target does not matter
-    here (arXiv 2511.05963 counts alike: where do answers go wrong?).
+    here. It tells where answers go wrong (after arXiv 2511.05963).
 
     Args:
         world_model: what answers.
