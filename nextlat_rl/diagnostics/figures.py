@@ -154,7 +154,10 @@ def learning_figure(panels: dict[str, dict[str, list[np.ndarray]]], aims: dict[s
             panel.fill_between(steps, low, high, color=colour, alpha=0.18, lw=0)
         panel.axhline(aims[task], color=REAL, lw=0.8, ls="--")
         seeds = max(map(len, agents.values()))
-        panel.set(xlabel="real steps of the agent", ylabel="return", title=f"{task}, {seeds} seed{'s' * (seeds > 1)}")
+        panel.xaxis.set_major_formatter(lambda steps, _: f"{steps / 1000:g}")
+        panel.set(
+            xlabel="thousand real steps of the agent", ylabel="return", title=f"{task}, {seeds} seed{'s' * (seeds > 1)}"
+        )
         panel.legend(frameon=False, fontsize=7)
         panel.spines[["top", "right"]].set_visible(False)
     for panel in list(axes.flat)[len(panels) :]:
