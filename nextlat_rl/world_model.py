@@ -106,7 +106,8 @@ class WorldModel:
         from nextlat_rl.runtime import pick_device
 
         model, config = load_model(path, pick_device(device))
-        return cls(model, config["env_id"], config["discount"], config["train_config"]["objective"]["name"])
+        trained = config.get("train_config", {}).get("objective", {})  # a checkpoint of one's own may not say
+        return cls(model, config["env_id"], config["discount"], trained.get("name", "nextlat"))
 
     def check_dynamics(self, user: str, remedy: str) -> None:
         """Require that the latent dynamics, which `user` needs, were trained.

@@ -9,9 +9,9 @@ from rich.console import Console
 
 from nextlat_rl.commands.benchmark_paper_data import memory_store
 from nextlat_rl.commands.benchmark_paper_streets import MapTest
+from nextlat_rl.commands.report_equations import equation_validity
 from nextlat_rl.console import bar
 from nextlat_rl.data.batches import Batch, held_out_batch
-from nextlat_rl.diagnostics.equations import equation_validity
 from nextlat_rl.diagnostics.figures import lines_figure
 from nextlat_rl.diagnostics.lengths import accuracy_by_length
 from nextlat_rl.diagnostics.probes import probe_curve

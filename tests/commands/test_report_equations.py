@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from nextlat_rl.diagnostics.equations import equation_validity, judge
+from nextlat_rl.commands.report_equations import equation_validity, judge
 from nextlat_rl.envs.paper.countdown import CountdownEnv
 from nextlat_rl.world_model import Step
 
