@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
@@ -79,17 +80,34 @@ BAD = [
 
 @pytest.mark.parametrize(("name", "arguments", "words"), BAD, ids=[" ".join([n, *a]) for n, a, _ in BAD])
 def test_bad_input_gets_one_line_and_exit_code_2(
-    tmp_path: Path, name: str, arguments: list[str], words: list[str]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    name: str,
+    arguments: list[str],
+    words: list[str],
 ) -> None:
-    done = command(tmp_path, name, *arguments)
-    lines = done.stderr.strip().splitlines()
-    assert done.returncode == 2, done.stderr
-    assert len(lines) == 1, done.stderr
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
+    monkeypatch.setenv("NEXTLAT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [name, *arguments])
+    with pytest.raises(SystemExit) as stop:
+        importlib.import_module(f"nextlat_rl.{name}").main()
+    error = capfd.readouterr().err
+    lines = error.strip().splitlines()
+    assert stop.value.code == 2, error
+    assert len(lines) == 1, error
     assert lines[0].startswith("error: ")
     for word in words:
         assert word in lines[0]
     left = [p for p in tmp_path.rglob("*") if p.is_file()]
     assert left == []
+
+
+def test_a_process_of_its_own_says_the_same(tmp_path: Path) -> None:
+    done = command(tmp_path, "train", "env=MiniGrid-ForRooms")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ") and len(done.stderr.strip().splitlines()) == 1, done.stderr
 
 
 @pytest.mark.parametrize("name", ["train", "collect", "evaluate", "plan", "improve", "draft", "benchmark"])
