@@ -89,14 +89,14 @@ class SpeculativeAgent:
         if len(missing):
             self.calls += len(missing)
             if self.draft.any_drafted:
-                self._judge(missing[~first[missing] & (self.draft.length[missing] > 0)])
+                self._judge(missing[self.draft.length[missing] > 0], first)
             started, traces = time.perf_counter(), Traced.made
             length = self.length.choose()
             episode = torch.tensor(episodes, dtype=torch.long, device=wm.device)
             if not length and len(missing) == len(self.step):
                 self._decide_now(step, episode)
             else:
-                self._draft(step, missing, episode, length)
+                length = self._draft(step, missing, episode, length)
             if Traced.made == traces:
                 self.length.timed(length, time.perf_counter() - started)
         self.decisions += len(observations)
@@ -115,12 +115,16 @@ class SpeculativeAgent:
             "trunk_calls_per_step": calls,
         }
 
-    def _judge(self, rows: Tensor) -> None:
-        """Count how much of the drafts of `rows` came true; those that an episode's end cut short say nothing."""
+    def _judge(self, rows: Tensor, first: Tensor) -> None:
+        """Count how much of the drafts of `rows` came true.
+
+        One that an episode's end cut short says nothing of how good drafts are, but it does of how far to draft.
+        """
         kept = self.draft.index[rows].cpu().numpy()
         judged = np.minimum(kept + 1, self.draft.length[rows].cpu().numpy())
-        self.statistics.add(judged, kept)
         self.length.judged(judged, kept)
+        went_on = ~first[rows].cpu().numpy()
+        self.statistics.add(judged[went_on], kept[went_on])
 
     def _decide_now(self, step: Step, episode: Tensor) -> None:
         """Decide in every row without a draft: `_draft` with a length of 0, at about an `Agent`'s cost."""
@@ -133,8 +137,11 @@ class SpeculativeAgent:
         belief = self.world_model.model.trunk.extend(x[:, None], self.cache)[:, 0]
         self.draft.put_one(step.is_first, belief, self.decide(belief, episode, self.step))
 
-    def _draft(self, step: Step, missing: Tensor, episode: Tensor, length: int) -> None:
-        """Draft `length` steps in the rows `missing: [R]`, read them with the trunk, and decide everywhere."""
+    def _draft(self, step: Step, missing: Tensor, episode: Tensor, length: int) -> int:
+        """Draft up to `length` steps in the rows `missing: [R]`, read them with the trunk, and decide everywhere.
+
+        Returns how many were drafted: there is nothing to decide after an end.
+        """
         rows = padded(missing)
         model, draft, first = self.world_model.model, self.draft, step.is_first[rows]
         leaves = [leaf[rows] for leaf in step.observation.values()]
@@ -148,8 +155,12 @@ class SpeculativeAgent:
         for k in range(length):
             action = self.guess(guess, episode[rows], self.step[rows] + k)
             guess, x, *parts = self._ahead(guess, action)
+            token = from_parts(step.observation, parts)
+            if token.end.all():
+                break
             embedded.append(x)
-            tokens.append(from_parts(step.observation, parts))
+            tokens.append(token)
+        length = len(tokens)
         whole = torch.equal(rows, draft.rows)
         part = self.cache if whole else self.cache.take(rows)
         part.reset(first)
@@ -163,6 +174,7 @@ class SpeculativeAgent:
             self.cache.put(missing, part.take(draft.rows[:count]))
         draft.read[rows] = torch.where(first, 0, draft.read[rows])
         draft.put(missing, tokens, belief[:count], decision.unflatten(0, (-1, length + 1))[:count])
+        return length
 
 
 class _Drafts:

@@ -92,16 +92,17 @@ class TolerantAgent:
         step = Step(wm.encode_observations(observations), self.last_action, reward, first)
         x = wm.embed_step(step.previous_action, step.previous_reward, first, *step.observation.values())
         self.step.masked_fill_(first, 0)
+        used = self._index
         missing = self._follow(x, first) if self._any_drafted else self._rows
         if len(missing):
             self.calls += len(missing)
             if self._any_drafted:
-                self._judge(missing[~first[missing]])
+                self._judge(missing, used, first)
             started, traces = time.perf_counter(), Traced.made
             length, rows = self.length.choose(), padded(missing)
             episode = torch.tensor(episodes, dtype=torch.long, device=wm.device)
             if length or self._any_drafted:
-                self._draft(x, first, rows, episode, length)
+                length = self._draft(x, first, rows, episode, length)
             else:
                 self._decide_now(x, first, episode)
             if Traced.made == traces:
@@ -132,12 +133,16 @@ class TolerantAgent:
             "trunk_calls_per_step": calls,
         }
 
-    def _judge(self, rows: Tensor) -> None:
-        """Count how far the drafts of `rows` held; the step just taken is the one that did not."""
-        kept = (self._index[rows] - 1).cpu().numpy()
+    def _judge(self, rows: Tensor, used: Tensor, first: Tensor) -> None:
+        """Count how far the drafts of `rows` held, of which `used: [B]` steps were; the step just taken was not.
+
+        One that an episode's end cut short says nothing of how good drafts are, but it does of how far to draft.
+        """
+        kept = used[rows].cpu().numpy()
         judged = np.minimum(kept + 1, self._length[rows].cpu().numpy())
-        self.statistics.add(judged, kept)
         self.length.judged(judged, kept)
+        went_on = ~first[rows].cpu().numpy()
+        self.statistics.add(judged[went_on], kept[went_on])
 
     def _follow(self, x: Tensor, first: Tensor) -> Tensor:
         """Move every row on by emb(x) `[B, D]`; the rows `[R]` that have no decision for where they are now."""
@@ -159,17 +164,23 @@ class TolerantAgent:
         self.belief = self.world_model.model.trunk.extend(x[:, None], self.cache)[:, 0]
         self._ready[:, 0] = self.decide(self.belief, episode, self.step)
 
-    def _draft(self, x: Tensor, first: Tensor, rows: Tensor, episode: Tensor, length: int) -> None:
-        """Let the trunk read what happened in `rows: [R]`, draft from there, and decide everywhere."""
+    def _draft(self, x: Tensor, first: Tensor, rows: Tensor, episode: Tensor, length: int) -> int:
+        """Let the trunk read what happened in `rows: [R]`, draft up to `length` steps from there, decide everywhere.
+
+        Returns how many were drafted: there is nothing to decide after an end.
+        """
         if not self._any_drafted:
             self._remember(x, first)
         self.belief[rows] = belief = self._read(rows, first[rows])
         expected, embedded = [belief], []
         for k in range(length):
             action = self.guess(belief, episode[rows], self.step[rows] + k)
-            belief, drafted = self._ahead(belief, action)
+            belief, drafted, end = self._ahead(belief, action)
+            if end.all():
+                break
             expected.append(belief)
             embedded.append(drafted)
+        length = len(embedded)
         exact = self._peek(rows, expected[0], embedded)
         ahead = torch.arange(length + 1, device=rows.device)
         times = (self.step[rows][:, None] + ahead).flatten()
@@ -179,6 +190,7 @@ class TolerantAgent:
         self._ready[rows, : length + 1] = decision.unflatten(0, (-1, length + 1))
         self._length[rows], self._index[rows], self.furthest[rows] = length, 0, 0.0
         self._any_drafted = bool(self._length.any())
+        return length
 
     def _read(self, rows: Tensor, new: Tensor) -> Tensor:
         """The trunk's beliefs `[R, D]` after the steps that it has not read; where `new`, an episode began."""
@@ -199,10 +211,11 @@ class TolerantAgent:
         return torch.cat((belief[:, None], hidden), 1)
 
 
-def expected_step(model: NextLat, belief: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
-    """After an action and the answer to it that is most often drawn: the belief `[B, D]` and emb(x) `[B, D]`."""
-    x = embed_token(model, mode_token(model, belief, action))
-    return model.dynamics(belief, x), x
+def expected_step(model: NextLat, belief: Tensor, action: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """After an action and the likeliest answer to it: the belief and emb(x), both `[B, D]`, and the end `[B]`."""
+    token = mode_token(model, belief, action)
+    x = embed_token(model, token)
+    return model.dynamics(belief, x), x, token.end
 
 
 def margin(model: NextLat, belief: Tensor) -> Tensor:

@@ -26,6 +26,7 @@ from nextlat_rl.commands.evaluate import calibrated_tolerance
 from nextlat_rl.commands.race import ALONE, race
 from nextlat_rl.commands.race import COLUMNS as RACE_COLUMNS
 from nextlat_rl.commands.race import cells as race_cells
+from nextlat_rl.commands.seen_cells import nothing_new
 from nextlat_rl.commands.setup import drafter_batches, open_store
 from nextlat_rl.config import BenchmarkConfig, PlannerSettings
 from nextlat_rl.console import bar, table
@@ -50,7 +51,9 @@ _LARGE = (
     "trainer.learning_rate=0.001",
     "trainer.eval_episodes=64",
 )
-_LENGTHS = (1, 2, 4, 8)
+# Whole texts are drawn here, prompts as well as answers.
+_TOKENS = ("planner=none", "objective.prompt_weight=1", "collect.steps=50000")
+_LENGTHS = (1, 2, 4, 8, 16)
 _RIVAL_LENGTHS = (2, 4, 8)
 _LEARNING_RATE = 2e-3
 _RISK = 0.01
@@ -76,14 +79,15 @@ class SpeculationTask:
 
 
 SPECULATION_TASKS = {
-    "DoorKey": SpeculationTask("MiniGrid-DoorKey-5x5", 20, decisions=10_000),
+    "DoorKey": SpeculationTask("MiniGrid-DoorKey-5x5", 20, decisions=4_000),
     "FourRooms": SpeculationTask("MiniGrid-FourRooms", 50, decisions=3_000),
-    "CartPole": SpeculationTask("CartPole-v1", 100, decisions=10_000),
+    "CartPole": SpeculationTask("CartPole-v1", 100, decisions=5_000),
     "Acrobot": SpeculationTask("Acrobot-v1", decisions=3_000),
     "LunarLander": SpeculationTask("LunarLander-v3", decisions=6_000),
     "Pendulum": SpeculationTask("Pendulum-v1", options=("planner=none",), decisions=4_000),
-    "WordProblem": SpeculationTask("NextLat/WordProblem-S3-12", 60, ("planner=none",)),
-    "DoorKey-12x384": SpeculationTask("MiniGrid-DoorKey-5x5", 20, _LARGE, decisions=3_000),
+    "Running": SpeculationTask("NextLat/Running-S3-2", 24, _TOKENS),
+    "DoorKey-12x384": SpeculationTask("MiniGrid-DoorKey-5x5", 20, _LARGE, decisions=1_500),
+    "Running-12x384": SpeculationTask("NextLat/Running-S3-2", 24, (*_LARGE, *_TOKENS)),
 }
 
 
@@ -111,7 +115,7 @@ def _imagination(
     world_model: WorldModel, run: str, horizon: int, seed: int, quick: bool, console: Console
 ) -> list[dict[str, Any]]:
     """Every drafter, trained for the same time, raced against drawing alone."""
-    minutes, rounds = (0.02, 2) if quick else (2.0, 40)
+    minutes, rounds = (0.02, 2) if quick else (1.0, 40)
     model, saved = world_model.model, checkpoint.load_config(run)
     batches = drafter_batches(open_store(load_datasets(saved["dataset_id"]), console), saved, seed)
     objective = ObjectiveConfig(**saved["train_config"]["objective"])
@@ -129,9 +133,10 @@ def _imagination(
                 )
             seconds[name] = time.monotonic() - started
         drafter = make_drafter(name, model, net)
-        for length in _LENGTHS if name == "nextlat" else _RIVAL_LENGTHS:
+        lengths = _LENGTHS if name == "nextlat" else _RIVAL_LENGTHS
+        for length in lengths:
             drawn[f"{name} {length}"] = SpeculativeRollout(world_model, drafter, FixedLength(length))
-        drawn[f"{name} adaptive"] = SpeculativeRollout(world_model, drafter, AdaptiveLength())
+        drawn[f"{name} adaptive"] = SpeculativeRollout(world_model, drafter, AdaptiveLength(max(lengths)))
     # The worst case: a drafter of which nothing is ever right must cost next to nothing.
     drawn["untrained adaptive"] = SpeculativeRollout(
         world_model, make_drafter("eagle", model, make_net("eagle", model).eval()), AdaptiveLength()
@@ -183,7 +188,13 @@ def _acting(
             for name, agent in agents.items():
                 played[name].play(world_model.env_id, agent, evaluation_seeds(_EPISODES_A_TURN, turn))
             turn += _EPISODES_A_TURN
-    return [_acting_row(planner, name, agent, played[name], played["off"]) for name, agent in agents.items()]
+    rows = [_acting_row(planner, name, agent, played[name], played["off"]) for name, agent in agents.items()]
+    if world_model.env_id.startswith("MiniGrid-"):
+        for row, mine in zip(rows, played.values(), strict=True):
+            known = nothing_new(world_model.env_id, mine.seeds, mine.actions)
+            row["share_known"] = float(known.mean())
+            row["calls_where_known"] = float(np.array(mine.calls)[known].mean())
+    return rows
 
 
 def _acting_row(
@@ -207,7 +218,9 @@ class _Played:
     """What an agent did in its turns so far."""
 
     def __init__(self) -> None:
+        self.seeds: list[int] = []
         self.actions: list[Any] = []
+        self.calls: list[int] = []  # of the planner or the trunk, at each action
         self.returns: list[float] = []
         self.milliseconds: list[float] = []  # a decision, by turn
 
@@ -215,16 +228,20 @@ class _Played:
         """One turn."""
         recorded = _Recorded(agent)
         results, timing = run_episodes(env_id, recorded, seeds, 1)
+        self.seeds += seeds
         self.actions += recorded.actions
+        self.calls += recorded.calls
         self.returns += [result.episode_return for result in results]
         self.milliseconds.append(timing.ms_per_decision)
 
 
 class _Recorded:
-    """An agent whose actions are kept."""
+    """An agent in one environment whose actions are kept, and at which of them it called trunk and planner."""
 
     def __init__(self, agent: ActsInBatches) -> None:
-        self.agent, self.actions = agent, []  # type: ignore[var-annotated]
+        self.agent = agent
+        self.actions: list[Any] = []
+        self.calls: list[int] = []
 
     def act(
         self,
@@ -234,8 +251,10 @@ class _Recorded:
         episodes: Sequence[int],
     ) -> list[Any]:
         """See `Agent.act`."""
+        before = getattr(self.agent, "calls", None)
         actions = self.agent.act(observations, rewards, is_first, episodes)
         self.actions += actions
+        self.calls.append(1 if before is None else self.agent.calls - before)  # type: ignore[attr-defined]
         return actions
 
 
@@ -259,7 +278,7 @@ def speculation_tables(rows: list[dict[str, Any]]) -> list[Table]:
     ]
     acted = [row for row in rows if row.get("kind") == "acting"]
     columns = ["task", "seed", "planner, speculate", "decisions", "changed", "return"]
-    columns += ["lost (95% interval)", "calls a step", "ms/decision", "speed-up"]
+    columns += ["lost (95% interval)", "calls a step", "where all was seen", "ms/decision", "speed-up"]
     lines = [
         [
             row["part"],
@@ -270,6 +289,7 @@ def speculation_tables(rows: list[dict[str, Any]]) -> list[Table]:
             f"{row['episode_return']:.3f}",
             f"{row['return_lost']:.3f} [{row['return_lost_low']:.3f}, {row['return_lost_high']:.3f}]",
             f"{row['trunk_calls_per_step']:.2f}",
+            f"{row['calls_where_known']:.2f} ({row['share_known']:.0%})" if "share_known" in row else "",
             f"{row['ms_per_decision']:.2f}",
             f"{row['speed_up']:.2f}",
         ]

@@ -30,6 +30,12 @@ class Draft:
     log_q: Tensor  # [B, K] of each token, given those before it
     log_q_at: Callable[[Tensor, Tensor, Token], Tensor]  # (rows [N], positions [N], tokens [N]) -> [N] of other tokens
 
+    def until_all_ended(self) -> Draft:
+        """Without the steps that come after an end in every row: nobody will use them, and reading them costs."""
+        ended = self.token.end.long().cumsum(1).gt(0).all(0)
+        steps = int((~ended).sum()) + 1
+        return Draft(self.token.map(lambda x: x[:, :steps]), self.log_q[:, :steps], self.log_q_at)
+
 
 class Drafter(ABC):
     """Guesses what the trunk would draw."""
@@ -39,7 +45,7 @@ class Drafter(ABC):
 
     @abstractmethod
     def draft(self, belief: Tensor, token: Token, uniform: Tensor) -> Draft:
-        """Draft K steps.
+        """Draft K steps, or fewer where every row comes to an end before.
 
         Args:
             belief: `[B, D]` true beliefs h_t.
@@ -79,14 +85,17 @@ class SequentialDrafter(Drafter):
         """The feature `[B, D]` after a step `[B]` taken at `feature: [B, D]`, at first a true belief."""
 
     def draft(self, belief: Tensor, token: Token, uniform: Tensor) -> Draft:
-        """Draft as many steps as there is noise for."""
+        """Draft as many steps as there is noise for, or to the end of the episode."""
         tokens, features = [], []
-        feature = belief
+        feature, ended = belief, token.end
         for k in range(uniform.shape[1]):
             feature = self.next_feature(feature, token)
             token = from_parts(self.heads.observation, self._draw(feature, uniform[:, k]))
             tokens.append(token)
             features.append(feature)
+            ended = ended | token.end
+            if ended.all():
+                break
         # The log-probabilities of all steps together: reading the heads once more for K rows at a time costs less than
         # K times the arithmetic of a log-probability on one row.
         drawn, guessed = stack(tokens), torch.stack(features, 1)

@@ -133,19 +133,22 @@ class SpeculativeRollout:
             started, traces = time.perf_counter(), Traced.made
             length = min(self.length.choose(), state.most_wanted() - 1) if self.drafter else 0
             running = state.running.clone().cpu().numpy()
-            judged, kept = (x.cpu().numpy()[running] for x in self._round(state, memory, length))
+            length, *counts = self._round(state, memory, length)
+            judged, kept = (x.cpu().numpy()[running] for x in counts)
             statistics.add(judged, kept)
-            self.length.judged(judged, kept)
+            self.length.judged(
+                np.minimum(kept + 1, length), kept
+            )  # an end cuts a draft short too, and is no fault of it
             if Traced.made == traces:
                 self.length.timed(length, time.perf_counter() - started)
             state.rounds += 1
         return Rollout(state.written, state.count, state.ended, statistics)
 
-    def _round(self, state: _State, memory: Memory, length: int) -> tuple[Tensor, Tensor]:
+    def _round(self, state: _State, memory: Memory, length: int) -> tuple[int, Tensor, Tensor]:
         """Draft, verify, commit, and draw the next round's first step.
 
-        Returns how many drafts of each row were judged, `[B]`, and how many of these it kept, `[B]`; drafts after an
-        end or the horizon are neither.
+        Returns how many steps were drafted, how many drafts of each row were judged, `[B]`, and how many of these it
+        kept, `[B]`; drafts after an end or the horizon are neither.
         """
         cache, rows = memory.cache, state.rows
         assert cache is not None
@@ -154,15 +157,17 @@ class SpeculativeRollout:
         noise = state.noise(1, length * (size + 1) + size)
         for_draft, for_verify, for_next = noise.split((length * size, length, size), dim=1)
         chunk, draft = state.token.map(lambda x: x[:, None]), None
-        if length:
+        if length and not (state.token.end | ~state.running).all():
             assert self.drafter is not None
-            draft = self.drafter.draft(memory.belief, state.token, for_draft.unflatten(1, (length, size)))
+            noise = for_draft.unflatten(1, (length, size))
+            draft = self.drafter.draft(memory.belief, state.token, noise).until_all_ended()
             chunk = join(chunk, draft.token)
+        length = chunk.end.shape[1] - 1
         hidden = self.model.trunk.extend(self._embed(*chunk.parts()), cache)  # [B, K + 1, D]
         kept = torch.zeros_like(state.count)
         if draft is not None:
             log_p = self._log_p(hidden[:, :length], *draft.token.parts())
-            kept = accepted(log_p, draft.log_q, for_verify)
+            kept = accepted(log_p, draft.log_q, for_verify[:, :length])
         refused = kept < length
         judged = torch.minimum((kept + 1).clamp_max(length), state.room(chunk))
         kept = state.commit(chunk, kept)
@@ -173,7 +178,7 @@ class SpeculativeRollout:
         state.token = self.draw(memory.belief, for_next)
         if draft is not None:
             self._replace(state, draft, memory.belief, kept, (refused & state.running).nonzero().squeeze(1))
-        return judged, kept
+        return length, judged, kept
 
     def draw(self, belief: Tensor, noise: Tensor) -> Token:
         """One step `[B]` of the trunk's own, from `belief: [B, D]` and `noise: [B, token_noise]`."""

@@ -11,6 +11,7 @@ from torch import Tensor
 # Largest factor below one that stays below one when multiplied in float32 with any total.
 _BELOW_ONE = 1.0 - 2.0**-23
 _EDGE = 1e-6
+_MANY = 8192  # draws, from which on arithmetic costs more than looking kernels up does
 
 
 def full_precision(parameters: Tensor) -> Tensor:
@@ -28,9 +29,9 @@ def inverse_cdf(logits: Tensor, uniform: Tensor, dim: int = -1) -> Tensor:
     cumulative = logits.to(uniform.dtype).softmax(dim).cumsum(dim)
     # Rounding can leave the last entry under one: scale the uniform rather than let it fall behind the last class.
     threshold = uniform.clamp(max=_BELOW_ONE) * cumulative.select(dim, -1)
-    if cumulative.shape[dim] >= cumulative.shape[-1]:
+    if cumulative.shape[dim] >= cumulative.shape[-1] or threshold.numel() < _MANY:
         return (cumulative <= threshold.unsqueeze(dim)).sum(dim)
-    # Few classes, many fields: slice by slice it takes half the time of a sum along an axis that is not the last.
+    # Few classes, many fields: slice by slice it takes less time than a sum along an axis that is not the last.
     index = torch.zeros_like(threshold, dtype=torch.int32)
     for k in range(cumulative.shape[dim] - 1):
         index += cumulative.select(dim, k) <= threshold

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from torch import Tensor
 
 from nextlat_rl.agents.agent import Agent
 from nextlat_rl.agents.planning.planner import build_planner
 from nextlat_rl.agents.speculative import SpeculativeAgent
 from nextlat_rl.config import PlannerSettings
 from nextlat_rl.drafting.length import AdaptiveLength, DraftLength, FixedLength
+from nextlat_rl.drafting.token import Token
 from nextlat_rl.world_model import WorldModel
 from tests.ring import played
 from tests.tiny import cartpole_model
@@ -32,6 +34,26 @@ def test_actions_are_those_of_deciding_at_every_step(ring: WorldModel, planner: 
         assert played("Ring-v0", agent, 3, 12) == plain
         calls = agent.summary(planned=planner != "none")["trunk_calls_per_step"]
         assert calls == 1 if length.longest == 0 else calls < 0.9
+
+
+def test_a_draft_stops_where_it_expects_an_end(ring: WorldModel) -> None:
+    plain = played("Ring-v0", Agent(ring, 1, "trunk", True), 1, 4)
+    agent = SpeculativeAgent(ring, 1, FixedLength(6), True)
+    ahead, put, lengths = agent._ahead, agent.draft.put, set()
+
+    def ends_at_home(belief: Tensor, action: Tensor) -> tuple[Tensor, ...]:
+        belief, x, action, reward, _, observation = ahead(belief, action)
+        return belief, x, action, reward, observation == 0, observation
+
+    def watched(rows: Tensor, tokens: list[Token], *rest: Tensor) -> None:
+        lengths.add(len(tokens))
+        assert not any(any((leaf == 0).any() for leaf in token.observation.values()) for token in tokens)
+        put(rows, tokens, *rest)
+
+    agent._ahead = ends_at_home  # type: ignore[assignment]
+    agent.draft.put = watched  # type: ignore[method-assign]
+    assert played("Ring-v0", agent, 1, 4) == plain
+    assert 0 in lengths and len(lengths) > 2
 
 
 def test_wrong_drafts_change_speed_and_nothing_else(ring: WorldModel) -> None:

@@ -100,6 +100,7 @@ def test_lookahead_repeats_what_followed() -> None:
     song = sample_token(world_model.model, hidden, torch.zeros(1, 6, token_noise(world_model.model)))
     song.action.copy_(torch.tensor([[0, 1, 1, 0, 1, 0]]))
     song.reward.copy_(torch.tensor([[0.0, 0.0, 1.0, 1.0, 1.0, 0.0]]))
+    song.end.zero_()
     drafter.begin(memory)
     drafter.advance(memory.belief, song, hidden, torch.tensor([5]))
     drafter.begin(memory)

@@ -168,6 +168,35 @@ def test_drafting_changes_nothing_but_speed(drafter: str, length: int) -> None:
     assert chi_square(seen, skewed, 3 * BATCH) > 50
 
 
+def test_a_single_row_drafts_no_further_than_an_end_and_keeps_the_distribution() -> None:
+    world_model = WorldModel(enumerable_model(), "none")
+    lengths: set[int] = set()
+
+    class Watched(NextLatDrafter):
+        def draft(self, belief: Tensor, token: Token, uniform: Tensor) -> Draft:
+            assert not token.end.any()  # there is nothing to draft after an end
+            draft = super().draft(belief, token, uniform)
+            lengths.add(draft.token.end.shape[1])
+            assert not draft.token.end[:, :-1].any()
+            return draft
+
+    draw = SpeculativeRollout(world_model, Watched(world_model.model), FixedLength(3))
+    seen: Counter[tuple[int, ...]] = Counter()
+    for seed in range(800):
+        seen.update(keys(draw(start(world_model, 1, 3), 3, seed)))
+    assert lengths == {1, 2}  # of the two that the horizon leaves
+    assert abs(chi_square(seen, exact_distribution(world_model, 3), 800)) < 4
+
+
+def test_what_comes_after_an_end_in_every_row_is_cut_off() -> None:
+    end = torch.tensor([[0, 1, 0, 0], [1, 0, 0, 0]], dtype=torch.bool)
+    token = Token(torch.arange(8).view(2, 4), torch.zeros(2, 4), end, {})
+    draft = Draft(token, torch.zeros(2, 4), lambda rows, at, other: torch.zeros(0))
+    assert draft.until_all_ended().token.action.tolist() == [[0, 1], [4, 5]]
+    token.end[0, 1] = False
+    assert draft.until_all_ended().token.end.shape == (2, 4)
+
+
 def test_a_perfect_drafter_is_always_accepted() -> None:
     world_model = WorldModel(enumerable_model(), "none")
     memory = start(world_model, 500, 4)

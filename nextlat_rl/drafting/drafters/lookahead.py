@@ -32,18 +32,21 @@ class LookaheadDrafter(Drafter):
 
     def draft(self, belief: Tensor, token: Token, uniform: Tensor) -> Draft:
         """Each guess has probability 1; where nothing is known the step before is repeated."""
-        tokens, last = [], list(self._last)
+        tokens, last, ended = [], list(self._last), token.end
         for _ in range(uniform.shape[1]):
             last = _longer(last, token)
             token = self._follow(last, token)
             tokens.append(token)
+            ended = ended | token.end
+            if ended.all():
+                break
         guess = stack(tokens)
 
         def log_q_at(rows: Tensor, position: Tensor, other: Token) -> Tensor:
             same = same_token(other, guess.map(lambda x: x[rows, position]))
             return torch.where(same, 0.0, -torch.inf)
 
-        return Draft(guess, torch.zeros(uniform.shape[:2], device=uniform.device), log_q_at)
+        return Draft(guess, torch.zeros(guess.end.shape, device=uniform.device), log_q_at)
 
     def advance(self, belief: Tensor, chunk: Token, hidden: Tensor, kept: Tensor) -> None:
         """Put the final steps into the pool."""
