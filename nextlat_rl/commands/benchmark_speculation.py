@@ -7,6 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -24,8 +25,6 @@ from nextlat_rl.agents.tolerant import TolerantAgent
 from nextlat_rl.commands.benchmark_tasks import data_in, run_task
 from nextlat_rl.commands.evaluate import calibrated_tolerance
 from nextlat_rl.commands.race import ALONE, race
-from nextlat_rl.commands.race import COLUMNS as RACE_COLUMNS
-from nextlat_rl.commands.race import cells as race_cells
 from nextlat_rl.commands.seen_cells import nothing_new
 from nextlat_rl.commands.setup import drafter_batches, open_store
 from nextlat_rl.config import BenchmarkConfig, PlannerSettings
@@ -266,36 +265,64 @@ def _changed(mine: list[Any], others: list[Any]) -> int:
 
 
 def speculation_tables(rows: list[dict[str, Any]]) -> list[Table]:
-    """Imagining and acting."""
-    imagined = [row for row in rows if row.get("kind") == "imagination"]
-    lines = [[row["part"], str(row["seed"]), *race_cells(row), f"{row['drafter_minutes']:.1f}"] for row in imagined]
-    tables = [
-        table(
-            "Speculative imagination, one core, one trajectory at a time",
-            ["task", "seed", *RACE_COLUMNS, "minutes"],
-            lines,
-        )
+    """Imagining and acting, a line for each task and contender: means over training seeds, speed-ups one by one."""
+    imagined = [_imagined_line(group) for group in _by_contender(rows, "imagination")]
+    columns = ["task", "drafter", "draft", "speed-up", "accepted a draft", "acceptance by position"]
+    columns += ["draft / trunk cost", "minutes of training"]
+    tables = [table("Speculative imagination, one core, one trajectory at a time", columns, imagined)]
+    acted = [_acting_line(group) for group in _by_contender(rows, "acting")]
+    columns = ["task", "planner, speculate", "decisions", "changed", "return", "lost (at most)"]
+    columns += ["calls a step", "where all was seen", "ms/decision", "speed-up"]
+    return [*tables, table("Speculative acting, one core, one environment", columns, acted)]
+
+
+def _by_contender(rows: list[dict[str, Any]], kind: str) -> list[list[dict[str, Any]]]:
+    """The rows of each task and contender, a row for each seed."""
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    for row in sorted((row for row in rows if row.get("kind") == kind), key=lambda row: row["seed"]):
+        groups[row["part"], row["contender"]].append(row)
+    return list(groups.values())
+
+
+def _imagined_line(group: list[dict[str, Any]]) -> list[str]:
+    """Cells of a drafter and a length."""
+    name, _, length = group[0]["contender"].partition(" ")
+    line = [group[0]["part"], name, length, _one_by_one(group, "speed_up")]
+    if "accepted_per_draft" not in group[0]:
+        return [*line, "", "", "", ""]
+    positions = zip_longest(*(row["acceptance_by_position"] for row in group), fillvalue=np.nan)
+    by_position = " ".join(f"{np.nanmean(chances):.2f}" for chances in positions)
+    line += [f"{_mean(group, 'accepted_per_draft'):.2f}", by_position, f"{_mean(group, 'draft_cost'):.2f}"]
+    return [*line, f"{_mean(group, 'drafter_minutes'):.1f}"]
+
+
+def _acting_line(group: list[dict[str, Any]]) -> list[str]:
+    """Cells of a planner and a way to speculate; what is lost in per cent of the return, its upper bound the worst."""
+    scale = 100 / max(abs(_mean(group, "episode_return")), 1e-9)
+    lost, most = scale * _mean(group, "return_lost"), scale * max(row["return_lost_high"] for row in group)
+    known = f"{_mean(group, 'calls_where_known'):.2f} ({_mean(group, 'share_known'):.0%} of steps)"
+    return [
+        group[0]["part"],
+        group[0]["contender"],
+        f"{sum(row['decisions'] for row in group):,}",
+        f"{sum(row['changed'] for row in group):,}" if "changed" in group[0] else "",
+        f"{_mean(group, 'episode_return'):.3f}",
+        f"{lost:.1f}% ({most:.1f}%)",
+        f"{_mean(group, 'trunk_calls_per_step'):.2f}",
+        known if "share_known" in group[0] else "",
+        f"{_mean(group, 'ms_per_decision'):.2f}",
+        _one_by_one(group, "speed_up"),
     ]
-    acted = [row for row in rows if row.get("kind") == "acting"]
-    columns = ["task", "seed", "planner, speculate", "decisions", "changed", "return"]
-    columns += ["lost (95% interval)", "calls a step", "where all was seen", "ms/decision", "speed-up"]
-    lines = [
-        [
-            row["part"],
-            str(row["seed"]),
-            row["contender"],
-            f"{row['decisions']:,}",
-            str(row.get("changed", "")),
-            f"{row['episode_return']:.3f}",
-            f"{row['return_lost']:.3f} [{row['return_lost_low']:.3f}, {row['return_lost_high']:.3f}]",
-            f"{row['trunk_calls_per_step']:.2f}",
-            f"{row['calls_where_known']:.2f} ({row['share_known']:.0%})" if "share_known" in row else "",
-            f"{row['ms_per_decision']:.2f}",
-            f"{row['speed_up']:.2f}",
-        ]
-        for row in acted
-    ]
-    return [*tables, table("Speculative acting, one core, one environment", columns, lines)]
+
+
+def _mean(group: list[dict[str, Any]], key: str) -> float:
+    return float(np.mean([row[key] for row in group if key in row] or [0.0]))
+
+
+def _one_by_one(group: list[dict[str, Any]], key: str) -> str:
+    """The mean, and of several seeds every one."""
+    each = [f"{row[key]:.2f}" for row in group]
+    return each[0] if len(group) == 1 else f"{_mean(group, key):.2f} ({' / '.join(each)})"
 
 
 def speculation_figures(rows: list[dict[str, Any]], folder: Path) -> list[Path]:

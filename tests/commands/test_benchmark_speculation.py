@@ -1,0 +1,65 @@
+"""The tables of `suite=speculation` and what they count."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.table import Table
+
+from nextlat_rl.commands.benchmark_speculation import _changed, _Played, speculation_tables
+
+
+def cells(table: Table) -> list[list[str]]:
+    return [list(row) for row in zip(*(column.cells for column in table.columns), strict=True)]
+
+
+def test_a_line_is_the_mean_over_seeds() -> None:
+    drafted = {"part": "DoorKey", "kind": "imagination", "contender": "nextlat 2", "drafter_minutes": 0.0}
+    drafted |= {"accepted_per_draft": 1.0, "draft_cost": 0.25, "acceptance_by_position": [0.5, 1.0]}
+    acted = {"part": "DoorKey", "kind": "acting", "contender": "none, tolerant", "decisions": 1000, "changed": 0}
+    acted |= {"episode_return": -100.0, "return_lost": 1.0, "return_lost_high": 2.0, "trunk_calls_per_step": 0.25}
+    acted |= {"ms_per_decision": 2.0, "speed_up": 1.5, "calls_where_known": 0.125, "share_known": 0.5}
+    rows = [
+        drafted | {"seed": 1, "speed_up": 3.0, "acceptance_by_position": [1.0, 1.0, 0.5]},
+        drafted | {"seed": 0, "speed_up": 2.0},
+        acted | {"seed": 0},
+        acted | {"seed": 1, "return_lost_high": 4.0, "return_lost": 0.0},
+        {"part": "DoorKey", "seed": 0, "agent": "policy (trunk)"},  # the main job's rows are in neither table
+    ]
+    imagining, acting = (cells(table) for table in speculation_tables(rows))
+    assert imagining == [
+        ["DoorKey", "nextlat", "2", "2.50 (2.00 / 3.00)", "1.00", "0.75 1.00 0.50", "0.25", "0.0"],
+    ]
+    known = "0.12 (50% of steps)"
+    assert acting == [
+        ["DoorKey", "none, tolerant", "2,000", "0", "-100.000", "0.5% (4.0%)", "0.25", known, "2.00"]
+        + ["1.50 (1.50 / 1.50)"]
+    ]
+
+
+class Stander:
+    """Stands still on CartPole, and calls something at every second decision."""
+
+    calls = 0
+    decisions = 0
+
+    def act(self, observations: Sequence[Any], *arguments: Any) -> list[Any]:
+        self.decisions += 1
+        self.calls += self.decisions % 2
+        return [0 for _ in observations]
+
+
+def test_actions_calls_and_seeds_are_kept_in_the_order_they_were_played() -> None:
+    played = _Played()
+    played.play("CartPole-v1", Stander(), [3, 4])
+    played.play("CartPole-v1", Stander(), [5])
+    assert played.seeds == [3, 4, 5]
+    assert len(played.actions) == len(played.calls) == sum(played.returns)  # a reward of 1 a step
+    assert played.calls[:4] == [1, 0, 1, 0]
+    assert len(played.milliseconds) == 2
+
+
+def test_a_missing_action_is_a_changed_one() -> None:
+    assert _changed([1, 2, 3], [1, 0, 3]) == 1
+    assert _changed([1, 2], [1, 2, 3, 4]) == 2
