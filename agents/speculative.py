@@ -18,7 +18,7 @@ from torch import Tensor
 
 from nextlat_rl.agents.agent import Decide, make_decide
 from nextlat_rl.agents.planning.planner import Planner
-from nextlat_rl.drafting.length import DraftLength
+from nextlat_rl.drafting.length import DraftLength, RoundClock
 from nextlat_rl.drafting.rollout import DraftStatistics
 from nextlat_rl.drafting.token import Token, embed_token, from_parts, mode_token, stack
 from nextlat_rl.models.nextlat import NextLat
@@ -48,7 +48,7 @@ class SpeculativeAgent:
         seed: int = 0,
         planner: Planner | None = None,
     ) -> None:
-        self.world_model, self.length = world_model, length
+        self.world_model, self.length, self.clock = world_model, length, RoundClock(length)
         self.decide: Decide = make_decide(world_model, deterministic, seed, planner)
         # A guess of the decision has to be cheap: the policy's own, with the noise that the decision will have.
         self.guess: Decide = make_decide(world_model, deterministic or planner is not None, seed, None)
@@ -78,6 +78,7 @@ class SpeculativeAgent:
         episodes: Sequence[int],
     ) -> list[Any]:
         """One action per environment, see `Agent.act`."""
+        started = time.perf_counter()
         wm = self.world_model
         first = torch.tensor(is_first, device=wm.device)
         reward = torch.tensor(rewards, dtype=torch.float32, device=wm.device)
@@ -90,19 +91,19 @@ class SpeculativeAgent:
             self.calls += len(missing)
             if self.draft.any_drafted:
                 self._judge(missing[self.draft.length[missing] > 0], first)
-            started, traces = time.perf_counter(), Traced.made
-            length = self.length.choose()
+            length = self.clock.next_round()
             episode = torch.tensor(episodes, dtype=torch.long, device=wm.device)
             if not length and len(missing) == len(self.step):
                 self._decide_now(step, episode)
             else:
                 length = self._draft(step, missing, episode, length)
-            if Traced.made == traces:
-                self.length.timed(length, time.perf_counter() - started)
+            self.clock.drafted(length)
         self.decisions += len(observations)
         self.last_action = self.draft.decision()
         self.step += 1
-        return wm.decode_actions(self.last_action)
+        actions = wm.decode_actions(self.last_action)
+        self.clock.spent(time.perf_counter() - started)
+        return actions
 
     def summary(self, planned: bool) -> dict[str, Any]:
         """Figures for a result row."""

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from nextlat_rl.agents.agent import Decide, make_decide
 from nextlat_rl.agents.planning.planner import Planner
-from nextlat_rl.drafting.length import DraftLength
+from nextlat_rl.drafting.length import DraftLength, RoundClock
 from nextlat_rl.drafting.rollout import DraftStatistics
 from nextlat_rl.drafting.token import embed_token, mode_token
 from nextlat_rl.models.nextlat import NextLat
@@ -52,6 +52,7 @@ class TolerantAgent:
         planner: Planner | None = None,
     ) -> None:
         self.world_model, self.length, self.tolerance = world_model, length, tolerance
+        self.clock = RoundClock(length)
         self.decide: Decide = make_decide(world_model, deterministic, seed, planner)
         self.guess: Decide = make_decide(world_model, deterministic or planner is not None, seed, None)
         self.statistics = DraftStatistics()
@@ -86,6 +87,7 @@ class TolerantAgent:
         episodes: Sequence[int],
     ) -> list[Any]:
         """One action per environment, see `Agent.act`."""
+        started = time.perf_counter()
         wm = self.world_model
         first = torch.tensor(is_first, device=wm.device)
         reward = torch.tensor(rewards, dtype=torch.float32, device=wm.device)
@@ -98,19 +100,19 @@ class TolerantAgent:
             self.calls += len(missing)
             if self._any_drafted:
                 self._judge(missing, used, first)
-            started, traces = time.perf_counter(), Traced.made
-            length, rows = self.length.choose(), padded(missing)
+            length, rows = self.clock.next_round(), padded(missing)
             episode = torch.tensor(episodes, dtype=torch.long, device=wm.device)
             if length or self._any_drafted:
                 length = self._draft(x, first, rows, episode, length)
             else:
                 self._decide_now(x, first, episode)
-            if Traced.made == traces:
-                self.length.timed(length, time.perf_counter() - started)
+            self.clock.drafted(length)
         self.decisions += len(observations)
         self.last_action = self._ready[self._rows, self._index]
         self.step += 1
-        return wm.decode_actions(self.last_action)
+        actions = wm.decode_actions(self.last_action)
+        self.clock.spent(time.perf_counter() - started)
+        return actions
 
     @property
     def ahead(self) -> Tensor:

@@ -121,15 +121,33 @@ class CachedDrafter(SequentialDrafter):
 
     def begin(self, memory: Memory) -> None:
         """Nothing is read yet."""
-        self.cache = KVCache(self.reader, len(memory.belief), self.reader.context + LONGEST + 1)
+        self.start(memory.belief)
+
+    def start(self, belief: Tensor) -> None:
+        """Forget everything and begin at `belief: [B, D]`."""
+        self.cache = KVCache(self.reader, len(belief), self.reader.context + LONGEST + 1)
         self.read = self.cache.position.clone()
+        self.behind = False
+
+    def draft(self, belief: Tensor, token: Token, uniform: Tensor) -> Draft:
+        """See `Drafter.draft`."""
+        if self.behind:
+            self.start(belief)
+        return super().draft(belief, token, uniform)
 
     def next_feature(self, feature: Tensor, token: Token) -> Tensor:
         """Read one more step."""
         return self.reader.extend(self.embed(feature, token)[:, None], self.cache)[:, 0]
 
     def advance(self, belief: Tensor, chunk: Token, hidden: Tensor, kept: Tensor) -> None:
-        """Read what is final once more, now after true beliefs."""
+        """Read what is final once more, now after true beliefs.
+
+        A round without a draft is not read: where drafts do not pay, reading along must not cost. The next draft then
+        begins at its belief, which says most of what was missed.
+        """
+        self.behind = self.behind or chunk.end.shape[1] == 1
+        if self.behind:
+            return
         self.cache.crop(self.read)
         before = torch.cat((belief[:, None], hidden[:, :-1]), 1)
         self.reader.extend(self.embed(before, chunk), self.cache)

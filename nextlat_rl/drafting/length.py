@@ -6,6 +6,8 @@ from typing import Protocol
 
 import numpy as np
 
+from nextlat_rl.tracing import Traced
+
 _DECAY = 0.98
 _TRIALS = 3  # rounds at each of a few lengths to begin with
 _KEEP = 8  # rounds for which a choice stands: choosing costs a few per cent of a small trunk's pass
@@ -97,6 +99,29 @@ class AdaptiveLength:
         features = np.array([1.0, float(length > 0), float(length)])
         self._moments = _DECAY * self._moments + np.outer(features, features)
         self._times = _DECAY * self._times + features * seconds
+
+
+class RoundClock:
+    """Times the rounds of an agent over its calls: what following a draft costs belongs to the round that made it."""
+
+    def __init__(self, length: DraftLength) -> None:
+        self._length, self._drafted = length, -1
+        self._seconds, self._traces = 0.0, 0
+
+    def next_round(self) -> int:
+        """K for the round that begins; the one before is over."""
+        if self._drafted >= 0 and Traced.made == self._traces:
+            self._length.timed(self._drafted, self._seconds)
+        self._seconds, self._traces = 0.0, Traced.made
+        return self._length.choose()
+
+    def drafted(self, length: int) -> None:
+        """The round drafted `length` steps, which may be fewer than K."""
+        self._drafted = length
+
+    def spent(self, seconds: float) -> None:
+        """A call took so long."""
+        self._seconds += seconds
 
 
 def draft_length(draft: str) -> DraftLength:

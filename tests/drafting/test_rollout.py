@@ -14,11 +14,12 @@ from torch import Tensor
 
 from nextlat_rl.drafting.drafter import Draft, Drafter
 from nextlat_rl.drafting.drafters.nextlat import NextLatDrafter
-from nextlat_rl.drafting.length import AdaptiveLength, FixedLength
+from nextlat_rl.drafting.length import AdaptiveLength, FixedLength, RoundClock
 from nextlat_rl.drafting.rollout import Rollout, SpeculativeRollout
 from nextlat_rl.drafting.token import Token, embed_token, from_parts, sample_token, stack, token_log_prob
 from nextlat_rl.models.nextlat import ModelConfig, NextLat, Spaces
 from nextlat_rl.models.transformer import TrunkConfig
+from nextlat_rl.tracing import Traced
 from nextlat_rl.world_model import Memory, Step, WorldModel
 from tests.tiny import tiny_model
 
@@ -273,3 +274,21 @@ def test_adaptive_length_finds_the_best_length(chance: float, cost: float, best:
         length.timed(k, 1 + cost * k)
         chosen.append(k)
     assert abs(np.median(chosen[100:]) - best) <= (1 if chance == 0.5 else 0)
+
+
+def test_a_round_lasts_until_the_next_and_one_that_traced_does_not_count() -> None:
+    class Kept(FixedLength):
+        def timed(self, length: int, seconds: float) -> None:
+            rounds.append((length, seconds))
+
+    rounds: list[tuple[int, float]] = []
+    clock = RoundClock(Kept(3))
+    for call, seconds in enumerate((0.5, 0.25, 0.25, 2.0, 4.0)):
+        if call in (0, 3, 4):  # the draft of the first round serves three calls
+            assert clock.next_round() == 3
+            clock.drafted(2 if call == 0 else 1)
+        Traced.made += call == 3
+        clock.spent(seconds)
+    assert rounds == [(2, 1.0)]
+    clock.next_round()
+    assert rounds == [(2, 1.0), (1, 4.0)]

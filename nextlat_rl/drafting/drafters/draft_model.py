@@ -12,7 +12,6 @@ from nextlat_rl.drafting.token import Token, embed_token
 from nextlat_rl.models.nextlat import ModelConfig, NextLat, Spaces
 from nextlat_rl.models.objective import Forward, ObjectiveConfig, forward, next_token_losses
 from nextlat_rl.models.transformer import TrunkConfig
-from nextlat_rl.world_model import Memory
 
 
 class DraftModelNet(DrafterNet):
@@ -45,10 +44,10 @@ class DraftModelDrafter(CachedDrafter):
         super().__init__(net.model, net.model.trunk)
         self.net = net
 
-    def begin(self, memory: Memory) -> None:
+    def start(self, belief: Tensor) -> None:
         """The belief at the start is the first thing read."""
-        super().begin(memory)
-        self.reader.extend(self.net.begin(memory.belief)[:, None], self.cache)
+        super().start(belief)
+        self.reader.extend(self.net.begin(belief)[:, None], self.cache)
         self.read = self.cache.position.clone()
 
     def embed(self, feature: Tensor, token: Token) -> Tensor:
