@@ -118,7 +118,8 @@ def _imagination(
     model, saved = world_model.model, checkpoint.load_config(run)
     batches = drafter_batches(open_store(load_datasets(saved["dataset_id"]), console), saved, seed)
     objective = ObjectiveConfig(**saved["train_config"]["objective"])
-    drawn = {ALONE: SpeculativeRollout(world_model, None, FixedLength(0))}
+    alone = SpeculativeRollout(world_model, None, FixedLength(0))
+    drawn = {ALONE: alone}
     seconds: dict[str, float] = defaultdict(float)
     for name in DRAFTERS:
         net = None
@@ -134,12 +135,11 @@ def _imagination(
         drafter = make_drafter(name, model, net)
         lengths = _LENGTHS if name == "nextlat" else _RIVAL_LENGTHS
         for length in lengths:
-            drawn[f"{name} {length}"] = SpeculativeRollout(world_model, drafter, FixedLength(length))
-        drawn[f"{name} adaptive"] = SpeculativeRollout(world_model, drafter, AdaptiveLength(max(lengths)))
+            drawn[f"{name} {length}"] = alone.drafting(drafter, FixedLength(length))
+        drawn[f"{name} adaptive"] = alone.drafting(drafter, AdaptiveLength(max(lengths)))
     # The worst case: a drafter of which nothing is ever right must cost next to nothing.
-    drawn["untrained adaptive"] = SpeculativeRollout(
-        world_model, make_drafter("eagle", model, make_net("eagle", model).eval()), AdaptiveLength()
-    )
+    untrained = make_drafter("eagle", model, make_net("eagle", model).eval())
+    drawn["untrained adaptive"] = alone.drafting(untrained, AdaptiveLength())
     with bar(console, "Racing", rounds, "rounds") as shown:
         rows = race(world_model, drawn, horizon, 1, rounds, shown.update)
     for row in rows:

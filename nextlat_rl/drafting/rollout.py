@@ -7,6 +7,7 @@ the verify step keeps a prefix; the last belief reached then gives the next roun
 from __future__ import annotations
 
 import time
+from copy import copy
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -106,6 +107,12 @@ class SpeculativeRollout:
         self._drawn = Traced(model, lambda belief, noise: sample_token(model, belief, noise).parts())
         self._embed = Traced(model, lambda *parts: embed_token(model, from_parts(names, parts)))
         self._log_p = Traced(model, lambda belief, *parts: token_log_prob(model, belief, from_parts(names, parts)))
+
+    def drafting(self, drafter: Drafter, length: DraftLength) -> SpeculativeRollout:
+        """The same with another drafter; what has been traced serves both."""
+        other = copy(self)
+        other.drafter, other.length = drafter, length
+        return other
 
     @torch.no_grad()
     def __call__(self, memory: Memory, horizon: int, seed: int = 0) -> Rollout:

@@ -43,7 +43,8 @@ def test_any_drafter_leaves_the_distribution_alone(name: str) -> None:
     batch = 2000 if name == "lookahead" else BATCH  # it goes through its rows one by one
     exact = exact_distribution(world_model, 3)
     seen: Counter[tuple[int, ...]] = Counter()
-    draw = SpeculativeRollout(world_model, drafter_for(name, world_model.model), FixedLength(2))
+    alone = SpeculativeRollout(world_model, None, FixedLength(0))
+    draw = alone.drafting(drafter_for(name, world_model.model), FixedLength(2))
     for seed in range(2):
         rollout = draw(start(world_model, batch, 2), 3, seed)
         seen.update(keys(rollout))
