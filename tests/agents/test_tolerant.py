@@ -92,3 +92,16 @@ def test_accepts_until_errors_outweigh() -> None:
 def test_changed_decisions(ring: WorldModel) -> None:
     one, two = torch.tensor([0, 1, 1]), torch.tensor([0, 0, 1])
     assert changed(ring.model, one, two).tolist() == [False, True, False]
+
+
+def test_calibration_plays_no_more_than_it_needs(ring: WorldModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nextlat_rl.agents.calibration._ENOUGH", 60)
+    probe = TolerantAgent(ring, 4, FixedLength(4), 0.0, deterministic=True)
+    seeds: list[int] = []
+    calibrate(
+        Agent(ring, 4, "trunk", True), probe, 0.9, 40, seed=100, on_episode=lambda result: seeds.append(result.seed)
+    )
+    first_try = [seed for seed in seeds if seed < 140]
+    assert sorted(first_try) == list(range(100, 100 + len(first_try)))
+    assert len(first_try) % 4 == 0 and 4 <= len(first_try) < 40
+    assert min(seed for seed in seeds if seed >= 140) == 140  # the next try's seeds do not depend on when this stopped
