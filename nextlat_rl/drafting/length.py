@@ -11,7 +11,7 @@ from nextlat_rl.tracing import Traced
 _DECAY = 0.98
 _TRIALS = 3  # rounds at each of a few lengths to begin with
 _KEEP = 8  # rounds for which a choice stands: choosing costs a few per cent of a small trunk's pass
-_LOOK_AROUND = 8  # choices
+_LOOK_AROUND = 8, 128  # choices between looks at another length: at first, and at most while nothing changes
 
 
 class DraftLength(Protocol):
@@ -61,18 +61,27 @@ class AdaptiveLength:
         self._moments = np.zeros((3, 3))  # decayed sums of outer products of [1, K > 0, K]
         self._times = np.zeros(3)
         self._plan = [0, max(1, longest // 2), longest] * _TRIALS
-        self._best, self._kept_for, self._choices = 0, 0, 0
+        self._best, self._kept_for = 0, 0
+        self._choices, self._patience = 0, _LOOK_AROUND[0]
 
     def choose(self) -> int:
-        """First a few lengths in turn, then the best; now and then another one, so that a change is noticed."""
+        """First a few lengths in turn, then the best; now and then another one, so that a change is noticed.
+
+        While the best stays the same this is done ever less often: where drafts are of no use, each try is a loss.
+        """
         if self._plan:
             return self._plan.pop()
         if self._kept_for:
             self._kept_for -= 1
             return self._best
-        self._best, self._kept_for = int(np.argmax(self.rates())), _KEEP - 1
+        before, self._best, self._kept_for = self._best, int(np.argmax(self.rates())), _KEEP - 1
         self._choices += 1
-        return min(self.longest, self._best + 1) if self._choices % _LOOK_AROUND == 0 else self._best
+        if self._best != before:
+            self._patience = _LOOK_AROUND[0]
+        if self._choices < self._patience:
+            return self._best
+        self._choices, self._patience = 0, min(2 * self._patience, _LOOK_AROUND[1])
+        return min(self.longest, self._best + 1)
 
     def rates(self) -> np.ndarray:
         """Expected steps a second for every K from 0 to `longest`."""

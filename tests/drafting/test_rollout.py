@@ -292,3 +292,24 @@ def test_a_round_lasts_until_the_next_and_one_that_traced_does_not_count() -> No
     assert rounds == [(2, 1.0)]
     clock.next_round()
     assert rounds == [(2, 1.0), (1, 4.0)]
+
+
+def test_the_longer_nothing_changes_the_less_another_length_is_tried_until_something_does() -> None:
+    length = AdaptiveLength(4)
+    chosen, chance = [], 0.0
+
+    def go(rounds: int) -> None:
+        for _ in range(rounds):
+            k = length.choose()
+            kept = np.full(4, k if chance else 0)
+            length.judged(np.minimum(kept + 1, k), kept)
+            length.timed(k, 1 + 0.1 * k)
+            chosen.append(k)
+
+    go(9 + 8 * 200)
+    tried = [i for i, k in enumerate(chosen) if k > 0 and i >= 9]
+    assert 3 < len(tried) < 8
+    assert all(later >= earlier for earlier, later in itertools.pairwise(np.diff(tried)))
+    chance = 1.0
+    go(8 * 600)
+    assert set(chosen[-100:]) <= {3, 4} and chosen[-1] == 4
