@@ -56,7 +56,8 @@ _LENGTHS = (1, 2, 4, 8, 16)
 _RIVAL_LENGTHS = (2, 4, 8)
 _LEARNING_RATE = 2e-3
 _RISK = 0.01
-_EPISODES_A_TURN = 10
+_TURN = 200  # decisions, about
+_WARM_UP_SEED = 0
 
 
 @dataclass(frozen=True)
@@ -179,14 +180,17 @@ def _acting(
         "lossless adaptive": lossless(AdaptiveLength()),
         "tolerant adaptive": TolerantAgent(world_model, 1, AdaptiveLength(), tolerance, deterministic, 0, search()),
     }
+    # First an episode that does not count: functions are traced, and the adaptive length tries a few.
+    warm_up = {name: run_episodes(world_model.env_id, agent, [_WARM_UP_SEED], 1)[0] for name, agent in agents.items()}
+    episodes = max(1, _TURN // warm_up["off"][0].length)
     played = {name: _Played() for name in agents}
     turn = EVALUATION_SEED
     with bar(console, f"Acting (planner {planner})", decisions, "decisions") as shown:
         while (done := len(played["off"].actions)) < decisions:
             shown.update(done)
             for name, agent in agents.items():
-                played[name].play(world_model.env_id, agent, evaluation_seeds(_EPISODES_A_TURN, turn))
-            turn += _EPISODES_A_TURN
+                played[name].play(world_model.env_id, agent, evaluation_seeds(episodes, turn))
+            turn += episodes
     rows = [_acting_row(planner, name, agent, played[name], played["off"]) for name, agent in agents.items()]
     if world_model.env_id.startswith("MiniGrid-"):
         for row, mine in zip(rows, played.values(), strict=True):
@@ -210,7 +214,8 @@ def _acting_row(
     row["ms_per_decision"] = median(mine.milliseconds)
     row["speed_up"] = median(a / b for a, b in zip(off.milliseconds, mine.milliseconds, strict=True))
     summary = {} if isinstance(agent, Agent) else agent.summary(planner != "none")
-    return row | {"trunk_calls_per_step": 1.0} | summary
+    calls = float(np.mean(mine.calls))
+    return row | summary | {"trunk_calls_per_step": calls, "planner_calls_per_step": calls * (planner != "none")}
 
 
 class _Played:
