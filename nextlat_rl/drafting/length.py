@@ -11,7 +11,7 @@ from nextlat_rl.tracing import Traced
 _DECAY = 0.98
 _TRIALS = 3  # rounds at each of a few lengths to begin with
 _KEEP = 8  # rounds for which a choice stands: choosing costs a few per cent of a small trunk's pass
-_LOOK_AROUND = 8, 128  # choices between looks at another length: at first, and at most while nothing changes
+_LOOK_AROUND = 8, 32  # choices between looks at another length: at first, and at most while nothing changes
 
 
 class DraftLength(Protocol):
