@@ -62,12 +62,13 @@ class AdaptiveLength:
         self._times = np.zeros(3)
         self._plan = [0, max(1, longest // 2), longest] * _TRIALS
         self._best, self._kept_for = 0, 0
-        self._choices, self._patience = 0, _LOOK_AROUND[0]
+        self._choices, self._patience, self._looked_up = 0, _LOOK_AROUND[0], True
 
     def choose(self) -> int:
         """First a few lengths in turn, then the best; now and then another one, so that a change is noticed.
 
-        While the best stays the same this is done ever less often: where drafts are of no use, each try is a loss.
+        In turn none at all and one step more. While the best stays the same this is done ever less often: where drafts
+        are of no use, each try is a loss.
         """
         if self._plan:
             return self._plan.pop()
@@ -81,7 +82,8 @@ class AdaptiveLength:
         if self._choices < self._patience:
             return self._best
         self._choices, self._patience = 0, min(2 * self._patience, _LOOK_AROUND[1])
-        return min(self.longest, self._best + 1)
+        self._looked_up = not self._looked_up
+        return min(self.longest, self._best + 1) if self._looked_up or not self._best else 0
 
     def rates(self) -> np.ndarray:
         """Expected steps a second for every K from 0 to `longest`."""
