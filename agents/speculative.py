@@ -141,7 +141,8 @@ class SpeculativeAgent:
     def _draft(self, step: Step, missing: Tensor, episode: Tensor, length: int) -> int:
         """Draft up to `length` steps in the rows `missing: [R]`, read them with the trunk, and decide everywhere.
 
-        Returns how many were drafted: there is nothing to decide after an end.
+        Returns how many steps were guessed, for the clock: the one that would end the episode is paid for, but there is
+        nothing to decide after it.
         """
         rows = padded(missing)
         model, draft, first = self.world_model.model, self.draft, step.is_first[rows]
@@ -153,7 +154,9 @@ class SpeculativeAgent:
             if first.any():
                 segment = torch.zeros_like(rows[first])[:, None]
                 guess[first] = model.trunk(x[first][:, None], segment)[:, 0]
+        guessed = 0
         for k in range(length):
+            guessed += 1
             action = self.guess(guess, episode[rows], self.step[rows] + k)
             guess, x, *parts = self._ahead(guess, action)
             token = from_parts(step.observation, parts)
@@ -175,7 +178,7 @@ class SpeculativeAgent:
             self.cache.put(missing, part.take(draft.rows[:count]))
         draft.read[rows] = torch.where(first, 0, draft.read[rows])
         draft.put(missing, tokens, belief[:count], decision.unflatten(0, (-1, length + 1))[:count])
-        return length
+        return guessed
 
 
 class _Drafts:

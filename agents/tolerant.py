@@ -169,13 +169,15 @@ class TolerantAgent:
     def _draft(self, x: Tensor, first: Tensor, rows: Tensor, episode: Tensor, length: int) -> int:
         """Let the trunk read what happened in `rows: [R]`, draft up to `length` steps from there, decide everywhere.
 
-        Returns how many were drafted: there is nothing to decide after an end.
+        Returns how many steps were guessed, for the clock: the one that would end the episode is paid for, but there is
+        nothing to decide after it.
         """
         if not self._any_drafted:
             self._remember(x, first)
         self.belief[rows] = belief = self._read(rows, first[rows])
-        expected, embedded = [belief], []
+        expected, embedded, guessed = [belief], [], 0
         for k in range(length):
+            guessed += 1
             action = self.guess(belief, episode[rows], self.step[rows] + k)
             belief, drafted, end = self._ahead(belief, action)
             if end.all():
@@ -192,7 +194,7 @@ class TolerantAgent:
         self._ready[rows, : length + 1] = decision.unflatten(0, (-1, length + 1))
         self._length[rows], self._index[rows], self.furthest[rows] = length, 0, 0.0
         self._any_drafted = bool(self._length.any())
-        return length
+        return guessed
 
     def _read(self, rows: Tensor, new: Tensor) -> Tensor:
         """The trunk's beliefs `[R, D]` after the steps that it has not read; where `new`, an episode began."""

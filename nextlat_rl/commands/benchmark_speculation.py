@@ -305,7 +305,9 @@ def _acting_line(group: list[dict[str, Any]]) -> list[str]:
     """Cells of a planner and a way to speculate; what is lost in per cent of the return, its upper bound the worst."""
     scale = 100 / max(abs(_mean(group, "episode_return")), 1e-9)
     lost, most = scale * _mean(group, "return_lost"), scale * max(row["return_lost_high"] for row in group)
-    known = f"{_mean(group, 'calls_where_known'):.2f} ({_mean(group, 'share_known'):.0%} of steps)"
+    known = ""
+    if "share_known" in group[0]:
+        known = f"{_mean(group, 'calls_where_known'):.2f} ({_mean(group, 'share_known'):.0%} of steps)"
     return [
         group[0]["part"],
         group[0]["contender"],
@@ -314,14 +316,14 @@ def _acting_line(group: list[dict[str, Any]]) -> list[str]:
         f"{_mean(group, 'episode_return'):.3f}",
         f"{lost:.1f}% ({most:.1f}%)",
         f"{_mean(group, 'trunk_calls_per_step'):.2f}",
-        known if "share_known" in group[0] else "",
+        known,
         f"{_mean(group, 'ms_per_decision'):.2f}",
         _one_by_one(group, "speed_up"),
     ]
 
 
 def _mean(group: list[dict[str, Any]], key: str) -> float:
-    return float(np.mean([row[key] for row in group if key in row] or [0.0]))
+    return float(np.mean([row[key] for row in group]))
 
 
 def _one_by_one(group: list[dict[str, Any]], key: str) -> str:

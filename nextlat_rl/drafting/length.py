@@ -127,7 +127,7 @@ class RoundClock:
         return self._length.choose()
 
     def drafted(self, length: int) -> None:
-        """The round drafted `length` steps, which may be fewer than K."""
+        """The round guessed `length` steps, which may be fewer than K."""
         self._drafted = length
 
     def spent(self, seconds: float) -> None:

@@ -143,9 +143,8 @@ class SpeculativeRollout:
             length, *counts = self._round(state, memory, length)
             judged, kept = (x.cpu().numpy()[running] for x in counts)
             statistics.add(judged, kept)
-            self.length.judged(
-                np.minimum(kept + 1, length), kept
-            )  # an end cuts a draft short too, and is no fault of it
+            # An end is no fault of a draft, which the statistics are about, but the steps behind it did not come.
+            self.length.judged(np.minimum(kept + 1, length), kept)
             if Traced.made == traces:
                 self.length.timed(length, time.perf_counter() - started)
             state.rounds += 1
@@ -166,8 +165,8 @@ class SpeculativeRollout:
         chunk, draft = state.token.map(lambda x: x[:, None]), None
         if length and not (state.token.end | ~state.running).all():
             assert self.drafter is not None
-            noise = for_draft.unflatten(1, (length, size))
-            draft = self.drafter.draft(memory.belief, state.token, noise).until_all_ended()
+            for_steps = for_draft.unflatten(1, (length, size))
+            draft = self.drafter.draft(memory.belief, state.token, for_steps).until_all_ended()
             chunk = join(chunk, draft.token)
         length = chunk.end.shape[1] - 1
         hidden = self.model.trunk.extend(self._embed(*chunk.parts()), cache)  # [B, K + 1, D]
