@@ -154,30 +154,36 @@ def latent_losses(
     """Smooth-L1 and KL of the grounded and the blind roll-outs, means over steps that stay inside an episode.
 
     The heads cost more than the dynamics, so the KL's mean is estimated on a random subset of the rolled-out steps, as
-    many as there are roll-outs.
+    many as there are roll-outs. With a `blind_weight` of 0, as in the paper, nothing is rolled out blindly.
     """
     row, column = rollout_starts(batch.has_next, start_count(batch.has_next.numel(), config), generator)
-    start = out.belief[row, column]
-    # Blind roll-outs start from a detached belief: they learn to predict its mean future without asking the
-    # belief itself to forget what only an observation can tell.
-    belief = torch.stack((start, start.detach()))
     last = batch.has_next.shape[1] - 1
     columns = column + torch.arange(1, config.horizon + 1, device=column.device)[:, None]  # [H, S]
     alive = ((columns <= last) & batch.has_next[row, (columns - 1).clamp_max(last)]).cumprod(0)
     at = (row.expand_as(columns), columns.clamp_max(last))
     # One look-up for all steps: each has a backward pass over a whole batch of embeddings.
-    blind = model.embed_blind(out.previous_action_embedding[at])
+    steps = out.step_embedding[at][:, None]  # [H, 1, S, D]
+    start = out.belief[row, column]
+    belief = start[None]
+    if config.blind_weight:
+        # Blind roll-outs start from a detached belief: they learn to predict its mean future without asking the
+        # belief itself to forget what only an observation can tell.
+        belief = torch.stack((start, start.detach()))
+        steps = torch.cat((steps, model.embed_blind(out.previous_action_embedding[at])[:, None]), dim=1)
     beliefs = []
-    for step_embedding in torch.stack((out.step_embedding[at], blind), dim=1).unbind():
+    for step_embedding in steps.unbind():
         belief = model.dynamics(belief, step_embedding)
         beliefs.append(belief)
     inside = alive.flatten().nonzero().squeeze(1)
     at = (at[0].flatten()[inside], at[1].flatten()[inside])
-    rolled = torch.cat(beliefs, 1)[:, inside]  # [2, R, D], grounded and blind
+    rolled = torch.cat(beliefs, 1)[:, inside]  # [1 or 2, R, D], grounded and blind
     smooth_l1 = F.smooth_l1_loss(rolled, out.belief[at].detach().expand_as(rolled), reduction="none").mean((1, 2))
     chosen = random_subset(inside.numel(), row.numel(), generator).to(row.device)
     kl = head_kl(model, batch, out, (at[0][chosen], at[1][chosen]), rolled[:, chosen], config).mean(1)
-    return {"latent": smooth_l1[0], "kl": kl[0], "latent_blind": smooth_l1[1], "kl_blind": kl[1]}
+    kinds = ("", "_blind")[: len(rolled)]
+    return {f"latent{kind}": loss for kind, loss in zip(kinds, smooth_l1, strict=True)} | {
+        f"kl{kind}": loss for kind, loss in zip(kinds, kl, strict=True)
+    }
 
 
 def start_count(positions: int, config: ObjectiveConfig) -> int:

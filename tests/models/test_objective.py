@@ -150,6 +150,15 @@ def test_gpt_is_the_next_token_part_of_nextlat() -> None:
         torch.testing.assert_close(gpt[name], nextlat[name])
 
 
+def test_without_a_blind_weight_the_grounded_losses_stay() -> None:
+    model, batch = tiny_model(), make_batch(LENGTHS)
+    both = compute_losses(model, batch, ObjectiveConfig(), generator())
+    grounded = compute_losses(model, batch, ObjectiveConfig(blind_weight=0), generator())
+    assert set(both) - set(grounded) == {"latent_blind", "kl_blind"}
+    for name in grounded:
+        torch.testing.assert_close(grounded[name], both[name])
+
+
 def test_lambda_returns_by_hand() -> None:
     reward = torch.tensor([[1.0, 2.0, 4.0, 0.0, 8.0]])
     value = torch.tensor([[10.0, 20.0, 30.0, 40.0, 50.0]])
