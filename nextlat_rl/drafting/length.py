@@ -11,6 +11,7 @@ from nextlat_rl.tracing import Traced
 _DECAY = 0.98
 _TRIALS = 3  # rounds at each of a few lengths to begin with
 _KEEP = 8  # rounds for which a choice stands: choosing costs a few per cent of a small trunk's pass
+_WORTH = 1.05  # a draft has to promise that much over none: estimates are noisy, and a draft for nothing costs twice
 _LOOK_AROUND = 8, 32  # choices between looks at another length: at first, and at most while nothing changes
 
 
@@ -84,7 +85,9 @@ class AdaptiveLength:
         if self._kept_for:
             self._kept_for -= 1
             return self._best
-        before, self._best, self._kept_for = self._best, int(np.argmax(self.rates())), _KEEP - 1
+        rates = self.rates()
+        best = int(np.argmax(rates))
+        before, self._best, self._kept_for = self._best, best if rates[best] > _WORTH * rates[0] else 0, _KEEP - 1
         self._choices += 1
         if self._best != before:
             self._patience = _LOOK_AROUND[0]
