@@ -133,12 +133,12 @@ _SMALL_TASKS = {
     ),
     "StreetMap": PaperTask(
         env="NextLat/StreetMap-5x5",
-        episodes=6000,
+        episodes=8000,
         scored={},
         objectives=("gpt", "nextlat"),
-        options=(*_SMALL, *_trainer(steps=600, batch_size=24, length=32, follow_steps=0), "objective.horizon=4"),
+        options=(*_SMALL, *_trainer(steps=2500, batch_size=24, length=32, follow_steps=0), "objective.horizon=4"),
         own={"nextlat": ("objective.kl_weight=0.1",)},
-        behaviour="noisy_shortest",
+        behaviour="random_walk",
     ),
     "PathStar": PaperTask(
         env="NextLat/PathStar-2x3-of-10",
