@@ -277,7 +277,7 @@ def _changed(mine: list[Any], others: list[Any]) -> int:
 def speculation_tables(rows: list[dict[str, Any]]) -> list[Table]:
     """Imagining and acting, a line for each task and contender: means over training seeds, speed-ups one by one."""
     imagined = [_imagined_line(group) for group in _by_contender(rows, "imagination")]
-    columns = ["task", "drafter", "draft", "speed-up", "accepted a draft", "acceptance by position"]
+    columns = ["task", "drafter", "draft", "speed-up", "of all steps", "accepted a draft", "acceptance by position"]
     columns += ["draft / trunk cost", "minutes of training"]
     tables = [table("Speculative imagination, one core, one trajectory at a time", columns, imagined)]
     acted = [_acting_line(group) for group in _by_contender(rows, "acting")]
@@ -297,7 +297,7 @@ def _by_contender(rows: list[dict[str, Any]], kind: str) -> list[list[dict[str, 
 def _imagined_line(group: list[dict[str, Any]]) -> list[str]:
     """Cells of a drafter and a length."""
     name, _, length = group[0]["contender"].partition(" ")
-    line = [group[0]["part"], name, length, _one_by_one(group, "speed_up")]
+    line = [group[0]["part"], name, length, _one_by_one(group, "speed_up"), _one_by_one(group, "throughput")]
     if "accepted_per_draft" not in group[0]:
         return [*line, "", "", "", ""]
     positions = zip_longest(*(row["acceptance_by_position"] for row in group), fillvalue=np.nan)

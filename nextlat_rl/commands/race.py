@@ -24,6 +24,7 @@ COLUMNS = [
     "draft",
     "steps/s",
     "speed-up",
+    "of all steps",
     "accepted a draft",
     "acceptance by position",
     "draft / trunk cost",
@@ -41,7 +42,10 @@ def race(
     rounds: int,
     on_round: Callable[[int], None] = lambda done: None,
 ) -> list[dict[str, Any]]:
-    """A row for each of `drawn`; the speed-up is the median over rounds against the one without a drafter.
+    """A row for each of `drawn`, its speed beside that of the one without a drafter.
+
+    `speed_up` is the median over rounds, what a typical trajectory gains; `throughput` compares all steps over all
+    time, in which the rounds with refused drafts count for as long as they took.
 
     Args:
         world_model: the trunk.
@@ -82,6 +86,7 @@ def race(
         row: dict[str, Any] = {"contender": name, "batch": batch, "rounds": rounds}
         row["steps_per_second"] = totals[name][0] / totals[name][1]
         row["speed_up"] = median(a / b for a, b in zip(rates[name], alone, strict=True))
+        row["throughput"] = row["steps_per_second"] * totals[ALONE][1] / totals[ALONE][0]
         if draw.drafter is not None:
             row["accepted_per_draft"] = statistics[name].accepted_per_draft
             row["acceptance_by_position"] = statistics[name].acceptance
@@ -112,7 +117,7 @@ def draft_seconds(world_model: WorldModel, drafter: Drafter, memory: Memory) -> 
 def cells(row: dict[str, Any]) -> list[str]:
     """A row as table cells under `COLUMNS`."""
     name, _, length = row["contender"].partition(" ")
-    shown = [name, length, f"{row['steps_per_second']:,.0f}", f"{row['speed_up']:.2f}"]
+    shown = [name, length, f"{row['steps_per_second']:,.0f}", f"{row['speed_up']:.2f}", f"{row['throughput']:.2f}"]
     if "accepted_per_draft" not in row:
         return [*shown, "", "", ""]
     by_position = " ".join(f"{chance:.2f}" for chance in row["acceptance_by_position"])

@@ -21,15 +21,15 @@ def test_a_line_is_the_mean_over_seeds() -> None:
     acted |= {"episode_return": -100.0, "return_lost": 1.0, "return_lost_high": 2.0, "trunk_calls_per_step": 0.25}
     acted |= {"ms_per_decision": 2.0, "speed_up": 1.5, "calls_where_known": 0.125, "share_known": 0.5}
     rows = [
-        drafted | {"seed": 1, "speed_up": 3.0, "acceptance_by_position": [1.0, 1.0, 0.5]},
-        drafted | {"seed": 0, "speed_up": 2.0},
+        drafted | {"seed": 1, "speed_up": 3.0, "throughput": 2.0, "acceptance_by_position": [1.0, 1.0, 0.5]},
+        drafted | {"seed": 0, "speed_up": 2.0, "throughput": 1.5},
         acted | {"seed": 0},
         acted | {"seed": 1, "return_lost_high": 4.0, "return_lost": 0.0},
         {"part": "DoorKey", "seed": 0, "agent": "policy (trunk)"},  # the main job's rows are in neither table
     ]
     imagining, acting = (cells(table) for table in speculation_tables(rows))
     assert imagining == [
-        ["DoorKey", "nextlat", "2", "2.50 (2.00 / 3.00)", "1.00", "0.75 1.00 0.50", "0.25", "0.0"],
+        ["DoorKey", "nextlat", "2", "2.50 (2.00 / 3.00)", "1.75 (1.50 / 2.00)", "1.00", "0.75 1.00 0.50", "0.25", "0.0"],
     ]
     ((*named, calls, known, milliseconds, speed_up),) = acting
     assert named == ["DoorKey", "none, tolerant", "2,000", "0", "-100.000", "0.5% (4.0%)"]
