@@ -29,7 +29,17 @@ def test_a_line_is_the_mean_over_seeds() -> None:
     ]
     imagining, acting = (cells(table) for table in speculation_tables(rows))
     assert imagining == [
-        ["DoorKey", "nextlat", "2", "2.50 (2.00 / 3.00)", "1.75 (1.50 / 2.00)", "1.00", "0.75 1.00 0.50", "0.25", "0.0"],
+        [
+            "DoorKey",
+            "nextlat",
+            "2",
+            "2.50 (2.00 / 3.00)",
+            "1.75 (1.50 / 2.00)",
+            "1.00",
+            "0.75 1.00 0.50",
+            "0.25",
+            "0.0",
+        ],
     ]
     ((*named, calls, known, milliseconds, speed_up),) = acting
     assert named == ["DoorKey", "none, tolerant", "2,000", "0", "-100.000", "0.5% (4.0%)"]
