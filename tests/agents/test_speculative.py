@@ -45,10 +45,10 @@ def test_a_draft_stops_where_it_expects_an_end(ring: WorldModel) -> None:
         belief, x, action, reward, _, observation = ahead(belief, action)
         return belief, x, action, reward, observation == 0, observation
 
-    def watched(rows: Tensor, asked: int, tokens: list[Token], *rest: Tensor) -> None:
+    def watched(rows: Tensor, tokens: list[Token], *rest: Tensor) -> None:
         lengths.add(len(tokens))
         assert not any(any((leaf == 0).any() for leaf in token.observation.values()) for token in tokens)
-        put(rows, asked, tokens, *rest)
+        put(rows, tokens, *rest)
 
     agent._ahead = ends_at_home  # type: ignore[assignment]
     agent.draft.put = watched  # type: ignore[method-assign]
