@@ -89,8 +89,8 @@ class SpeculativeAgent:
             missing = (~self.draft.came_true(step)).nonzero().squeeze(1)
         if len(missing):
             self.calls += len(missing)
-            if self.draft.any_asked:
-                self._judge(missing[self.draft.asked[missing] > 0], first)
+            if self.draft.any_drafted:
+                self._judge(missing[self.draft.length[missing] > 0], first)
             length = self.clock.next_round()
             episode = torch.tensor(episodes, dtype=torch.long, device=wm.device)
             if not length and len(missing) == len(self.step):
@@ -122,10 +122,10 @@ class SpeculativeAgent:
         One that an episode's end cut short says nothing of how good drafts are, but it does of how far to draft.
         """
         kept = self.draft.index[rows].cpu().numpy()
-        self.length.judged(self.draft.asked[rows].cpu().numpy(), kept)
         judged = np.minimum(kept + 1, self.draft.length[rows].cpu().numpy())
-        counts = (judged > 0) & ~first[rows].cpu().numpy()
-        self.statistics.add(judged[counts], kept[counts])
+        self.length.judged(judged, kept)
+        went_on = ~first[rows].cpu().numpy()
+        self.statistics.add(judged[went_on], kept[went_on])
 
     def _decide_now(self, step: Step, episode: Tensor) -> None:
         """Decide in every row without a draft: `_draft` with a length of 0, at about an `Agent`'s cost."""
@@ -164,7 +164,7 @@ class SpeculativeAgent:
                 break
             embedded.append(x)
             tokens.append(token)
-        asked, length = length, len(tokens)
+        length = len(tokens)
         whole = torch.equal(rows, draft.rows)
         part = self.cache if whole else self.cache.take(rows)
         part.reset(first)
@@ -177,7 +177,7 @@ class SpeculativeAgent:
         if not whole:
             self.cache.put(missing, part.take(draft.rows[:count]))
         draft.read[rows] = torch.where(first, 0, draft.read[rows])
-        draft.put(missing, asked, tokens, belief[:count], decision.unflatten(0, (-1, length + 1))[:count])
+        draft.put(missing, tokens, belief[:count], decision.unflatten(0, (-1, length + 1))[:count])
         return guessed
 
 
@@ -191,11 +191,9 @@ class _Drafts:
         self.token: Token | None = None  # [B, K]
         self.any_ready = False  # whether any row has drafted steps left
         self.any_drafted = False  # whether any row had any since they were last put
-        self.any_asked = False  # whether any row should have had any
         self.decisions = action[:, None].repeat(1, longest + 1, *([1] * (action.dim() - 1)))
         self.beliefs = torch.zeros(batch_size, longest + 1, width, device=device)
         self.length = torch.zeros(batch_size, dtype=torch.long, device=device)
-        self.asked = torch.zeros_like(self.length)  # how many steps there should have been
         self.index = torch.zeros_like(self.length)  # drafted steps that have come true
         self.read = torch.zeros_like(self.length)  # real steps of the episode that the trunk has read
 
@@ -220,11 +218,8 @@ class _Drafts:
         """Stored actions `[B, *action]` where each row stands."""
         return self.decisions[self.rows, self.index]
 
-    def put(self, rows: Tensor, asked: int, tokens: list[Token], belief: Tensor, decision: Tensor) -> None:
-        """New drafts of `rows: [R]`, from `tokens` of at least R rows, `belief: [R, K + 1, D]` and decisions.
-
-        There may be fewer of them than the `asked` ones, before an end.
-        """
+    def put(self, rows: Tensor, tokens: list[Token], belief: Tensor, decision: Tensor) -> None:
+        """New drafts of `rows: [R]`, from `tokens` of at least R rows, `belief: [R, K + 1, D]` and decisions."""
         steps = belief.shape[1]
         if tokens:
             token = stack(tokens).map(lambda x: x[: len(rows)])
@@ -235,9 +230,9 @@ class _Drafts:
                 into[rows, : steps - 1] = new
         self.beliefs[rows, :steps] = belief
         self.decisions[rows, :steps] = decision
-        self.length[rows], self.asked[rows], self.index[rows] = steps - 1, asked, 0
+        self.length[rows], self.index[rows] = steps - 1, 0
         self.any_ready = bool((self.length > self.index).any())
-        self.any_drafted, self.any_asked = bool(self.length.any()), bool(self.asked.any())
+        self.any_drafted = bool(self.length.any())
         self.read[rows] += 1
 
     def put_one(self, first: Tensor, belief: Tensor, decision: Tensor) -> None:
@@ -246,9 +241,7 @@ class _Drafts:
         if self.any_drafted:
             self.length.zero_()
             self.index.zero_()
-        if self.any_asked:
-            self.asked.zero_()
-        self.any_ready = self.any_drafted = self.any_asked = False
+        self.any_ready = self.any_drafted = False
         self.read.masked_fill_(first, 0).add_(1)
 
 

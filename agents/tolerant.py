@@ -69,12 +69,10 @@ class TolerantAgent:
         self._ready = self.last_action[:, None].repeat(1, longest + 1, *([1] * (self.last_action.dim() - 1)))
         self._margin = torch.ones(batch_size, longest + 1, device=device)
         self._length = torch.zeros(batch_size, dtype=torch.long, device=device)
-        self._asked = torch.zeros_like(self._length)  # how long the drafts should have been
         self._index = torch.zeros_like(self._length)
         self._unread = torch.zeros_like(self._expected)  # steps that the trunk has not read yet
         self._rows = torch.arange(batch_size, device=device)
         self._any_drafted = False  # whether any row was drafted for since all were last decided for at once
-        self._any_asked = False  # whether any row should have been
         self.furthest = torch.zeros(batch_size, device=device)  # largest distance / margin in the draft in use
         model = world_model.model
         self._carry = Traced(model, model.dynamics)
@@ -100,7 +98,7 @@ class TolerantAgent:
         missing = self._follow(x, first) if self._any_drafted else self._rows
         if len(missing):
             self.calls += len(missing)
-            if self._any_asked:
+            if self._any_drafted:
                 self._judge(missing, used, first)
             length, rows = self.clock.next_round(), padded(missing)
             episode = torch.tensor(episodes, dtype=torch.long, device=wm.device)
@@ -143,8 +141,8 @@ class TolerantAgent:
         One that an episode's end cut short says nothing of how good drafts are, but it does of how far to draft.
         """
         kept = used[rows].cpu().numpy()
-        self.length.judged(self._asked[rows].cpu().numpy(), kept)
         judged = np.minimum(kept + 1, self._length[rows].cpu().numpy())
+        self.length.judged(judged, kept)
         went_on = ~first[rows].cpu().numpy()
         self.statistics.add(judged[went_on], kept[went_on])
 
@@ -167,9 +165,6 @@ class TolerantAgent:
         self.cache.reset(first)
         self.belief = self.world_model.model.trunk.extend(x[:, None], self.cache)[:, 0]
         self._ready[:, 0] = self.decide(self.belief, episode, self.step)
-        if self._any_asked:
-            self._asked.zero_()
-            self._any_asked = False
 
     def _draft(self, x: Tensor, first: Tensor, rows: Tensor, episode: Tensor, length: int) -> int:
         """Let the trunk read what happened in `rows: [R]`, draft up to `length` steps from there, decide everywhere.
@@ -189,7 +184,7 @@ class TolerantAgent:
                 break
             expected.append(belief)
             embedded.append(drafted)
-        self._asked[rows], length = length, len(embedded)
+        length = len(embedded)
         exact = self._peek(rows, expected[0], embedded)
         ahead = torch.arange(length + 1, device=rows.device)
         times = (self.step[rows][:, None] + ahead).flatten()
@@ -198,7 +193,7 @@ class TolerantAgent:
         self._margin[rows, : length + 1] = margin(self.world_model.model, exact)
         self._ready[rows, : length + 1] = decision.unflatten(0, (-1, length + 1))
         self._length[rows], self._index[rows], self.furthest[rows] = length, 0, 0.0
-        self._any_drafted, self._any_asked = bool(self._length.any()), bool(self._asked.any())
+        self._any_drafted = bool(self._length.any())
         return guessed
 
     def _read(self, rows: Tensor, new: Tensor) -> Tensor:

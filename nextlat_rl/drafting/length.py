@@ -23,17 +23,11 @@ class DraftLength(Protocol):
     def choose(self) -> int:
         """K for the next round."""
 
-    def judged(self, asked: np.ndarray, kept: np.ndarray) -> None:
-        """Where `asked: [N]` steps were to be drafted, `kept: [N]` came as drafted, from the start on.
+    def judged(self, judged: np.ndarray, kept: np.ndarray) -> None:
+        """Of `judged: [N]` drafted steps in a row, `kept: [N]` turned out right from the start on."""
 
-        Steps behind an episode's end did not come, whether or not they were drafted.
-        """
-
-    def timed(self, asked: int, drafted: int, seconds: float) -> None:
-        """A round took so long in which `drafted` steps of those `asked` for were guessed, fewer before an end.
-
-        Rounds that also paid for a trace are left out.
-        """
+    def timed(self, length: int, seconds: float) -> None:
+        """A round with drafts of `length` steps took so long; rounds that also paid for a trace are left out."""
 
 
 class FixedLength:
@@ -46,29 +40,26 @@ class FixedLength:
         """K."""
         return self.longest
 
-    def judged(self, asked: np.ndarray, kept: np.ndarray) -> None:
+    def judged(self, judged: np.ndarray, kept: np.ndarray) -> None:
         """Nothing to learn."""
 
-    def timed(self, asked: int, drafted: int, seconds: float) -> None:
+    def timed(self, length: int, seconds: float) -> None:
         """Nothing to learn."""
 
 
 class AdaptiveLength:
     """The K that yields most steps a second, from acceptance by position and from measured time; 0 where drafts lose.
 
-    The chance that a draft survives position k is estimated from the rounds that came so far, the time of a round that
-    guesses n steps as `a + b [n > 0] + c n` from the rounds' own durations, and from how many of K steps were guessed
-    what a round with K will take, all with old rounds forgotten. The rule is SpecDec++'s (arXiv 2405.19715) with
-    measured costs: go on while the next draft step is worth more than it costs.
+    The chance that a draft survives position k is estimated from the rounds that came so far, the time of a round as
+    `a + b [K > 0] + c K` from the rounds' own durations, both with old rounds forgotten. The rule is SpecDec++'s (arXiv
+    2405.19715) with measured costs: go on while the next draft step is worth more than it costs.
     """
 
     def __init__(self, longest: int = 8) -> None:
         self.longest = longest
         self._reached = np.full(longest, 1e-9)
         self._kept = np.zeros(longest)
-        self._asked = np.full(longest, 1e-9)
-        self._drafted = np.full(longest, 1e-9)
-        self._moments = np.zeros((3, 3))  # decayed sums of outer products of [1, n > 0, n], n steps guessed
+        self._moments = np.zeros((3, 3))  # decayed sums of outer products of [1, K > 0, K]
         self._times = np.zeros(3)
         self._plan = [0, max(1, longest // 2), longest] * _TRIALS
         self._best, self._kept_for = 0, 0
@@ -104,41 +95,39 @@ class AdaptiveLength:
         if not self._moments[0, 0]:
             return steps
         base, any_draft, slope = np.linalg.lstsq(self._moments, self._times, rcond=None)[0]
-        guessed = self._drafted / self._asked  # chance that a draft gets to each position before an end
-        seconds = base + np.concatenate(([0.0], any_draft * guessed[0] + slope * np.cumsum(guessed)))
+        length = np.arange(self.longest + 1)
+        seconds = base + any_draft * (length > 0) + slope * length
         return steps / np.maximum(seconds, 1e-9)
 
-    def judged(self, asked: np.ndarray, kept: np.ndarray) -> None:
+    def judged(self, judged: np.ndarray, kept: np.ndarray) -> None:
         """Update the estimate of acceptance."""
-        longest = int(asked.max(initial=0))  # what was not tried is not forgotten
+        longest = int(judged.max(initial=0))  # what was not tried is not forgotten
+        if not longest:
+            return
         position = np.arange(longest)
-        judged = np.minimum(kept + 1, asked)
         self._reached[:longest] = _DECAY * self._reached[:longest] + (judged[:, None] > position).sum(0)
         self._kept[:longest] = _DECAY * self._kept[:longest] + (kept[:, None] > position).sum(0)
 
-    def timed(self, asked: int, drafted: int, seconds: float) -> None:
-        """Update the estimates of cost and of how many steps are guessed."""
-        features = np.array([1.0, float(drafted > 0), float(drafted)])
+    def timed(self, length: int, seconds: float) -> None:
+        """Update the estimate of cost."""
+        features = np.array([1.0, float(length > 0), float(length)])
         self._moments = _DECAY * self._moments + np.outer(features, features)
         self._times = _DECAY * self._times + features * seconds
-        self._asked[:asked] = _DECAY * self._asked[:asked] + 1.0
-        self._drafted[:asked] = _DECAY * self._drafted[:asked] + (np.arange(asked) < drafted)
 
 
 class RoundClock:
     """Times the rounds of an agent over its calls: what following a draft costs belongs to the round that made it."""
 
     def __init__(self, length: DraftLength) -> None:
-        self._length, self._asked, self._drafted = length, 0, -1
+        self._length, self._drafted = length, -1
         self._seconds, self._traces = 0.0, 0
 
     def next_round(self) -> int:
         """K for the round that begins; the one before is over."""
         if self._drafted >= 0 and Traced.made == self._traces:
-            self._length.timed(self._asked, self._drafted, self._seconds)
+            self._length.timed(self._drafted, self._seconds)
         self._seconds, self._traces = 0.0, Traced.made
-        self._asked = self._length.choose()
-        return self._asked
+        return self._length.choose()
 
     def drafted(self, length: int) -> None:
         """The round guessed `length` steps, which may be fewer than K."""

@@ -140,12 +140,13 @@ class SpeculativeRollout:
             started, traces = time.perf_counter(), Traced.made
             length = min(self.length.choose(), state.most_wanted() - 1) if self.drafter else 0
             running = state.running.clone().cpu().numpy()
-            drafted, *counts = self._round(state, memory, length)
+            length, *counts = self._round(state, memory, length)
             judged, kept = (x.cpu().numpy()[running] for x in counts)
             statistics.add(judged, kept)
-            self.length.judged(np.full_like(kept, length), kept)
+            # An end is no fault of a draft, which the statistics are about, but the steps behind it did not come.
+            self.length.judged(np.minimum(kept + 1, length), kept)
             if Traced.made == traces:
-                self.length.timed(length, drafted, time.perf_counter() - started)
+                self.length.timed(length, time.perf_counter() - started)
             state.rounds += 1
         return Rollout(state.written, state.count, state.ended, statistics)
 

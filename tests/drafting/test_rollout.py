@@ -270,30 +270,18 @@ def test_adaptive_length_finds_the_best_length(chance: float, cost: float, best:
     for _ in range(400):
         k = length.choose()
         kept = (rng.random((16, k)) < chance).cumprod(1).sum(1) if k else np.zeros(16, int)
-        length.judged(np.full(16, k), kept)
-        length.timed(k, k, 1 + cost * k)
+        length.judged(np.minimum(kept + 1, k), kept)
+        length.timed(k, 1 + cost * k)
         chosen.append(k)
     assert abs(np.median(chosen[100:]) - best) <= (1 if chance == 0.5 else 0)
 
 
-def test_adaptive_length_knows_that_steps_behind_an_end_are_neither_paid_for_nor_come() -> None:
-    """Episodes end after three steps; a longer draft costs no more than one of three, and brings no more."""
-    length = AdaptiveLength(8)
-    for _ in range(300):
-        k = length.choose()
-        length.judged(np.array([k]), np.array([min(k, 3)]))
-        length.timed(k, min(k, 3), 1 + 0.1 * min(k, 3))
-    rates = length.rates()
-    np.testing.assert_allclose(rates[3:], 4 / 1.3, rtol=1e-3)
-    assert rates[0] < rates[2] < rates[3]
-
-
 def test_a_round_lasts_until_the_next_and_one_that_traced_does_not_count() -> None:
     class Kept(FixedLength):
-        def timed(self, asked: int, drafted: int, seconds: float) -> None:
-            rounds.append((asked, drafted, seconds))
+        def timed(self, length: int, seconds: float) -> None:
+            rounds.append((length, seconds))
 
-    rounds: list[tuple[int, int, float]] = []
+    rounds: list[tuple[int, float]] = []
     clock = RoundClock(Kept(3))
     for call, seconds in enumerate((0.5, 0.25, 0.25, 2.0, 4.0)):
         if call in (0, 3, 4):  # the draft of the first round serves three calls
@@ -301,9 +289,9 @@ def test_a_round_lasts_until_the_next_and_one_that_traced_does_not_count() -> No
             clock.drafted(2 if call == 0 else 1)
         Traced.made += call == 3
         clock.spent(seconds)
-    assert rounds == [(3, 2, 1.0)]
+    assert rounds == [(2, 1.0)]
     clock.next_round()
-    assert rounds == [(3, 2, 1.0), (3, 1, 4.0)]
+    assert rounds == [(2, 1.0), (1, 4.0)]
 
 
 def test_the_longer_nothing_changes_the_less_another_length_is_tried_until_something_does() -> None:
@@ -314,8 +302,8 @@ def test_the_longer_nothing_changes_the_less_another_length_is_tried_until_somet
         for _ in range(rounds):
             k = length.choose()
             kept = np.full(4, k if chance else 0)
-            length.judged(np.full(4, k), kept)
-            length.timed(k, k, 1 + 0.1 * k)
+            length.judged(np.minimum(kept + 1, k), kept)
+            length.timed(k, 1 + 0.1 * k)
             chosen.append(k)
 
     go(9 + 8 * 200)
