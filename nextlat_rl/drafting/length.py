@@ -9,6 +9,7 @@ import numpy as np
 from nextlat_rl.tracing import Traced
 
 _DECAY = 0.98
+_KNOWN = 0.5  # drafts judged at a position
 _TRIALS = 3  # rounds at each of a few lengths to begin with
 _KEEP = 8  # rounds for which a choice stands: choosing costs a few per cent of a small trunk's pass
 _WORTH = 1.05  # a draft has to promise that much over none: estimates are noisy, and a draft for nothing costs twice
@@ -90,7 +91,9 @@ class AdaptiveLength:
 
     def rates(self) -> np.ndarray:
         """Expected steps a second for every K from 0 to `longest`."""
-        chance = self._kept / self._reached
+        # Where no draft has got to yet, its chance is that of the last position known: ends cut drafts for free.
+        known = np.maximum.accumulate(np.where(self._reached > _KNOWN, np.arange(self.longest), 0))
+        chance = (self._kept / self._reached)[known]
         steps = 1 + np.concatenate(([0.0], np.cumsum(np.cumprod(chance))))
         if not self._moments[0, 0]:
             return steps

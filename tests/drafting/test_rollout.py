@@ -315,12 +315,26 @@ def test_the_longer_nothing_changes_the_less_another_length_is_tried_until_somet
     assert chosen[-300:].count(4) >= 298  # the others are looks around
 
 
+@pytest.mark.parametrize("ends", [True, False])
+def test_an_end_is_no_reason_for_shorter_drafts_but_a_refusal_is(ends: bool) -> None:
+    """After three right steps either the episode ends, and nothing more is drafted, or the fourth is wrong."""
+    length = AdaptiveLength(8)
+    chosen = []
+    for _ in range(300):
+        k = length.choose()
+        drafted = min(k, 3) if ends else k
+        length.judged(np.array([min(k, 3 if ends else 4)]), np.array([min(k, 3)]))
+        length.timed(drafted, 1 + 0.1 * drafted)
+        chosen.append(k)
+    assert np.median(chosen[100:]) == (8 if ends else 3)
+
+
 def test_adaptive_length_does_not_draft_for_next_to_nothing() -> None:
     length = AdaptiveLength(4)
     chosen = []
     for _ in range(8 * 100):
         k = length.choose()
         length.judged(np.full(4, k), np.full(4, k))
-        length.timed(k, k, 1 + 0.98 * k)  # a draft gains 1% at most
+        length.timed(k, 1 + 0.98 * k)  # a draft gains 1% at most
         chosen.append(k)
     assert chosen[100:].count(0) > 680
