@@ -25,6 +25,8 @@ from nextlat_rl.settings_check import check_draft, check_dynamics
 from nextlat_rl.tracking import Tracker, write_json
 from nextlat_rl.world_model import WorldModel
 
+_LONGEST = 16  # of an adaptive draft by the latent dynamics, which have no end; the rivals are built for 8
+
 
 def draft(config: DraftConfig) -> None:
     """`python -m nextlat_rl.draft`."""
@@ -38,9 +40,10 @@ def draft(config: DraftConfig) -> None:
         check_dynamics(trained, "drafter", "nextlat", "eagle")
     net = None if config.drafter in UNTRAINED else _net(world_model, config, console)
     drafter = make_drafter(config.drafter, world_model.model, net)
+    length = draft_length(config.draft, _LONGEST if config.drafter == "nextlat" else 8)
     drawn = {
         ALONE: SpeculativeRollout(world_model, None, FixedLength(0)),
-        f"{config.drafter} {config.draft}": SpeculativeRollout(world_model, drafter, draft_length(config.draft)),
+        f"{config.drafter} {config.draft}": SpeculativeRollout(world_model, drafter, length),
     }
     with bar(console, "Racing", config.rounds, "rounds") as shown:
         rows = race(world_model, drawn, config.horizon, config.n_envs, config.rounds, shown.update)

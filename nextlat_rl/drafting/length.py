@@ -141,6 +141,6 @@ class RoundClock:
         self._seconds += seconds
 
 
-def draft_length(draft: str) -> DraftLength:
-    """`adaptive`, or a fixed number of steps."""
-    return AdaptiveLength() if draft == "adaptive" else FixedLength(int(draft))
+def draft_length(draft: str, longest: int = 8) -> DraftLength:
+    """`adaptive` up to `longest`, or a fixed number of steps."""
+    return AdaptiveLength(longest) if draft == "adaptive" else FixedLength(int(draft))
