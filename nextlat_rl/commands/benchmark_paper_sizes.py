@@ -126,7 +126,7 @@ _SMALL_TASKS = {
         options=(
             *_SMALL,
             *_trainer(steps=5000, batch_size=32, length=48, follow_steps=0, learning_rate=2e-3),
-            "objective.horizon=4",
+            "objective.horizon=8",
             "objective.value_weight=0",
         ),
         own={},
