@@ -137,25 +137,30 @@ def paper_tables(rows: list[dict[str, Any]]) -> list[Table]:
 
 
 def paper_table(part: str, rows: list[dict[str, Any]]) -> Table:
-    """A line for each measure and agent: the paper's figure, ours, its interval, and every seed's."""
+    """A line for each measure and agent: the paper's figure, ours, its interval, and every seed's.
+
+    Where a seed gave both NextLat and GPT their first weights and their batches, a line tells the difference.
+    """
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in rows:
         groups.setdefault((row["measure"], row["agent"]), []).append(row)
     lines = []
     for (measure, agent), group in groups.items():
         values = [row["value"] for row in sorted(group, key=lambda row: row.get("seed", 0))]
-        interval = seeds_interval(values)
-        solved = sum(value >= _SOLVED for value in values) / len(values)
-        lines.append(
-            [
-                measure,
-                agent,
-                group[0]["paper"],
-                f"{sum(values) / len(values):.3g}",
-                f"[{interval[0]:.3g}, {interval[1]:.3g}]" if interval else "",
-                f"{solved:.2g}" if part in _ANSWERED else "",
-                " / ".join(f"{value:.3g}" for value in values),
-            ]
-        )
+        solved = f"{sum(value >= _SOLVED for value in values) / len(values):.2g}" if part in _ANSWERED else ""
+        lines.append([measure, agent, group[0]["paper"], *_over_seeds(values, solved)])
+        if agent == "nextlat":
+            gpt = {row.get("seed"): row["value"] for row in groups.get((measure, "gpt"), [])}
+            both = {row.get("seed"): row["value"] for row in group if row.get("seed") in gpt}
+            if len(both) > 1:
+                differences = [both[seed] - gpt[seed] for seed in sorted(both)]
+                lines.append([measure, "nextlat - gpt, by seed", "", *_over_seeds(differences, "")])
     columns = ["measure", "model", "paper", "ours", "95% over seeds", "solved", "each seed"]
     return table(f"{part} (Student's interval over training seeds)", columns, lines)
+
+
+def _over_seeds(values: list[float], solved: str) -> list[str]:
+    """Cells: the mean, its interval, `solved`, and each value."""
+    interval = seeds_interval(values)
+    shown = f"[{interval[0]:.3g}, {interval[1]:.3g}]" if interval else ""
+    return [f"{sum(values) / len(values):.3g}", shown, solved, " / ".join(f"{value:.3g}" for value in values)]

@@ -60,6 +60,19 @@ def test_the_table_puts_the_papers_figure_beside_ours_and_counts_solved_seeds() 
     assert cells == ["solved", "gpt", "0.19", "0.75", "[-2.43, 3.93]", "0.5", "1 / 0.5"]
 
 
+def test_nextlat_is_compared_with_gpt_seed_by_seed() -> None:
+    values = {"nextlat": {2: 0.9, 1: 0.75, 0: 1.0}, "gpt": {0: 1.0, 1: 0.5}}
+    rows = [
+        {"part": "StreetMap", "agent": agent, "measure": "compression", "value": value, "paper": "", "seed": seed}
+        for agent, by_seed in values.items()
+        for seed, value in by_seed.items()
+    ]
+    (shown,) = paper_tables(rows)
+    lines = list(zip(*(column.cells for column in shown.columns), strict=True))
+    assert [line[1] for line in lines] == ["nextlat", "nextlat - gpt, by seed", "gpt"]
+    assert lines[1][3:] == ("0.125", "[-1.46, 1.71]", "", "0 / 0.25")
+
+
 def test_rows_of_another_size_are_kept(tmp_path: Path) -> None:
     file = tmp_path / "paper.json"
     rows = [{"part": "StreetMap", "seed": 0, "size": size} for size in ("cpu", "gpu")]
