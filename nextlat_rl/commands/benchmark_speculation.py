@@ -174,11 +174,16 @@ def _acting(
     def lossless(length: DraftLength) -> SpeculativeAgent:
         return SpeculativeAgent(world_model, 1, length, deterministic, 0, search())
 
+    def tolerant(length: DraftLength) -> TolerantAgent:
+        return TolerantAgent(world_model, 1, length, tolerance, deterministic, 0, search())
+
+    # The adaptive length looks for speed; the fixed ones show how many calls could be saved.
     agents: dict[str, Agent | SpeculativeAgent | TolerantAgent] = {
         "off": Agent(world_model, 1, "trunk", deterministic, 0, search()),
         "lossless 4": lossless(FixedLength(4)),
-        "lossless adaptive": lossless(AdaptiveLength()),
-        "tolerant adaptive": TolerantAgent(world_model, 1, AdaptiveLength(), tolerance, deterministic, 0, search()),
+        "lossless adaptive": lossless(AdaptiveLength(longest)),
+        "tolerant adaptive": tolerant(AdaptiveLength(longest)),
+        f"tolerant {longest}": tolerant(FixedLength(longest)),
     }
     # First an episode that does not count: functions are traced, and the adaptive length tries a few.
     warm_up = {name: run_episodes(world_model.env_id, agent, [_WARM_UP_SEED], 1)[0] for name, agent in agents.items()}
