@@ -150,8 +150,8 @@ def paper_table(part: str, rows: list[dict[str, Any]]) -> Table:
         solved = f"{sum(value >= _SOLVED for value in values) / len(values):.2g}" if part in _ANSWERED else ""
         lines.append([measure, agent, group[0]["paper"], *_over_seeds(values, solved)])
         if agent == "nextlat":
-            gpt = {row.get("seed"): row["value"] for row in groups.get((measure, "gpt"), [])}
-            both = {row.get("seed"): row["value"] for row in group if row.get("seed") in gpt}
+            gpt = {row["seed"]: row["value"] for row in groups.get((measure, "gpt"), [])}
+            both = {row["seed"]: row["value"] for row in group if row["seed"] in gpt}
             if len(both) > 1:
                 differences = [both[seed] - gpt[seed] for seed in sorted(both)]
                 lines.append([measure, "nextlat - gpt, by seed", "", *_over_seeds(differences, "")])
