@@ -122,7 +122,8 @@ def speculation_figure(imagined: Sequence[dict[str, Any]], acted: Sequence[dict[
             chance.plot(positions, at_four["acceptance_by_position"], marker="o", ms=3, label=name, **style)
     chance.set_xticks(range(1, 5))
     chance.set(xlabel="position in the draft", ylim=(0, 1.02), title="Chance to be accepted (K = 4)")
-    chance.legend(frameon=False, fontsize=7)
+    if drafters:  # tasks in which imagination is left out have none
+        chance.legend(frameon=False, fontsize=7)
     if acted:
         names = [row["contender"] for row in acted]
         axes[2].barh(names, [row["trunk_calls_per_step"] for row in acted], color=BLIND)
