@@ -45,8 +45,9 @@ def cost_rows(quick: bool, console: Console) -> list[dict[str, Any]]:
 
 
 def _trainer(store: Store, name: str, horizon: int) -> Trainer:
-    """The main job's default model and objective."""
-    config = train_settings(f"env.id={_ENV}", f"objective.name={name}", f"objective.horizon={horizon}")
+    """The main job's default model and objective, but without blind roll-outs, which the paper does not have."""
+    options = (f"env.id={_ENV}", f"objective.name={name}", f"objective.horizon={horizon}", "objective.blind_weight=0")
+    config = train_settings(*options)
     length = window_length(config, store)
     batches = Batcher(store, config.trainer.batch_size, length, seed=0)
     return Trainer(build_model(config, store, length), batches, objective_config(config), config.trainer, seed=0)
