@@ -44,6 +44,7 @@ class Contestant:
         beliefs: it sees beliefs instead of one-hot features of the current observation.
         heads: it begins as the world model's policy and value (`BeliefPolicy`).
         imagined: imagined transitions for each real one.
+        updates: gradient steps, times those of the task's entry.
 
     """
 
@@ -52,6 +53,7 @@ class Contestant:
     beliefs: bool = False
     heads: bool = False
     imagined: float = 0.0
+    updates: int = 1
 
 
 @dataclass(frozen=True)
@@ -124,15 +126,21 @@ _DQN_LUNARLANDER = {
     "exploration_final_eps": 0.1,
     "policy_kwargs": "dict(net_arch=[256, 256])",
 }
-_SAC_PENDULUM = {"policy": "MlpPolicy", "learning_rate": 1e-3}
-
-
-def _replays(algorithm: str) -> tuple[Contestant, ...]:
-    return (
-        Contestant(algorithm, algorithm),
-        Contestant(f"{algorithm} on beliefs", algorithm, beliefs=True),
-        Contestant(f"{algorithm} on beliefs, imagined replay", algorithm, beliefs=True, imagined=1.0),
-    )
+_SAC_PENDULUM = {"policy": "MlpPolicy", "learning_rate": 1e-3, "gradient_steps": 1}
+_DQNS = (
+    Contestant("DQN", "DQN"),
+    Contestant("DQN on beliefs", "DQN", beliefs=True),
+    Contestant("DQN on beliefs, imagined replay", "DQN", beliefs=True, imagined=1.0),
+)
+# MBPO's recipe: as many gradient steps for each transition, real or imagined, as without a model. Whether it is the
+# gradient steps alone is for the second and the fourth agent to show.
+_SACS = (
+    Contestant("SAC", "SAC"),
+    Contestant("SAC, 5 gradient steps", "SAC", updates=5),
+    Contestant("SAC on beliefs", "SAC", beliefs=True),
+    Contestant("SAC on beliefs, 5 gradient steps", "SAC", beliefs=True, updates=5),
+    Contestant("SAC on beliefs, imagined replay", "SAC", beliefs=True, imagined=4.0, updates=5),
+)
 
 
 # Not a mixture with random episodes: they are many times as long, so that few of them would be most of the steps.
@@ -154,11 +162,13 @@ CURVE_TASKS = {
         2000,
         (195, 475, 500),
         _DQN_CARTPOLE,
-        _replays("DQN"),
+        _DQNS,
         ("collect.steps=20000", "trainer.steps=500"),
     ),
-    "replay-LunarLander": CurveTask("LunarLander-v3", 100_000, 5000, (0, 100, 200), _DQN_LUNARLANDER, _replays("DQN")),
-    "replay-Pendulum": CurveTask("Pendulum-v1", 10_000, 500, (-400, -200, -157), _SAC_PENDULUM, _replays("SAC")),
+    "replay-LunarLander": CurveTask("LunarLander-v3", 100_000, 5000, (0, 100, 200), _DQN_LUNARLANDER, _DQNS),
+    "replay-Pendulum": CurveTask(
+        "Pendulum-v1", 5000, 250, (-400, -200, -157), _SAC_PENDULUM, _SACS, ("planner=none", "trainer.steps=1200")
+    ),
 }
 
 
@@ -190,7 +200,10 @@ def _learn(
     """Train one agent; its row with its curve and its final score."""
     steps, every, episodes = (300, 100, 8) if quick else (task.steps, task.every, _EPISODES)
     algorithm = _algorithm(contestant.algorithm)
-    settings = zoo_settings(algorithm, task.entry | _memory(contestant.algorithm))
+    entry = task.entry | _memory(contestant.algorithm)
+    if contestant.updates > 1:
+        entry = entry | {"gradient_steps": contestant.updates * entry["gradient_steps"]}
+    settings = zoo_settings(algorithm, entry)
     first = seed * 1_000_000 + 500_000  # neither the data's episodes nor the evaluation's
     venv = _environment(task.env, contestant, world_model, settings.n_envs, first)
     start = {"policy": BeliefPolicy, "policy_kwargs": {"world_model": world_model}} if contestant.heads else {}
