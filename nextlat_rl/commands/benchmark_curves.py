@@ -16,7 +16,7 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor
 
 from nextlat_rl.agents.episodes import EVALUATION_SEED
-from nextlat_rl.agents.sb3 import BeliefPolicy, ImaginedReplay, make_belief_env, zoo_settings
+from nextlat_rl.agents.sb3 import BeliefPolicy, ImaginedReplay, ZooSettings, make_belief_env, zoo_settings
 from nextlat_rl.commands.benchmark_sb3 import Progress
 from nextlat_rl.commands.benchmark_tasks import run_task
 from nextlat_rl.config import BenchmarkConfig
@@ -199,15 +199,11 @@ def _learn(
 ) -> dict[str, Any]:
     """Train one agent; its row with its curve and its final score."""
     steps, every, episodes = (300, 100, 8) if quick else (task.steps, task.every, _EPISODES)
-    algorithm = _algorithm(contestant.algorithm)
-    entry = task.entry | _memory(contestant.algorithm)
-    if contestant.updates > 1:
-        entry = entry | {"gradient_steps": contestant.updates * entry["gradient_steps"]}
-    settings = zoo_settings(algorithm, entry)
+    settings = contestant_settings(task, contestant)
     first = seed * 1_000_000 + 500_000  # neither the data's episodes nor the evaluation's
     venv = _environment(task.env, contestant, world_model, settings.n_envs, first)
     start = {"policy": BeliefPolicy, "policy_kwargs": {"world_model": world_model}} if contestant.heads else {}
-    agent = algorithm(env=venv, seed=seed, device="cpu", **settings.agent | start)
+    agent = _algorithm(contestant.algorithm)(env=venv, seed=seed, device="cpu", **settings.agent | start)
     on_policy = contestant.algorithm.endswith("PPO")
     measure = _training_return if on_policy else _short_evaluation(task.env, contestant, world_model, first + 100_000)
     curve = Curve(every, measure)
@@ -229,6 +225,14 @@ def _learn(
     row |= {"imagined_steps": replay.imagined if replay else 0, "curve": curve.points}
     row["measured"] = f"training, last {_WINDOW} episodes" if on_policy else f"evaluated, {_SHORT} episodes"
     return row | {"steps_to": {f"{level:g}": steps_to(curve.points, level) for level in task.levels}}
+
+
+def contestant_settings(task: CurveTask, contestant: Contestant) -> ZooSettings:
+    """The task's settings as this agent takes them: with a memory or more gradient steps, if it has these."""
+    entry = task.entry | _memory(contestant.algorithm)
+    if contestant.updates > 1:
+        entry |= {"gradient_steps": contestant.updates * entry["gradient_steps"]}
+    return zoo_settings(_algorithm(contestant.algorithm), entry)
 
 
 def steps_to(points: list[tuple[int, float]], level: float) -> int | None:

@@ -9,9 +9,8 @@ import pytest
 from rich.console import Console
 from stable_baselines3 import PPO
 
-from nextlat_rl.agents.sb3 import zoo_settings
 from nextlat_rl.commands import benchmark_curves
-from nextlat_rl.commands.benchmark_curves import CURVE_TASKS, Curve, curve_rows, steps_to
+from nextlat_rl.commands.benchmark_curves import CURVE_TASKS, Curve, contestant_settings, curve_rows, steps_to
 from nextlat_rl.commands.report_curves import curve_tables, step_cells
 from nextlat_rl.config import BenchmarkConfig
 from nextlat_rl.diagnostics.figures import learning_figure
@@ -88,8 +87,16 @@ def test_every_task_begins_without_a_world_model_and_its_settings_are_sb3s() -> 
         assert not task.contestants[0].beliefs and any(contestant.beliefs for contestant in task.contestants)
         assert list(task.levels) == sorted(task.levels)
         for contestant in task.contestants:
-            settings = zoo_settings(benchmark_curves._algorithm(contestant.algorithm), task.entry)
-            assert settings.agent["policy"] == "MlpPolicy"
+            settings = contestant_settings(task, contestant)
+            assert settings.agent["policy"].startswith("Mlp")
+
+
+def test_imagined_replay_takes_as_many_gradient_steps_for_each_transition() -> None:
+    task = CURVE_TASKS["replay-Pendulum"]
+    steps = [contestant_settings(task, contestant).agent["gradient_steps"] for contestant in task.contestants]
+    assert steps == [1, 5, 1, 5, 5]
+    imagining = task.contestants[-1]
+    assert steps[-1] == 1 + imagining.imagined
 
 
 def test_without_sb3_contrib_there_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
