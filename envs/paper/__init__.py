@@ -70,9 +70,9 @@ for _degree, _arm in _STARS:
     )
 # Few names, so that a small model soon knows them.
 gym.register(
-    "NextLat/PathStar-2x3-of-10-v0",
+    "NextLat/PathStar-2x4-of-10-v0",
     entry_point="nextlat_rl.envs.paper.path_star:PathStarEnv",
-    kwargs={"degree": 2, "arm": 3, "nodes": 10},
+    kwargs={"degree": 2, "arm": 4, "nodes": 10},
     disable_env_checker=True,
 )
 for _numbers, _largest in _COUNTDOWNS:
