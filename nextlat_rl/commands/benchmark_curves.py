@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import stable_baselines3
@@ -44,6 +44,7 @@ class Contestant:
         beliefs: it sees beliefs instead of one-hot features of the current observation.
         heads: it begins as the world model's policy and value (`BeliefPolicy`).
         imagined: imagined transitions for each real one.
+        mode: how they are imagined, see `ImaginedReplay`.
         updates: gradient steps, times those of the task's entry.
 
     """
@@ -53,6 +54,7 @@ class Contestant:
     beliefs: bool = False
     heads: bool = False
     imagined: float = 0.0
+    mode: Literal["sample", "mode"] = "sample"
     updates: int = 1
 
 
@@ -139,7 +141,7 @@ _SACS = (
     Contestant("SAC, 5 gradient steps", "SAC", updates=5),
     Contestant("SAC on beliefs", "SAC", beliefs=True),
     Contestant("SAC on beliefs, 5 gradient steps", "SAC", beliefs=True, updates=5),
-    Contestant("SAC on beliefs, imagined replay", "SAC", beliefs=True, imagined=4.0, updates=5),
+    Contestant("SAC on beliefs, imagined replay", "SAC", beliefs=True, imagined=4.0, mode="mode", updates=5),
 )
 
 
@@ -208,7 +210,9 @@ def _learn(
     measure = _training_return if on_policy else _short_evaluation(task.env, contestant, world_model, first + 100_000)
     curve = Curve(every, measure)
     callbacks: list[BaseCallback] = [curve]
-    replay = ImaginedReplay(world_model, contestant.imagined, seed=seed) if contestant.imagined else None
+    replay = None
+    if contestant.imagined:
+        replay = ImaginedReplay(world_model, contestant.imagined, mode=contestant.mode, seed=seed)
     callbacks += [replay] if replay else []
     started, cpu = time.monotonic(), time.process_time()
     with bar(console, contestant.name, steps, "steps") as shown:

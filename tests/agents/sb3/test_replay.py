@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -51,11 +53,31 @@ def test_sac_stores_scaled_actions() -> None:
     assert np.abs(buffer.actions[: buffer.pos]).max() <= 1.0
 
 
+@pytest.mark.parametrize("mode", ["sample", "mode"])
+def test_only_the_most_likely_transitions_are_the_same_every_time(mode: Literal["sample", "mode"]) -> None:
+    world_model = WorldModel(pendulum_model(), "Pendulum-v1")
+    agent = SAC("MlpPolicy", make_belief_env(world_model, 1), learning_starts=50, seed=0, device="cpu")
+    callback = ImaginedReplay(world_model, ratio=1.0, horizon=2, every=16, mode=mode)
+    agent.learn(150, callback=callback)
+    buffer = agent.replay_buffer
+    assert buffer is not None and callback.imagined > 0
+    belief, after = (torch.from_numpy(x[: buffer.pos, 0]) for x in (buffer.observations, buffer.next_observations))
+    action = world_model.encode_actions(list(agent.policy.unscale_action(buffer.actions[: buffer.pos, 0])))
+    noise = torch.zeros(buffer.pos, world_model.model.answer_noise)
+    with torch.no_grad():
+        likeliest, reward, _, _ = world_model.imagine_step(belief, action, "mode", noise)
+    same = torch.isclose(likeliest, after, atol=1e-4).all(1).numpy()
+    assert same.sum() == (callback.imagined if mode == "mode" else 0)
+    np.testing.assert_allclose(reward.numpy()[same], buffer.rewards[: buffer.pos, 0][same], atol=1e-4)
+
+
 def test_no_ratio_no_imagination(cartpole: WorldModel) -> None:
     with pytest.raises(UserError, match="ratio=-1"):
         ImaginedReplay(cartpole, ratio=-1)
     with pytest.raises(UserError, match="horizon"):
         ImaginedReplay(cartpole, horizon=0)
+    with pytest.raises(UserError, match="mode=blind"):
+        ImaginedReplay(cartpole, mode="blind")  # type: ignore[arg-type]
 
 
 def test_agents_it_cannot_serve_are_told_so(cartpole: WorldModel) -> None:
