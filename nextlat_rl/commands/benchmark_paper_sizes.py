@@ -149,7 +149,7 @@ _SMALL_TASKS = {
         objectives=("gpt", "mtp", "nextlat"),
         options=(
             *_model(4, 4, 64, 64),
-            *_trainer(steps=2000, batch_size=128, length=17, learning_rate=2e-3, follow_steps=0),
+            *_trainer(steps=3000, batch_size=128, length=17, learning_rate=2e-3, cooldown=0.2, follow_steps=0),
             "objective.horizon=2",
             "objective.blind_weight=0",
             "objective.value_weight=0",
