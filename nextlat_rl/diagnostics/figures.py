@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 import matplotlib
@@ -146,7 +147,8 @@ def learning_figure(panels: dict[str, dict[str, list[np.ndarray]]], aims: dict[s
     rows = -(-len(panels) // columns)
     figure, axes = plt.subplots(rows, columns, figsize=(4.6 * columns, 3.4 * rows), layout="constrained", squeeze=False)
     for panel, (task, agents) in zip(axes.flat, panels.items(), strict=False):
-        for (agent, curves), colour in zip(agents.items(), (STILL, GROUNDED, BLIND, REAL), strict=False):
+        colours = cycle((STILL, GROUNDED, BLIND, REAL, "tab:green", "tab:purple"))
+        for (agent, curves), colour in zip(agents.items(), colours, strict=False):
             steps = sorted({step for curve in curves for step in curve[:, 0]})
             values = [[curve[curve[:, 0] == step, 1] for curve in curves] for step in steps]
             known = [np.concatenate(value) for value in values]

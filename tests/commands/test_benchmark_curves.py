@@ -80,6 +80,9 @@ def test_the_figure_draws_means_from_worst_to_best() -> None:
     np.testing.assert_array_equal(panel.lines[0].get_xydata(), [[1, 0], [2, 3]])
     assert panel.get_title() == "A, 2 seeds"
     assert len([axes for axes in figure.axes if axes.get_visible()]) == 2
+    many = learning_figure({"A": {f"agent {i}": curves for i in range(7)}}, {"A": 1.0}).axes[0]
+    assert len(many.lines) == 7 + 1  # and the aim
+    assert len({line.get_color() for line in many.lines[:6]}) == 6
 
 
 def test_every_task_begins_without_a_world_model_and_its_settings_are_sb3s() -> None:
