@@ -161,7 +161,7 @@ _SMALL_TASKS = {
         episodes=10_000,
         scored={"accuracy": "NextLat/Countdown-3x20-HeldOut"},
         objectives=("gpt", "mtp", "nextlat"),
-        options=(*_SMALL, *_trainer(steps=1000, batch_size=24, length=32, follow_steps=0), "objective.horizon=4"),
+        options=(*_SMALL, *_trainer(steps=4000, batch_size=24, length=32, follow_steps=0), "objective.horizon=4"),
         own={},
     ),
 }
