@@ -34,8 +34,8 @@ class ImaginedReplay(BaseCallback):
         seed: of the draws.
 
     Raises:
-        UserError: dynamics that were not trained; when learning starts, if the agent has no replay buffer or does not
-            act on this model's beliefs.
+        UserError: an impossible setting; dynamics that were not trained; when learning starts, if the agent has no
+            replay buffer or does not act on this model's beliefs.
 
     """
 

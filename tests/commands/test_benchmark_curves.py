@@ -91,7 +91,8 @@ def test_every_task_begins_without_a_world_model_and_its_settings_are_sb3s() -> 
         assert list(task.levels) == sorted(task.levels)
         for contestant in task.contestants:
             settings = contestant_settings(task, contestant)
-            assert settings.agent["policy"].startswith("Mlp")
+            recurrent = contestant.algorithm == "RecurrentPPO"
+            assert settings.agent["policy"] == ("MlpLstmPolicy" if recurrent else "MlpPolicy")
 
 
 def test_imagined_replay_takes_as_many_gradient_steps_for_each_transition() -> None:
