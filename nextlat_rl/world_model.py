@@ -106,6 +106,7 @@ class WorldModel:
         from nextlat_rl.runtime import pick_device
 
         model, config = load_model(path, pick_device(device))
+        model.trunk.pack()
         trained = config.get("train_config", {}).get("objective", {})  # a checkpoint of one's own may not say
         return cls(model, config["env_id"], config["discount"], trained.get("name", "nextlat"))
 

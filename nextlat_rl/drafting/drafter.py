@@ -13,7 +13,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nextlat_rl.drafting.token import Token, draw_token, from_parts, sample_token, stack, token_log_prob
+from nextlat_rl.drafting.token import (
+    Token,
+    draw_token,
+    from_parts,
+    sample_token,
+    stack,
+    token_log_prob,
+    token_log_prob_at,
+)
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.models.transformer import KVCache, Transformer
 from nextlat_rl.tracing import Traced
@@ -84,13 +92,17 @@ class SequentialDrafter(Drafter):
     def next_feature(self, feature: Tensor, token: Token) -> Tensor:
         """The feature `[B, D]` after a step `[B]` taken at `feature: [B, D]`, at first a true belief."""
 
+    def guess(self, feature: Tensor, token: Token, uniform: Tensor) -> tuple[Tensor, Token]:
+        """`next_feature`, and a step `[B]` drawn there with `uniform: [B, token_noise]`."""
+        feature = self.next_feature(feature, token)
+        return feature, from_parts(self.heads.observation, self._draw(feature, uniform))
+
     def draft(self, belief: Tensor, token: Token, uniform: Tensor) -> Draft:
         """Draft as many steps as there is noise for, or to the end of the episode."""
         tokens, features = [], []
         feature, ended = belief, token.end
         for k in range(uniform.shape[1]):
-            feature = self.next_feature(feature, token)
-            token = from_parts(self.heads.observation, self._draw(feature, uniform[:, k]))
+            feature, token = self.guess(feature, token, uniform[:, k])
             tokens.append(token)
             features.append(feature)
             ended = ended | token.end
@@ -182,7 +194,7 @@ def feature_draft(heads: NextLat, feature: Tensor, token: Token, log_q: Tensor) 
     """Steps `[B, K]` drawn at `feature: [B, K, D]`, with what other steps would have had there."""
 
     def log_q_at(rows: Tensor, position: Tensor, other: Token) -> Tensor:
-        return token_log_prob(heads, feature[rows, position], other)
+        return token_log_prob_at(heads, feature.flatten(0, 1), rows * feature.shape[1] + position, other)
 
     return Draft(token, log_q, log_q_at)
 

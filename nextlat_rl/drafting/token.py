@@ -85,6 +85,31 @@ def draw_token(model: NextLat, belief: Tensor, uniform: Tensor) -> tuple[Token, 
     return token, _log_prob(model, policy, answer, token)
 
 
+def draw_tokens_at(model: NextLat, belief: Tensor, at: Tensor, uniform: Tensor) -> tuple[Token, Tensor]:
+    """`draw_token` N times at few places, `belief: [R, D]` with `at: [N]` into R; the heads are read once a place."""
+    for_action, for_answer = uniform.split((model.action.noise, model.answer_noise), dim=-1)
+    policy = model.action.head(belief)[at]
+    action = model.action.sample(policy, for_action)
+    answer = _answer_at(model, belief, at, action)
+    token = Token(action, *model.sample_answer(answer, for_answer))
+    return token, _log_prob(model, policy, answer, token)
+
+
+def token_log_prob_at(model: NextLat, belief: Tensor, at: Tensor, token: Token) -> Tensor:
+    """`token_log_prob` of N steps `[N]` at few places, `belief: [R, D]` with `at: [N]` into R."""
+    return _log_prob(model, model.action.head(belief)[at], _answer_at(model, belief, at, token.action), token)
+
+
+def _answer_at(model: NextLat, belief: Tensor, at: Tensor, action: Tensor) -> Answer:
+    """The answer's parameters `[N]`, worked out once for each pair of a place and an action."""
+    pairs = torch.cat((at[:, None].double(), action.reshape(len(at), -1).double()), 1)
+    places, index = pairs.unique(dim=0, return_inverse=True)
+    one = at.new_zeros(len(places)).scatter_(0, index, torch.arange(len(at), device=at.device))  # of each pair
+    answer = model.answer(model.after(belief[at[one]], model.embed_action(action[one])))
+    leaves = {name: parameters[index] for name, parameters in answer.observation.items()}
+    return Answer(answer.end[index], answer.reward[index], leaves)
+
+
 def mode_token(model: NextLat, belief: Tensor, action: Tensor) -> Token:
     """The answer most often drawn at `belief: [*B, D]` to the stored `action: [*B, *action]`, part by part."""
     answer = model.answer(model.after(belief, model.embed_action(action)))

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from nextlat_rl.drafting.token import Token, replace_rows, sample_token, token_log_prob, token_noise
+from nextlat_rl.drafting.token import Token, draw_tokens_at, replace_rows, token_noise
 from nextlat_rl.models.nextlat import NextLat
 
 Noise = Callable[[Tensor, int, int], Tensor]
@@ -50,8 +50,8 @@ def draw_residual(model: NextLat, belief: Tensor, log_q: Callable[[Tensor, Token
         copies = _CANDIDATES[min(attempt, len(_CANDIDATES) - 1)]
         uniform = noise(open_rows, attempt, copies * (size + 1)).view(len(open_rows) * copies, size + 1)
         rows = open_rows.repeat_interleave(copies)
-        candidate = sample_token(model, belief[rows], uniform[:, :size])
-        ratio = log_q(rows, candidate) - token_log_prob(model, belief[rows], candidate)
+        candidate, log_p = draw_tokens_at(model, belief, rows, uniform[:, :size])
+        ratio = log_q(rows, candidate) - log_p
         taken = (uniform[:, size].log() > ratio).view(-1, copies)
         first = taken.float().argmax(1) + torch.arange(len(open_rows), device=belief.device) * copies
         candidate = candidate.map(lambda x, first=first: x[first])  # type: ignore[misc]

@@ -17,11 +17,12 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from nextlat_rl.models.packed import PackableLinear, Packing
 from nextlat_rl.tracing import Traced
 
 # A pass over so few steps takes most of its time outside matrix products, so it is traced, for a few lengths of the
 # cache: powers of two from the shortest on.
-_FEW = 16
+_FEW = 32
 _SHORTEST = 32
 
 
@@ -70,8 +71,8 @@ class Attention(nn.Module):
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.qkv = nn.Linear(width, 3 * width, bias=False)
-        self.out = nn.Linear(width, width, bias=False)
+        self.qkv = PackableLinear(width, 3 * width, bias=False)
+        self.out = PackableLinear(width, width, bias=False)
 
     def project(self, x: Tensor, rotation: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Rotated queries and keys and the values, `[B, H, L, D / H]` each, of `x: [B, L, D]`."""
@@ -93,7 +94,7 @@ class Block(nn.Module):
         self.norm1 = nn.LayerNorm(width)
         self.attention = Attention(width, heads)
         self.norm2 = nn.LayerNorm(width)
-        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+        self.mlp = nn.Sequential(PackableLinear(width, 4 * width), nn.GELU(), PackableLinear(4 * width, width))
 
     def forward(self, x: Tensor, rotation: Tensor, mask: Tensor) -> Tensor:
         """One block over whole windows, `[B, L, D] -> [B, L, D]`."""
@@ -119,7 +120,20 @@ class Transformer(nn.Module):
         self.width, self.heads, self.context = config.width, config.heads, config.context
         self.blocks = nn.ModuleList(Block(config.width, config.heads) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
+        self._packing: Packing | None = None
         initialise(self.blocks, config.layers)
+
+    def pack(self) -> None:
+        """Make `extend` faster for as long as the weights stay as they are, at the price of a second copy of them."""
+        if Packing.possible(self.norm.weight):
+            self._packing = Packing(self.blocks)
+            self.__dict__.pop("_traced_read", None)
+
+    def _unpack_if_stale(self) -> None:
+        if self._packing is not None and self._packing.stale():
+            self._packing.undo()
+            self._packing = None
+            self.__dict__.pop("_traced_read", None)
 
     def forward(self, x: Tensor, segment: Tensor, layers: int | None = None) -> Tensor:
         """Beliefs of packed windows.
@@ -154,6 +168,7 @@ class Transformer(nn.Module):
 
         A cache of `capacity >= context + K - 1` makes this equal to the full pass. `layers` is as in `forward`.
         """
+        self._unpack_if_stale()
         steps = x.shape[1]
         position = cache.position[:, None] + torch.arange(steps, device=x.device)  # [B, K]
         cache.slot_position.scatter_(1, position % cache.capacity, position)
@@ -192,8 +207,8 @@ class Transformer(nn.Module):
         return Traced(self, self._read)
 
     def __getstate__(self) -> dict[str, Any]:
-        """A copy traces its own weights."""
-        return {name: value for name, value in self.__dict__.items() if name != "_traced_read"}
+        """A copy traces its own weights, and does not know the packed ones."""
+        return {name: value for name, value in self.__dict__.items() if name != "_traced_read"} | {"_packing": None}
 
 
 def rotation_table(position: Tensor, dimension: int) -> Tensor:

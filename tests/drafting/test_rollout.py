@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from collections.abc import Callable
 from copy import deepcopy
 
 import gymnasium as gym
@@ -16,7 +17,19 @@ from nextlat_rl.drafting.drafter import Draft, Drafter
 from nextlat_rl.drafting.drafters.nextlat import NextLatDrafter
 from nextlat_rl.drafting.length import AdaptiveLength, FixedLength, RoundClock
 from nextlat_rl.drafting.rollout import Rollout, SpeculativeRollout
-from nextlat_rl.drafting.token import Token, embed_token, from_parts, sample_token, stack, token_log_prob
+from nextlat_rl.drafting.token import (
+    Token,
+    draw_token,
+    draw_tokens_at,
+    embed_token,
+    from_parts,
+    same_token,
+    sample_token,
+    stack,
+    token_log_prob,
+    token_log_prob_at,
+    token_noise,
+)
 from nextlat_rl.models.nextlat import ModelConfig, NextLat, Spaces
 from nextlat_rl.models.transformer import TrunkConfig
 from nextlat_rl.tracing import Traced
@@ -338,3 +351,17 @@ def test_adaptive_length_does_not_draft_for_next_to_nothing() -> None:
         length.timed(k, 1 + 0.98 * k)  # a draft gains 1% at most
         chosen.append(k)
     assert chosen[100:].count(0) > 680
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("make", [enumerable_model, tiny_model])
+def test_reading_the_heads_once_a_place_changes_nothing(make: Callable[[], NextLat]) -> None:
+    model = make()
+    width = model.config.trunk.width
+    belief, at, noise = torch.randn(3, width), torch.randint(3, (40,)), torch.rand(40, token_noise(model))
+    token, log_p = draw_tokens_at(model, belief, at, noise)
+    one_by_one, expected = draw_token(model, belief[at], noise)
+    assert same_token(token, one_by_one).all()
+    torch.testing.assert_close(log_p, expected)
+    other = sample_token(model, torch.randn(40, width), torch.rand(40, token_noise(model)))
+    torch.testing.assert_close(token_log_prob_at(model, belief, at, other), token_log_prob(model, belief[at], other))

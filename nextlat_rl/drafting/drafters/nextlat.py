@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from nextlat_rl.drafting.drafter import SequentialDrafter
-from nextlat_rl.drafting.token import Token, embed_token, from_parts
+from nextlat_rl.drafting.token import Token, embed_token, from_parts, sample_token
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.tracing import Traced
 
@@ -17,11 +17,17 @@ class NextLatDrafter(SequentialDrafter):
         super().__init__(model)
         names = list(model.observation)
 
-        def step(feature: Tensor, *parts: Tensor) -> Tensor:
-            return model.dynamics(feature, embed_token(model, from_parts(names, parts)))
+        def guess(feature: Tensor, uniform: Tensor, *parts: Tensor) -> tuple[Tensor, ...]:
+            feature = self.next_feature(feature, from_parts(names, parts))
+            return feature, *sample_token(model, feature, uniform).parts()
 
-        self._step = Traced(model, step)
+        self._guess = Traced(model, guess)
 
     def next_feature(self, feature: Tensor, token: Token) -> Tensor:
         """Equation 9."""
-        return self._step(feature, *token.parts())
+        return self.heads.dynamics(feature, embed_token(self.heads, token))
+
+    def guess(self, feature: Tensor, token: Token, uniform: Tensor) -> tuple[Tensor, Token]:
+        """See `SequentialDrafter.guess`; both in one trace, for this is where the time of a draft goes."""
+        feature, *parts = self._guess(feature, uniform, *token.parts())
+        return feature, from_parts(self.heads.observation, parts)
