@@ -18,7 +18,7 @@ from torch import Tensor
 
 from nextlat_rl.agents.agent import Decide, make_decide
 from nextlat_rl.agents.planning.planner import Planner
-from nextlat_rl.drafting.length import DraftLength, RoundClock
+from nextlat_rl.drafting.length import DraftLength, FixedLength, RoundClock
 from nextlat_rl.drafting.rollout import DraftStatistics
 from nextlat_rl.drafting.token import Token, embed_token, from_parts, mode_token, stack
 from nextlat_rl.models.nextlat import NextLat
@@ -32,7 +32,7 @@ class SpeculativeAgent:
     Args:
         world_model: the trained model.
         batch_size: number of environments, each a row.
-        length: how many steps to draft.
+        length: how many steps to draft; with continuous observations, which no guess repeats exactly, none are.
         deterministic: most likely actions instead of drawn ones.
         seed: keys the noise together with (episode, step).
         planner: decides; without one the policy does.
@@ -48,6 +48,7 @@ class SpeculativeAgent:
         seed: int = 0,
         planner: Planner | None = None,
     ) -> None:
+        length = length if can_come_true(world_model.model) else FixedLength(0)
         self.world_model, self.length, self.clock = world_model, length, RoundClock(length)
         self.decide: Decide = make_decide(world_model, deterministic, seed, planner)
         # A guess of the decision has to be cheap: the policy's own, with the noise that the decision will have.
@@ -84,7 +85,7 @@ class SpeculativeAgent:
         reward = torch.tensor(rewards, dtype=torch.float32, device=wm.device)
         step = Step(wm.encode_observations(observations), self.last_action, reward, first)
         self.step.masked_fill_(first, 0)
-        missing = self.draft.rows
+        missing, decided = self.draft.rows, None
         if self.draft.any_ready:
             missing = (~self.draft.came_true(step)).nonzero().squeeze(1)
         if len(missing):
@@ -94,12 +95,12 @@ class SpeculativeAgent:
             length = self.clock.next_round()
             episode = torch.tensor(episodes, dtype=torch.long, device=wm.device)
             if not length and len(missing) == len(self.step):
-                self._decide_now(step, episode)
+                decided = self._decide_now(step, episode)
             else:
                 length = self._draft(step, missing, episode, length)
             self.clock.drafted(length)
         self.decisions += len(observations)
-        self.last_action = self.draft.decision()
+        self.last_action = self.draft.decision() if decided is None else decided
         self.step += 1
         actions = wm.decode_actions(self.last_action)
         self.clock.spent(time.perf_counter() - started)
@@ -127,8 +128,8 @@ class SpeculativeAgent:
         went_on = ~first[rows].cpu().numpy()
         self.statistics.add(judged[went_on], kept[went_on])
 
-    def _decide_now(self, step: Step, episode: Tensor) -> None:
-        """Decide in every row without a draft: `_draft` with a length of 0, at about an `Agent`'s cost."""
+    def _decide_now(self, step: Step, episode: Tensor) -> Tensor:
+        """Decide in every row without a draft, `[B, *action]`: `_draft` with a length of 0, at an `Agent`'s cost."""
         x = self.world_model.embed_step(
             step.previous_action, step.previous_reward, step.is_first, *step.observation.values()
         )
@@ -136,7 +137,8 @@ class SpeculativeAgent:
             self.cache.crop(self.draft.read)
         self.cache.reset(step.is_first)
         belief = self.world_model.model.trunk.extend(x[:, None], self.cache)[:, 0]
-        self.draft.put_one(step.is_first, belief, self.decide(belief, episode, self.step))
+        self.draft.put_one(step.is_first, belief)
+        return self.decide(belief, episode, self.step)
 
     def _draft(self, step: Step, missing: Tensor, episode: Tensor, length: int) -> int:
         """Draft up to `length` steps in the rows `missing: [R]`, read them with the trunk, and decide everywhere.
@@ -235,14 +237,19 @@ class _Drafts:
         self.any_drafted = bool(self.length.any())
         self.read[rows] += 1
 
-    def put_one(self, first: Tensor, belief: Tensor, decision: Tensor) -> None:
-        """In place of drafts the belief `[B, D]` where each row stands, and the decision there."""
-        self.beliefs[:, 0], self.decisions[:, 0] = belief, decision
+    def put_one(self, first: Tensor, belief: Tensor) -> None:
+        """In place of drafts the belief `[B, D]` where each row stands; nobody will ask for a decision there."""
+        self.beliefs[:, 0] = belief
         if self.any_drafted:
             self.length.zero_()
             self.index.zero_()
         self.any_ready = self.any_drafted = False
         self.read.masked_fill_(first, 0).add_(1)
+
+
+def can_come_true(model: NextLat) -> bool:
+    """Whether an observation can be guessed exactly: not if any part of it is continuous."""
+    return all(codec.discrete for codec in model.observation.values())
 
 
 def _ahead(model: NextLat, belief: Tensor, action: Tensor) -> tuple[Tensor, ...]:

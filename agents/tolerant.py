@@ -18,7 +18,7 @@ from torch import Tensor
 
 from nextlat_rl.agents.agent import Decide, make_decide
 from nextlat_rl.agents.planning.planner import Planner
-from nextlat_rl.drafting.length import DraftLength, RoundClock
+from nextlat_rl.drafting.length import DraftLength, FixedLength, RoundClock
 from nextlat_rl.drafting.rollout import DraftStatistics
 from nextlat_rl.drafting.token import embed_token, mode_token
 from nextlat_rl.models.nextlat import NextLat
@@ -34,7 +34,8 @@ class TolerantAgent:
         world_model: the trained model.
         batch_size: number of environments, each a row.
         length: how many steps to draft.
-        tolerance: largest `distance / margin` at which a draft counts as true, from `calibrate`.
+        tolerance: largest `distance / margin` at which a draft counts as true, from `calibrate`; below 0, where nothing
+            would count, nothing is drafted.
         deterministic: most likely actions instead of drawn ones.
         seed: keys the noise together with (episode, step).
         planner: decides; without one the policy does.
@@ -51,6 +52,7 @@ class TolerantAgent:
         seed: int = 0,
         planner: Planner | None = None,
     ) -> None:
+        length = length if tolerance >= 0 else FixedLength(0)
         self.world_model, self.length, self.tolerance = world_model, length, tolerance
         self.clock = RoundClock(length)
         self.decide: Decide = make_decide(world_model, deterministic, seed, planner)
@@ -94,21 +96,21 @@ class TolerantAgent:
         step = Step(wm.encode_observations(observations), self.last_action, reward, first)
         x = wm.embed_step(step.previous_action, step.previous_reward, first, *step.observation.values())
         self.step.masked_fill_(first, 0)
-        used = self._index
+        used, decided = self._index, None
         missing = self._follow(x, first) if self._any_drafted else self._rows
         if len(missing):
             self.calls += len(missing)
             if self._any_drafted:
                 self._judge(missing, used, first)
-            length, rows = self.clock.next_round(), padded(missing)
+            length = self.clock.next_round()
             episode = torch.tensor(episodes, dtype=torch.long, device=wm.device)
             if length or self._any_drafted:
-                length = self._draft(x, first, rows, episode, length)
+                length = self._draft(x, first, padded(missing), episode, length)
             else:
-                self._decide_now(x, first, episode)
+                decided = self._decide_now(x, first, episode)
             self.clock.drafted(length)
         self.decisions += len(observations)
-        self.last_action = self._ready[self._rows, self._index]
+        self.last_action = self._ready[self._rows, self._index] if decided is None else decided
         self.step += 1
         actions = wm.decode_actions(self.last_action)
         self.clock.spent(time.perf_counter() - started)
@@ -160,11 +162,11 @@ class TolerantAgent:
         self._index = torch.where(first, 0, self._index + 1)
         self._unread[self._rows, torch.where(first, 0, self._index - 1).clamp_max(self.length.longest)] = x
 
-    def _decide_now(self, x: Tensor, first: Tensor, episode: Tensor) -> None:
-        """Decide in every row without a draft, before or after: `_draft` with a length of 0, at an `Agent`'s cost."""
+    def _decide_now(self, x: Tensor, first: Tensor, episode: Tensor) -> Tensor:
+        """Decide in every row without a draft before or after, `[B, *action]`: `_draft` with 0 at an `Agent`'s cost."""
         self.cache.reset(first)
         self.belief = self.world_model.model.trunk.extend(x[:, None], self.cache)[:, 0]
-        self._ready[:, 0] = self.decide(self.belief, episode, self.step)
+        return self.decide(self.belief, episode, self.step)
 
     def _draft(self, x: Tensor, first: Tensor, rows: Tensor, episode: Tensor, length: int) -> int:
         """Let the trunk read what happened in `rows: [R]`, draft up to `length` steps from there, decide everywhere.

@@ -15,7 +15,7 @@ from nextlat_rl.agents.agent import Agent
 from nextlat_rl.agents.calibration import calibrate
 from nextlat_rl.agents.episodes import EVALUATION_SEED, EpisodeResult, Timing, evaluation_seeds, run_episodes
 from nextlat_rl.agents.planning.planner import AnyPlanner, build_planner
-from nextlat_rl.agents.speculative import SpeculativeAgent
+from nextlat_rl.agents.speculative import SpeculativeAgent, can_come_true
 from nextlat_rl.agents.tolerant import TolerantAgent
 from nextlat_rl.checkpoint import load_config, run_folder
 from nextlat_rl.config import EvaluateConfig, PlannerSettings
@@ -51,6 +51,11 @@ def evaluate(config: EvaluateConfig) -> None:
         longest = draft_length(config.draft).longest
         tolerance = calibrated_tolerance(
             world_model, config.planner, config.deterministic, config.seed, longest, config.risk, console
+        )
+    if config.speculate == "lossless" and not can_come_true(world_model.model):
+        console.print(
+            "Continuous observations never repeat a guess exactly, so every step is decided anew; speculate=tolerant "
+            "can decide ahead here"
         )
     row, _ = score(
         world_model,

@@ -11,9 +11,9 @@ from nextlat_rl.tracing import Traced
 _DECAY = 0.98
 _KNOWN = 0.5  # drafts judged at a position
 _TRIALS = 3  # rounds at each of a few lengths to begin with
-_KEEP = 8  # rounds for which a choice stands: choosing costs a few per cent of a small trunk's pass
+_KEEP, _REST = 8, 32  # rounds for which a choice stands, and that of 0: choosing costs some per cent of a small pass
 _WORTH = 1.05  # a draft has to promise that much over none: estimates are noisy, and a draft for nothing costs twice
-_LOOK_AROUND = 8, 32  # choices between looks at another length: at first, and at most while nothing changes
+_LOOK_AROUND = 64, 256  # rounds between looks at another length: at first, and at most while nothing changes
 
 
 class DraftLength(Protocol):
@@ -64,7 +64,7 @@ class AdaptiveLength:
         self._times = np.zeros(3)
         self._plan = [0, max(1, longest // 2), longest] * _TRIALS
         self._best, self._kept_for = 0, 0
-        self._choices, self._patience, self._looked_up = 0, _LOOK_AROUND[0], True
+        self._unchanged, self._patience, self._looked_up = 0, _LOOK_AROUND[0], True
 
     def choose(self) -> int:
         """First a few lengths in turn, then the best; now and then another one, so that a change is noticed.
@@ -79,13 +79,15 @@ class AdaptiveLength:
             return self._best
         rates = self.rates()
         best = int(np.argmax(rates))
-        before, self._best, self._kept_for = self._best, best if rates[best] > _WORTH * rates[0] else 0, _KEEP - 1
-        self._choices += 1
+        before, self._best = self._best, best if rates[best] > _WORTH * rates[0] else 0
+        stands = _KEEP if self._best else _REST
+        self._kept_for = stands - 1
+        self._unchanged += stands
         if self._best != before:
             self._patience = _LOOK_AROUND[0]
-        if self._choices < self._patience:
+        if self._unchanged < self._patience:
             return self._best
-        self._choices, self._patience = 0, min(2 * self._patience, _LOOK_AROUND[1])
+        self._unchanged, self._patience = 0, min(2 * self._patience, _LOOK_AROUND[1])
         self._looked_up = not self._looked_up
         return min(self.longest, self._best + 1) if self._looked_up or not self._best else 0
 

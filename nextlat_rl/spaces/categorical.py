@@ -26,6 +26,7 @@ class FieldsCodec(Codec):
     contiguous axis, which on a CPU is three times faster than `[m, c]`. A single field has plain logits `[c]`.
     """
 
+    discrete: ClassVar[bool] = True
     remedy: ClassVar[str] = "correct the space or the data"
     base: Tensor
     stride: Tensor

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
@@ -25,9 +25,11 @@ class Codec(nn.Module, ABC):
         width: size of embeddings and of the features a head reads.
         storage_dtype, storage_shape: how one element is stored.
         noise: how many uniforms in [0, 1) `sample` consumes per element.
+        discrete: whether values come from a finite set, so that a guess can be exactly right.
     """
 
     noise: int
+    discrete: ClassVar[bool] = False
 
     def __init__(self, space: gym.Space[Any], width: int, statistics: dict[str, Any]) -> None:
         super().__init__()

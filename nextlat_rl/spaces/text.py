@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
@@ -28,6 +28,7 @@ class TextCodec(Codec):
     outside the statistics have one too, unless the data had a single text.
     """
 
+    discrete: ClassVar[bool] = True
     known: Tensor
     known_hash: Tensor
     known_class: Tensor

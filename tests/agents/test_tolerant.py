@@ -32,9 +32,17 @@ def test_without_tolerance_actions_are_those_of_deciding_at_every_step(ring: Wor
     world_model = ring if env_id == "Ring-v0" else WorldModel(cartpole_model().eval(), env_id)
     plain = played(env_id, Agent(world_model, 3, "trunk", True), 3, 9)
     for length in (FixedLength(0), FixedLength(3), AdaptiveLength(4), _InTurns(4)):
-        agent = TolerantAgent(world_model, 3, length, tolerance=-1.0, deterministic=True)
+        agent = TolerantAgent(world_model, 3, length, tolerance=0.0, deterministic=True)
+        agent.tolerance = -1.0  # from now on: an agent made with it does not even draft
         assert played(env_id, agent, 3, 9) == plain
         assert agent.statistics.accepted == 0
+
+
+def test_what_nothing_can_pass_is_not_drafted(ring: WorldModel) -> None:
+    plain = played("Ring-v0", Agent(ring, 3, "trunk", True), 3, 9)
+    agent = TolerantAgent(ring, 3, FixedLength(3), tolerance=-1.0, deterministic=True)
+    assert played("Ring-v0", agent, 3, 9) == plain
+    assert agent.statistics.rounds == 0
 
 
 def test_with_all_tolerance_every_draft_is_used_to_its_end(ring: WorldModel) -> None:
