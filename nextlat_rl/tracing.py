@@ -1,4 +1,4 @@
-"""Small fixed computations without Python's share of their cost: traced once for each shape, then replayed.
+"""Small fixed computations without Python's share of their cost: traced for each shape in use, then replayed.
 
 At the batch sizes of acting and planning most of a small network's time goes into Python and into looking kernels up.
 """
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 _WARM_UP = 2  # a trace observes its first call and is optimised in its second
+_EAGER = 8  # calls: a trace takes as long as some hundred of them gain, and many a shape is met only once
 
 
 class Traced:
@@ -21,17 +22,19 @@ class Traced:
     Args:
         model: the module whose weights `function` uses.
         function: branches on nothing but the shapes, types and device of its arguments; doing it twice changes nothing.
+        eager: calls with a shape before it is traced.
 
     Attributes:
-        made: traces made so far by anyone: whoever measures time leaves out what paid for one.
+        slow: calls so far, of anyone's, that were no replays: whoever measures time leaves them out.
 
     """
 
-    made = 0
+    slow = 0
 
-    def __init__(self, model: nn.Module, function: Callable[..., Any]) -> None:
-        self._module = _Function(model, function)
+    def __init__(self, model: nn.Module, function: Callable[..., Any], eager: int = _EAGER) -> None:
+        self._module, self._eager = _Function(model, function), eager
         self._traces: dict[tuple[object, ...], Callable[..., Any]] = {}
+        self._calls: dict[tuple[object, ...], int] = {}  # with shapes that have no trace yet
 
     @torch.no_grad()
     def __call__(self, *arguments: Tensor) -> Any:
@@ -39,12 +42,16 @@ class Traced:
         key = tuple((a.shape, a.dtype, a.device) for a in arguments)
         trace = self._traces.get(key)
         if trace is None:
+            Traced.slow += 1
+            calls = self._calls[key] = self._calls.get(key, 0) + 1
+            if calls <= self._eager:
+                return self._module(*arguments)
             trace = self._traces[key] = self._trace(arguments)
         return trace(*arguments)
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the traces: they cannot be copied or stored, and are quickly made again."""
-        return self.__dict__ | {"_traces": {}}
+        return self.__dict__ | {"_traces": {}, "_calls": {}}
 
     def _trace(self, arguments: tuple[Tensor, ...]) -> Callable[..., Any]:
         with warnings.catch_warnings():
@@ -55,7 +62,6 @@ class Traced:
             trace = torch.jit.trace(self._module, arguments, check_trace=False)
             for _ in range(_WARM_UP):
                 trace(*arguments)
-        Traced.made += 1
         return trace
 
 

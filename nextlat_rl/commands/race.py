@@ -65,8 +65,8 @@ def race(
         step = world_model.first_step([env.reset(seed=first + i)[0] for i in range(batch)])
         for name, draw in drawn.items():
             traces = -1
-            while Traced.made != traces:  # what pays for a trace is drawn again
-                traces = Traced.made
+            while Traced.slow != traces:  # what is not all replayed yet is drawn again
+                traces = Traced.slow
                 memory = world_model.memory(batch, "trunk", draw.length.longest)
                 world_model.observe(step, memory)
                 started = time.perf_counter()

@@ -28,7 +28,7 @@ class DraftLength(Protocol):
         """Of `judged: [N]` drafted steps in a row, `kept: [N]` turned out right from the start on."""
 
     def timed(self, length: int, seconds: float) -> None:
-        """A round with drafts of `length` steps took so long; rounds that also paid for a trace are left out."""
+        """A round with drafts of `length` steps took so long; those that also traced, or did not yet, are left out."""
 
 
 class FixedLength:
@@ -114,7 +114,9 @@ class AdaptiveLength:
         self._kept[:longest] = _DECAY * self._kept[:longest] + (kept[:, None] > position).sum(0)
 
     def timed(self, length: int, seconds: float) -> None:
-        """Update the estimate of cost."""
+        """Update the estimate of cost; of rounds without drafts, where these do not pay, one in some is enough."""
+        if not (length or self._best) and self._kept_for % _KEEP:
+            return
         features = np.array([1.0, float(length > 0), float(length)])
         self._moments = _DECAY * self._moments + np.outer(features, features)
         self._times = _DECAY * self._times + features * seconds
@@ -129,9 +131,9 @@ class RoundClock:
 
     def next_round(self) -> int:
         """K for the round that begins; the one before is over."""
-        if self._drafted >= 0 and Traced.made == self._traces:
+        if self._drafted >= 0 and Traced.slow == self._traces:
             self._length.timed(self._drafted, self._seconds)
-        self._seconds, self._traces = 0.0, Traced.made
+        self._seconds, self._traces = 0.0, Traced.slow
         return self._length.choose()
 
     def drafted(self, length: int) -> None:

@@ -137,7 +137,7 @@ class SpeculativeRollout:
         state.token = self.draw(memory.belief, state.noise(0, token_noise(self.model)))
         statistics = DraftStatistics()
         while state.running.any():
-            started, traces = time.perf_counter(), Traced.made
+            started, traces = time.perf_counter(), Traced.slow
             length = min(self.length.choose(), state.most_wanted() - 1) if self.drafter else 0
             running = state.running.clone().cpu().numpy()
             length, *counts = self._round(state, memory, length)
@@ -145,7 +145,7 @@ class SpeculativeRollout:
             statistics.add(judged, kept)
             # An end is no fault of a draft, which the statistics are about, but the steps behind it did not come.
             self.length.judged(np.minimum(kept + 1, length), kept)
-            if Traced.made == traces:
+            if Traced.slow == traces:
                 self.length.timed(length, time.perf_counter() - started)
             state.rounds += 1
         return Rollout(state.written, state.count, state.ended, statistics)

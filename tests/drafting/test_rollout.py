@@ -300,7 +300,7 @@ def test_a_round_lasts_until_the_next_and_one_that_traced_does_not_count() -> No
         if call in (0, 3, 4):  # the draft of the first round serves three calls
             assert clock.next_round() == 3
             clock.drafted(2 if call == 0 else 1)
-        Traced.made += call == 3
+        Traced.slow += call == 3
         clock.spent(seconds)
     assert rounds == [(2, 1.0)]
     clock.next_round()
