@@ -195,7 +195,7 @@ def planner_speed_table(rows: list[dict[str, Any]]) -> Table:
 
 
 def _lookahead_call(network: Network, config: LookaheadConfig, batch: int) -> Callable[[], object]:
-    search = Traced(network, lambda b, u: tuple(lookahead(network, b, u, config, greedy=False)[0]))
+    search = Traced(network, lambda b, u: tuple(lookahead(network, b, u, config, greedy=False)[0]), eager=0)
     belief, noise = torch.randn(batch, _LATENT), torch.rand(batch, sum(config.noise(network)))
     for _ in range(5):  # the tracer optimises over its first calls
         search(belief, noise)

@@ -15,6 +15,7 @@ import torch
 from omegaconf import OmegaConf
 from rich.console import Console
 from rich.table import Table
+from torch import Tensor
 
 from nextlat_rl.agents.agent import Agent
 from nextlat_rl.commands.collect import ensure_dataset
@@ -24,12 +25,14 @@ from nextlat_rl.console import table
 from nextlat_rl.data.batches import Batcher
 from nextlat_rl.data.store import build_store
 from nextlat_rl.envs import make_env, resolve_env_id
+from nextlat_rl.models.transformer import KVCache, Transformer, TrunkConfig
 from nextlat_rl.runtime import set_threads
 from nextlat_rl.training import Trainer
 from nextlat_rl.world_model import Acting, WorldModel
 
 _ENV = "MiniGrid-FourRooms"
 _DATA_STEPS = 20_000
+_LARGE_TRUNK = TrunkConfig(layers=12, heads=6, width=384)
 
 
 def speed_rows(quick: bool, console: Console) -> list[dict[str, Any]]:
@@ -47,6 +50,7 @@ def speed_rows(quick: bool, console: Console) -> list[dict[str, Any]]:
         rows = [_training_row(config, store, length, rounds), _store_row(config, dataset, store, length, rounds)]
     world_model = WorldModel(model, env_id)
     rows += [_acting_row(world_model, env_id, batch, rounds) for batch in (1, 64)]
+    rows += [_packed_row(steps, rounds) for steps in (1, 10)]
     rows += [_answer_row("--help", "--help"), _answer_row("a misspelt option", "trainer.stepps=1")]
     for row in rows:
         row |= {"part": "speed", "cores": torch.get_num_threads()}
@@ -118,6 +122,27 @@ def _acting_row(world_model: WorldModel, env_id: str, batch: int, rounds: int) -
     torch.set_num_threads(threads)
     name = f"a decision, trunk / recurrent, {batch} environment{'s' * (batch > 1)}"
     return _row(name, trunk / steps / batch, recurrent / steps / batch, ratio, "at least 5")
+
+
+@torch.no_grad()
+def _packed_row(steps: int, rounds: int) -> dict[str, Any]:
+    """A pass of the large trunk over a few steps, by its own weights and by packed ones; one core."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    plain, packed = (Transformer(_LARGE_TRUNK).eval() for _ in range(2))
+    packed.pack()
+    x = torch.randn(1, steps, _LARGE_TRUNK.width)
+
+    def reading(trunk: Transformer) -> Callable[[], Tensor]:
+        for _ in range(10):  # a trace is made
+            trunk.extend(x, KVCache(trunk, 1))
+        return lambda: trunk.extend(x, KVCache(trunk, 1))
+
+    seconds, packed_seconds, ratio = interleave(reading(plain), reading(packed), rounds)
+    torch.set_num_threads(threads)
+    return _row(
+        f"a pass over {steps} step{'s' * (steps > 1)}, 12 x 384, plain / packed", seconds, packed_seconds, ratio, ""
+    )
 
 
 def _answer_row(what: str, argument: str) -> dict[str, Any]:
