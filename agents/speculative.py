@@ -92,13 +92,13 @@ class SpeculativeAgent:
             self.calls += len(missing)
             if self.draft.any_drafted:
                 self._judge(missing[self.draft.length[missing] > 0], first)
-            length = self.clock.next_round()
+            length, guessed, usable = self.clock.next_round(), 0, 0
             episode = torch.tensor(episodes, dtype=torch.long, device=wm.device)
             if not length and len(missing) == len(self.step):
                 decided = self._decide_now(step, episode)
             else:
-                length = self._draft(step, missing, episode, length)
-            self.clock.drafted(length)
+                guessed, usable = self._draft(step, missing, episode, length)
+            self.clock.drafted(guessed, usable)
         self.decisions += len(observations)
         self.last_action = self.draft.decision() if decided is None else decided
         self.step += 1
@@ -140,11 +140,11 @@ class SpeculativeAgent:
         self.draft.put_one(step.is_first, belief)
         return self.decide(belief, episode, self.step)
 
-    def _draft(self, step: Step, missing: Tensor, episode: Tensor, length: int) -> int:
+    def _draft(self, step: Step, missing: Tensor, episode: Tensor, length: int) -> tuple[int, int]:
         """Draft up to `length` steps in the rows `missing: [R]`, read them with the trunk, and decide everywhere.
 
-        Returns how many steps were guessed, for the clock: the one that would end the episode is paid for, but there is
-        nothing to decide after it.
+        Returns how many steps were guessed, and how many of them are drafted: the one that would end the episode is
+        paid for, but there is nothing to decide after it.
         """
         rows = padded(missing)
         model, draft, first = self.world_model.model, self.draft, step.is_first[rows]
@@ -180,7 +180,7 @@ class SpeculativeAgent:
             self.cache.put(missing, part.take(draft.rows[:count]))
         draft.read[rows] = torch.where(first, 0, draft.read[rows])
         draft.put(missing, tokens, belief[:count], decision.unflatten(0, (-1, length + 1))[:count])
-        return guessed
+        return guessed, length
 
 
 class _Drafts:

@@ -102,13 +102,13 @@ class TolerantAgent:
             self.calls += len(missing)
             if self._any_drafted:
                 self._judge(missing, used, first)
-            length = self.clock.next_round()
+            length, guessed, usable = self.clock.next_round(), 0, 0
             episode = torch.tensor(episodes, dtype=torch.long, device=wm.device)
             if length or self._any_drafted:
-                length = self._draft(x, first, padded(missing), episode, length)
+                guessed, usable = self._draft(x, first, padded(missing), episode, length)
             else:
                 decided = self._decide_now(x, first, episode)
-            self.clock.drafted(length)
+            self.clock.drafted(guessed, usable)
         self.decisions += len(observations)
         self.last_action = self._ready[self._rows, self._index] if decided is None else decided
         self.step += 1
@@ -168,11 +168,11 @@ class TolerantAgent:
         self.belief = self.world_model.model.trunk.extend(x[:, None], self.cache)[:, 0]
         return self.decide(self.belief, episode, self.step)
 
-    def _draft(self, x: Tensor, first: Tensor, rows: Tensor, episode: Tensor, length: int) -> int:
+    def _draft(self, x: Tensor, first: Tensor, rows: Tensor, episode: Tensor, length: int) -> tuple[int, int]:
         """Let the trunk read what happened in `rows: [R]`, draft up to `length` steps from there, decide everywhere.
 
-        Returns how many steps were guessed, for the clock: the one that would end the episode is paid for, but there is
-        nothing to decide after it.
+        Returns how many steps were guessed, and how many of them are drafted: the one that would end the episode is
+        paid for, but there is nothing to decide after it.
         """
         if not self._any_drafted:
             self._remember(x, first)
@@ -196,7 +196,7 @@ class TolerantAgent:
         self._ready[rows, : length + 1] = decision.unflatten(0, (-1, length + 1))
         self._length[rows], self._index[rows], self.furthest[rows] = length, 0, 0.0
         self._any_drafted = bool(self._length.any())
-        return guessed
+        return guessed, length
 
     def _read(self, rows: Tensor, new: Tensor) -> Tensor:
         """The trunk's beliefs `[R, D]` after the steps that it has not read; where `new`, an episode began."""

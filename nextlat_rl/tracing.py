@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 _WARM_UP = 2  # a trace observes its first call and is optimised in its second
-_EAGER = 8  # calls: a trace takes as long as some hundred of them gain, and many a shape is met only once
+_EAGER = 3  # calls: a trace takes as long as some hundred of them gain, and many a shape is met only once or twice
 
 
 class Traced:

@@ -57,6 +57,7 @@ _RIVAL_LENGTHS = (2, 4, 8)
 _LEARNING_RATE = 2e-3
 _RISK = 0.01
 _TURN = 200  # decisions, about
+_WARM_UP = 500  # decisions, and the seed of the first episode
 _WARM_UP_SEED = 0
 
 
@@ -106,7 +107,7 @@ def speculation_rows(name: str, seed: int, config: BenchmarkConfig, console: Con
     if task.decisions:
         decisions = 40 if config.quick else task.decisions
         for planner in ("none", "auto"):
-            acted += _acting(world_model, planner, rows[0]["deterministic"], decisions, console)
+            acted += _acting(world_model, planner, rows[0]["deterministic"], decisions, config.quick, console)
     shared = {key: rows[0][key] for key in ("part", "env", "seed", "target", "run", "peak_memory_mb")}
     return rows + [shared | row for row in imagined + acted]
 
@@ -158,7 +159,7 @@ def _steps_in(seconds: float, name: str, world_model: WorldModel, batches: Batch
 
 
 def _acting(
-    world_model: WorldModel, planner: str, deterministic: bool, decisions: int, console: Console
+    world_model: WorldModel, planner: str, deterministic: bool, decisions: int, quick: bool, console: Console
 ) -> list[dict[str, Any]]:
     """Deciding ahead against deciding at every step: whole episodes in turn, actions and returns compared.
 
@@ -185,9 +186,14 @@ def _acting(
         "tolerant adaptive": tolerant(AdaptiveLength(longest)),
         f"tolerant {longest}": tolerant(FixedLength(longest)),
     }
-    # First an episode that does not count: functions are traced, and the adaptive length tries a few.
-    warm_up = {name: run_episodes(world_model.env_id, agent, [_WARM_UP_SEED], 1)[0] for name, agent in agents.items()}
-    episodes = max(1, _TURN // warm_up["off"][0].length)
+    # First some that do not count: what is used is traced, and the adaptive length tries a few.
+    warm_up = 40 if quick else _WARM_UP
+    for agent in agents.values():
+        decided, seed = 0, _WARM_UP_SEED
+        while decided < warm_up:
+            (result,), _ = run_episodes(world_model.env_id, agent, [seed], 1)
+            decided, seed = decided + result.length, seed + 1
+    episodes = max(1, _TURN * (seed - _WARM_UP_SEED) // decided)
     played = {name: _Played() for name in agents}
     turn = EVALUATION_SEED
     with bar(console, f"Acting (planner {planner})", decisions, "decisions") as shown:

@@ -8,12 +8,15 @@ import numpy as np
 
 from nextlat_rl.tracing import Traced
 
-_DECAY = 0.98
+_DECAY = 0.99
 _KNOWN = 0.5  # drafts judged at a position
-_TRIALS = 3  # rounds at each of a few lengths to begin with
+_TRIALS, _MOST_TRIALS = 3, 24  # timed rounds at each of a few lengths to begin with, and rounds that may take
 _KEEP, _REST = 8, 32  # rounds for which a choice stands, and that of 0: choosing costs some per cent of a small pass
 _WORTH = 1.05  # a draft has to promise that much over none: estimates are noisy, and a draft for nothing costs twice
+_EQUAL = 0.995  # of lengths as good as the best within this the longest is taken: it learns what becomes of more steps
 _LOOK_AROUND = 64, 256  # rounds between looks at another length: at first, and at most while nothing changes
+_LOOK, _MOST_LOOK = 2, 8  # timed rounds of a look, and rounds that may take
+_SETTLED = 4, 1  # rounds without a draft, and with one, before others of their kind are timed: they run cold
 
 
 class DraftLength(Protocol):
@@ -23,6 +26,9 @@ class DraftLength(Protocol):
 
     def choose(self) -> int:
         """K for the next round."""
+
+    def drafted(self, guessed: int, usable: int) -> None:
+        """The round guessed so many of its K steps, of which so many can be of use: drafts stop at an episode's end."""
 
     def judged(self, judged: np.ndarray, kept: np.ndarray) -> None:
         """Of `judged: [N]` drafted steps in a row, `kept: [N]` turned out right from the start on."""
@@ -41,6 +47,9 @@ class FixedLength:
         """K."""
         return self.longest
 
+    def drafted(self, guessed: int, usable: int) -> None:
+        """Nothing to learn."""
+
     def judged(self, judged: np.ndarray, kept: np.ndarray) -> None:
         """Nothing to learn."""
 
@@ -51,18 +60,24 @@ class FixedLength:
 class AdaptiveLength:
     """The K that yields most steps a second, from acceptance by position and from measured time; 0 where drafts lose.
 
-    The chance that a draft survives position k is estimated from the rounds that came so far, the time of a round as
-    `a + b [K > 0] + c K` from the rounds' own durations, both with old rounds forgotten. The rule is SpecDec++'s (arXiv
-    2405.19715) with measured costs: go on while the next draft step is worth more than it costs.
+    The chance that a drafted step is right is estimated position by position, and so is the chance that there is one:
+    drafts stop by themselves where they expect an episode's end. A round without a draft takes a time of its own, one
+    with a draft `a + c guesses`, by the rounds' own durations. Old rounds are forgotten, for others of their kind. The
+    rule is SpecDec++'s (arXiv 2405.19715) with measured costs: go on while the next step is worth what it costs. The
+    first rounds without a draft after one with a draft, or the other way round, are not timed: they pay for its end.
     """
 
     def __init__(self, longest: int = 8) -> None:
         self.longest = longest
-        self._reached = np.full(longest, 1e-9)
-        self._kept = np.zeros(longest)
-        self._moments = np.zeros((3, 3))  # decayed sums of outer products of [1, K > 0, K]
-        self._times = np.zeros(3)
-        self._plan = [0, max(1, longest // 2), longest] * _TRIALS
+        self._right = _Survival(longest, at_first=0.0)
+        self._guessed, self._usable = _Survival(longest, at_first=1.0), _Survival(longest, at_first=1.0)
+        self._alone = np.zeros(2)  # decayed count and seconds of the rounds without a draft
+        self._moments, self._times = np.zeros((2, 2)), np.zeros(2)  # of those with one: sums over [1, guesses]
+        # From the end: none first, for as long as its time is not known any draft looks good.
+        self._plan = [k for k in (max(1, longest // 2), longest, 0) for _ in range(_TRIALS)]
+        self._rounds_to_plan = _MOST_TRIALS
+        self._asked = 0
+        self._alike = 0  # rounds in a row, the last one included, with a draft or without
         self._best, self._kept_for = 0, 0
         self._unchanged, self._patience, self._looked_up = 0, _LOOK_AROUND[0], True
 
@@ -72,13 +87,26 @@ class AdaptiveLength:
         In turn none at all and one step more. While the best stays the same this is done ever less often: where drafts
         are of no use, each try is a loss.
         """
-        if self._plan:
-            return self._plan.pop()
+        length = self._planned() if self._plan else self._chosen()
+        self._alike = self._alike + 1 if (length > 0) == (self._asked > 0) else 1
+        self._asked = length
+        return length
+
+    def _planned(self) -> int:
+        """The next length to try; it stays so until a round was timed or patience runs out."""
+        length = self._plan[-1]
+        self._rounds_to_plan -= 1
+        if not self._rounds_to_plan:
+            self._plan = []
+        return length
+
+    def _chosen(self) -> int:
+        """The best length, which stands for some rounds; or the beginning of a look at another."""
         if self._kept_for:
             self._kept_for -= 1
             return self._best
         rates = self.rates()
-        best = int(np.argmax(rates))
+        best = int(np.flatnonzero(rates >= _EQUAL * rates.max())[-1])
         before, self._best = self._best, best if rates[best] > _WORTH * rates[0] else 0
         stands = _KEEP if self._best else _REST
         self._kept_for = stands - 1
@@ -89,37 +117,62 @@ class AdaptiveLength:
             return self._best
         self._unchanged, self._patience = 0, min(2 * self._patience, _LOOK_AROUND[1])
         self._looked_up = not self._looked_up
-        return min(self.longest, self._best + 1) if self._looked_up or not self._best else 0
+        other = min(self.longest, self._best + 1) if self._looked_up or not self._best else 0
+        self._plan, self._rounds_to_plan = [other] * _LOOK, _MOST_LOOK
+        return self._planned()
 
     def rates(self) -> np.ndarray:
-        """Expected steps a second for every K from 0 to `longest`."""
-        # Where no draft has got to yet, its chance is that of the last position known: ends cut drafts for free.
-        known = np.maximum.accumulate(np.where(self._reached > _KNOWN, np.arange(self.longest), 0))
-        chance = (self._kept / self._reached)[known]
-        steps = 1 + np.concatenate(([0.0], np.cumsum(np.cumprod(chance))))
-        if not self._moments[0, 0]:
+        """Expected steps a second for every K from 0 to `longest`; steps alone while times are not known."""
+        steps = 1 + np.concatenate(([0.0], np.cumsum(self._right.curve() * self._usable.curve())))
+        if not (self._alone[0] and self._moments[0, 0]):
             return steps
-        base, any_draft, slope = np.linalg.lstsq(self._moments, self._times, rcond=None)[0]
-        length = np.arange(self.longest + 1)
-        seconds = base + any_draft * (length > 0) + slope * length
-        return steps / np.maximum(seconds, 1e-9)
+        base, slope = np.linalg.lstsq(self._moments, self._times, rcond=None)[0]
+        seconds = base + slope * np.cumsum(self._guessed.curve())
+        return steps / np.maximum(np.concatenate(([self._alone[1] / self._alone[0]], seconds)), 1e-9)
+
+    def drafted(self, guessed: int, usable: int) -> None:
+        """Update the estimate of how far drafts get."""
+        for survival, count in ((self._guessed, guessed), (self._usable, usable)):
+            survival.update(np.array([min(count + 1, self._asked)]), np.array([min(count, self._asked)]))
 
     def judged(self, judged: np.ndarray, kept: np.ndarray) -> None:
         """Update the estimate of acceptance."""
-        longest = int(judged.max(initial=0))  # what was not tried is not forgotten
-        if not longest:
-            return
-        position = np.arange(longest)
-        self._reached[:longest] = _DECAY * self._reached[:longest] + (judged[:, None] > position).sum(0)
-        self._kept[:longest] = _DECAY * self._kept[:longest] + (kept[:, None] > position).sum(0)
+        self._right.update(judged, kept)
 
     def timed(self, length: int, seconds: float) -> None:
         """Update the estimate of cost; of rounds without drafts, where these do not pay, one in some is enough."""
-        if not (length or self._best) and self._kept_for % _KEEP:
+        if self._alike <= (_SETTLED[1] if self._asked else _SETTLED[0]):
             return
-        features = np.array([1.0, float(length > 0), float(length)])
+        if self._plan:
+            self._plan.pop()
+        elif not (length or self._best) and self._kept_for % _KEEP:
+            return
+        if not length:
+            self._alone = _DECAY * self._alone + np.array([1.0, seconds])
+            return
+        features = np.array([1.0, float(length)])
         self._moments = _DECAY * self._moments + np.outer(features, features)
         self._times = _DECAY * self._times + features * seconds
+
+
+class _Survival:
+    """How likely something gets past each of so many positions, from how far it got lately."""
+
+    def __init__(self, longest: int, at_first: float) -> None:
+        self.reached = np.full(longest, 1e-9)
+        self.passed = at_first * self.reached
+
+    def update(self, reached: np.ndarray, passed: np.ndarray) -> None:
+        """Of `reached: [N]` positions, `passed: [N]` were passed; what was not reached is not forgotten."""
+        longest = int(reached.max(initial=0))
+        position = np.arange(longest)
+        self.reached[:longest] = _DECAY * self.reached[:longest] + (reached[:, None] > position).sum(0)
+        self.passed[:longest] = _DECAY * self.passed[:longest] + (passed[:, None] > position).sum(0)
+
+    def curve(self) -> np.ndarray:
+        """The chance to get past each position, `[longest]`; what was never reached is as good as the last known."""
+        known = np.maximum.accumulate(np.where(self.reached > _KNOWN, np.arange(len(self.reached)), 0))
+        return np.cumprod((self.passed / self.reached)[known])
 
 
 class RoundClock:
@@ -136,9 +189,10 @@ class RoundClock:
         self._seconds, self._traces = 0.0, Traced.slow
         return self._length.choose()
 
-    def drafted(self, length: int) -> None:
-        """The round guessed `length` steps, which may be fewer than K."""
-        self._drafted = length
+    def drafted(self, guessed: int, usable: int) -> None:
+        """See `DraftLength.drafted`."""
+        self._length.drafted(guessed, usable)
+        self._drafted = guessed
 
     def spent(self, seconds: float) -> None:
         """A call took so long."""

@@ -143,6 +143,7 @@ class SpeculativeRollout:
             length, *counts = self._round(state, memory, length)
             judged, kept = (x.cpu().numpy()[running] for x in counts)
             statistics.add(judged, kept)
+            self.length.drafted(length, length)
             # An end is no fault of a draft, which the statistics are about, but the steps behind it did not come.
             self.length.judged(np.minimum(kept + 1, length), kept)
             if Traced.slow == traces:

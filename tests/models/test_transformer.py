@@ -28,7 +28,7 @@ def test_cached_steps_equal_full_pass(context: int, rows: int) -> None:
     torch.testing.assert_close(steps, full, atol=TOLERANCE, rtol=0)
     # Past 32 positions a longer part of the cache is read; a ring of 4 is always read whole.
     lengths = 2 if context > 4 else 1
-    assert Traced.slow - slow == (rows == 3) * lengths * 9  # eight as they are, and the trace
+    assert Traced.slow - slow == (rows == 3) * lengths * 4  # three as they are, and the trace
     assert rows != 3 or len(model._traced_read._traces) == lengths  # type: ignore[attr-defined]
 
 
