@@ -132,6 +132,8 @@ class AdaptiveLength:
 
     def drafted(self, guessed: int, usable: int) -> None:
         """Update the estimate of how far drafts get."""
+        if not self._asked:
+            return
         for survival, count in ((self._guessed, guessed), (self._usable, usable)):
             survival.update(np.array([min(count + 1, self._asked)]), np.array([min(count, self._asked)]))
 
@@ -165,6 +167,8 @@ class _Survival:
     def update(self, reached: np.ndarray, passed: np.ndarray) -> None:
         """Of `reached: [N]` positions, `passed: [N]` were passed; what was not reached is not forgotten."""
         longest = int(reached.max(initial=0))
+        if not longest:
+            return
         position = np.arange(longest)
         self.reached[:longest] = _DECAY * self.reached[:longest] + (reached[:, None] > position).sum(0)
         self.passed[:longest] = _DECAY * self.passed[:longest] + (passed[:, None] > position).sum(0)
