@@ -14,8 +14,8 @@ _TRIALS, _MOST_TRIALS = 3, 24  # timed rounds at each of a few lengths to begin 
 _KEEP, _REST = 8, 32  # rounds for which a choice stands, and that of 0: choosing costs some per cent of a small pass
 _WORTH = 1.05  # a draft has to promise that much over none: estimates are noisy, and a draft for nothing costs twice
 _EQUAL = 0.995  # of lengths as good as the best within this the longest is taken: it learns what becomes of more steps
-_LOOK_AROUND = 64, 256  # rounds between looks at another length: at first, and at most while nothing changes
-_LOOK, _MOST_LOOK = 2, 8  # timed rounds of a look, and rounds that may take
+_LOOK_AROUND = 64, 1024  # rounds between looks at another length: at first, and at most while nothing changes
+_LOOK = 2  # timed rounds of a look
 _SETTLED = 4, 1  # rounds without a draft, and with one, before others of their kind are timed: they run cold
 
 
@@ -118,7 +118,7 @@ class AdaptiveLength:
         self._unchanged, self._patience = 0, min(2 * self._patience, _LOOK_AROUND[1])
         self._looked_up = not self._looked_up
         other = min(self.longest, self._best + 1) if self._looked_up or not self._best else 0
-        self._plan, self._rounds_to_plan = [other] * _LOOK, _MOST_LOOK
+        self._plan, self._rounds_to_plan = [other] * _LOOK, _LOOK + 2 * _SETTLED[other > 0]
         return self._planned()
 
     def rates(self) -> np.ndarray:

@@ -326,7 +326,7 @@ def test_the_longer_nothing_changes_the_less_another_length_is_tried_until_somet
     assert all(later >= earlier for earlier, later in itertools.pairwise(np.diff(looks)))
     chance = 1.0
     go(8 * 600)
-    assert chosen[-500:].count(4) > 0.98 * 500  # but for a look now and then
+    assert set(chosen[-500:]) <= {0, 4} and chosen[-500:].count(4) > 0.95 * 500  # but for a look now and then
 
 
 def test_what_a_draft_costs_in_the_round_after_it_is_not_laid_to_the_charge_of_drafting_nothing() -> None:
