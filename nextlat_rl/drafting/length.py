@@ -15,6 +15,7 @@ _KEEP, _REST = 8, 32  # rounds for which a choice stands, and that of 0: choosin
 _WORTH = 1.05  # a draft has to promise that much over none: estimates are noisy, and a draft for nothing costs twice
 _EQUAL = 0.995  # of lengths as good as the best within this the longest is taken: it learns what becomes of more steps
 _LOOK_AROUND = 64, 1024  # rounds between looks at another length: at first, and at most while nothing changes
+_FLAT = 0.01  # variance of draft lengths, squared steps, at which half of their time's slope is believed
 _LOOK = 2  # timed rounds of a look
 _SETTLED = 4, 1  # rounds without a draft, and with one, before others of their kind are timed: they run cold
 
@@ -126,7 +127,9 @@ class AdaptiveLength:
         steps = 1 + np.concatenate(([0.0], np.cumsum(self._right.curve() * self._usable.curve())))
         if not (self._alone[0] and self._moments[0, 0]):
             return steps
-        base, slope = np.linalg.lstsq(self._moments, self._times, rcond=None)[0]
+        # With drafts of one length alone their time could be laid to either; as if it were the same for all of them.
+        flat = np.diag([0.0, _FLAT * self._moments[0, 0]])
+        base, slope = np.linalg.solve(self._moments + flat, self._times)
         seconds = base + slope * np.cumsum(self._guessed.curve())
         return steps / np.maximum(np.concatenate(([self._alone[1] / self._alone[0]], seconds)), 1e-9)
 
