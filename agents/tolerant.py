@@ -22,7 +22,6 @@ from nextlat_rl.drafting.length import DraftLength, FixedLength, RoundClock
 from nextlat_rl.drafting.rollout import DraftStatistics
 from nextlat_rl.drafting.token import embed_token, mode_token
 from nextlat_rl.models.nextlat import NextLat
-from nextlat_rl.spaces.binned import BinnedCodec
 from nextlat_rl.spaces.categorical import DiscreteCodec
 from nextlat_rl.tracing import Traced, padded
 from nextlat_rl.world_model import Step, WorldModel
@@ -35,8 +34,8 @@ class TolerantAgent:
         world_model: the trained model.
         batch_size: number of environments, each a row.
         length: how many steps to draft.
-        tolerance: how far reality may have strayed from a draft (`strayed`), from `calibrate`; below 0, where nothing
-            would pass, nothing is drafted.
+        tolerance: largest `distance / margin` at which a draft counts as true, from `calibrate`; below 0, where nothing
+            would count, nothing is drafted.
         deterministic: most likely actions instead of drawn ones.
         seed: keys the noise together with (episode, step).
         planner: decides; without one the policy does.
@@ -68,17 +67,17 @@ class TolerantAgent:
         self.step = torch.zeros(batch_size, dtype=torch.long, device=device)
         self.last_action = world_model.no_actions(batch_size)
         self.belief = torch.zeros(batch_size, width, device=device)  # followed by the dynamics since the last call
-        self._expected = torch.zeros(batch_size, longest + 1, width, device=device)  # by the dynamics
-        self._read_ahead = torch.zeros_like(self._expected)  # the trunk's, of the same steps
+        self._expected = torch.zeros(batch_size, longest + 1, width, device=device)
         self._ready = self.last_action[:, None].repeat(1, longest + 1, *([1] * (self.last_action.dim() - 1)))
+        self._margin = torch.ones(batch_size, longest + 1, device=device)
         self._length = torch.zeros(batch_size, dtype=torch.long, device=device)
         self._index = torch.zeros_like(self._length)
         self._unread = torch.zeros_like(self._expected)  # steps that the trunk has not read yet
         self._rows = torch.arange(batch_size, device=device)
         self._any_drafted = False  # whether any row was drafted for since all were last decided for at once
-        self.furthest = torch.zeros(batch_size, device=device)  # that reality has strayed from the draft in use
+        self.furthest = torch.zeros(batch_size, device=device)  # largest distance / margin in the draft in use
         model = world_model.model
-        self._carry = Traced(model, lambda belief, x, *draft: carry(model, belief, x, *draft))
+        self._carry = Traced(model, model.dynamics)
         self._ahead = Traced(model, lambda belief, action: expected_step(model, belief, action))
 
     @torch.no_grad()
@@ -151,12 +150,12 @@ class TolerantAgent:
 
     def _follow(self, x: Tensor, first: Tensor) -> Tensor:
         """Move every row on by emb(x) `[B, D]`; the rows `[R]` that have no decision for where they are now."""
+        self.belief = self._carry(self.belief, x)
         self._remember(x, first)
         at = self._index.clamp_max(self._length)
-        draft = self._expected[self._rows, at], self._read_ahead[self._rows, at]
-        self.belief, far = self._carry(self.belief, x, *draft)
-        self.furthest = torch.maximum(self.furthest, far)
-        return (first | (far > self.tolerance) | (self._index > self._length)).nonzero().squeeze(1)
+        gap = distance(self.belief, self._expected[self._rows, at]) / self._margin[self._rows, at]
+        self.furthest = torch.maximum(self.furthest, gap)
+        return (first | (gap > self.tolerance) | (self._index > self._length)).nonzero().squeeze(1)
 
     def _remember(self, x: Tensor, first: Tensor) -> None:
         """Keep a step for the trunk to read later."""
@@ -193,7 +192,7 @@ class TolerantAgent:
         times = (self.step[rows][:, None] + ahead).flatten()
         decision = self.decide(exact.flatten(0, 1), episode[rows].repeat_interleave(length + 1), times)
         self._expected[rows, : length + 1] = torch.stack(expected, 1)
-        self._read_ahead[rows, : length + 1] = exact
+        self._margin[rows, : length + 1] = margin(self.world_model.model, exact)
         self._ready[rows, : length + 1] = decision.unflatten(0, (-1, length + 1))
         self._length[rows], self._index[rows], self.furthest[rows] = length, 0, 0.0
         self._any_drafted = bool(self._length.any())
@@ -225,36 +224,15 @@ def expected_step(model: NextLat, belief: Tensor, action: Tensor) -> tuple[Tenso
     return model.dynamics(belief, x), x, token.end
 
 
-def carry(model: NextLat, belief: Tensor, x: Tensor, expected: Tensor, read: Tensor) -> tuple[Tensor, Tensor]:
-    """Move `belief: [B, D]` on by emb(x) `[B, D]`; where it is now, and how far the draft is from it (`strayed`)."""
-    belief = model.dynamics(belief, x)
-    return belief, strayed(model, belief, expected, read)
+def margin(model: NextLat, belief: Tensor) -> Tensor:
+    """How clear the policy's decision is at `belief: [*B, D]`, in (0, 1]: the lead of the likeliest discrete action.
 
-
-def strayed(model: NextLat, followed: Tensor, expected: Tensor, read: Tensor) -> Tensor:
-    """How far a draft is from what happened, measured by what it does to the decision, `[*B]`.
-
-    Of one moment there are three beliefs `[*B, D]`: `followed` is carried there by the dynamics through what happened,
-    `expected` by the dynamics through the draft, and `read` is the trunk's of the draft, where the decision was made.
-
-    A discrete decision: how far `followed` lies from `expected`, over the square of how clear the decision is, which
-    is the lead of the policy's likeliest action in whichever belief it is smallest; out of reach where that action
-    differs. A small error of the belief changes a narrow decision and leaves a clear one alone. (The square is found
-    by trial: it lets twice as many decisions of CartPole pass at the same risk as the lead itself does.) A continuous
-    decision: how far the policy's likeliest action moves between `followed` and `read`, as a share of its range.
-    Actions of other spaces: the distance alone.
+    A small error of the belief changes a narrow decision and leaves a clear one alone. 1 for actions of other spaces.
     """
-    codec = model.action
-    if isinstance(codec, BinnedCodec):
-        now, then = (codec.normalise(codec.mode(codec.head(belief))) for belief in (followed, read))
-        return (now - then).abs().amax(-1) / 2
-    far = distance(followed, expected)
-    if not isinstance(codec, DiscreteCodec):
-        return far
-    chances = codec.head(torch.stack((followed, expected, read))).softmax(-1)  # [3, *B, actions]
-    (first, second), action = (part.unbind(-1) for part in chances.topk(2, dim=-1))
-    alike = (action[0] == action[0][0]).all(0)
-    return torch.where(alike, far / (first - second).amin(0).square().clamp_min(1e-9), torch.inf)
+    if not isinstance(model.action, DiscreteCodec):
+        return belief.new_ones(belief.shape[:-1])
+    first, second = model.action.head(belief).softmax(-1).topk(2, dim=-1).values.unbind(-1)
+    return (first - second).clamp_min(1e-6)
 
 
 def distance(belief: Tensor, expected: Tensor) -> Tensor:

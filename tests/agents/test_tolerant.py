@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
-import gymnasium as gym
 import pytest
 import torch
-from torch import Tensor, nn
 
 from nextlat_rl.agents.agent import Agent
 from nextlat_rl.agents.calibration import Beside, accepted_at, calibrate, changed
 from nextlat_rl.agents.episodes import run_episodes
-from nextlat_rl.agents.tolerant import TolerantAgent, strayed
+from nextlat_rl.agents.tolerant import TolerantAgent
 from nextlat_rl.drafting.length import AdaptiveLength, FixedLength
-from nextlat_rl.spaces.binned import BINS, BinnedCodec
-from nextlat_rl.spaces.categorical import DiscreteCodec
-from nextlat_rl.spaces.codec import Codec
 from nextlat_rl.world_model import WorldModel
 from tests.ring import played
 from tests.tiny import cartpole_model
@@ -119,44 +113,3 @@ def test_calibration_plays_no_more_than_it_needs(ring: WorldModel, monkeypatch: 
     assert sorted(first_try) == list(range(100, 100 + len(first_try)))
     assert len(first_try) % 4 == 0 and 4 <= len(first_try) < 40
     assert min(seed for seed in seeds if seed >= 140) == 140  # the next try's seeds do not depend on when this stopped
-
-
-def _deciding(codec: Codec) -> Any:
-    """A model whose beliefs are the logits of its policy."""
-    assert isinstance(codec.logits, nn.Linear)
-    with torch.no_grad():
-        codec.logits.weight.copy_(torch.eye(len(codec.logits.bias)))
-        codec.logits.bias.zero_()
-    return SimpleNamespace(action=codec)
-
-
-def test_a_discrete_draft_strays_by_the_distance_of_beliefs_over_the_smallest_lead_squared() -> None:
-    model = _deciding(DiscreteCodec(gym.spaces.Discrete(3), 3, {}))
-    chances = torch.tensor([[0.8, 0.1, 0.1], [0.7, 0.2, 0.1], [0.5, 0.4, 0.1], [0.2, 0.7, 0.1]])
-    clearer, clear, narrow, other = chances.log()
-    apart, apart_clearer = (float((clear - belief).square().mean().sqrt()) for belief in (narrow, clearer))
-    expected = [
-        ((clear, clear, clear), 0.0),
-        ((narrow, narrow, clear), 0.0),  # nothing unexpected happened
-        ((clear, narrow, clear), apart / 0.1**2),  # the lead of the narrow one
-        ((narrow, clear, clear), apart / 0.1**2),
-        ((clearer, clear, clear), apart_clearer / 0.5**2),
-        ((clearer, clear, narrow), apart_clearer / 0.1**2),
-        ((clear, clear, other), float("inf")),
-        ((clear, other, clear), float("inf")),
-        ((other, clear, clear), float("inf")),
-    ]
-    followed, drafted, read = (torch.stack(beliefs) for beliefs in zip(*(three for three, _ in expected), strict=True))
-    far = strayed(model, followed, drafted, read)
-    torch.testing.assert_close(far, torch.tensor([value for _, value in expected]), rtol=1e-5, atol=1e-6)
-
-
-def test_a_continuous_draft_strays_by_the_share_of_the_range_that_the_action_moves() -> None:
-    space = gym.spaces.Box(-4.0, 4.0, (2,))
-    model = _deciding(BinnedCodec(space, 2 * BINS, {}))
-
-    def at(*bins: int) -> Tensor:
-        return torch.cat([50.0 * torch.eye(BINS)[each] for each in bins])[None]
-
-    moved = strayed(model, at(10, 30), at(40, 0), at(14, 28))  # what the dynamics expected does not count
-    torch.testing.assert_close(moved, torch.tensor([4 / (BINS - 1)]), rtol=1e-5, atol=0)
