@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable
 from statistics import median
@@ -63,7 +64,8 @@ def race(
     for number in range(rounds + _WARM_UP):
         first = EVALUATION_SEED + number * batch
         step = world_model.first_step([env.reset(seed=first + i)[0] for i in range(batch)])
-        for name, draw in drawn.items():
+        # In another order each time: what runs after a large network finds its own weights gone from the caches.
+        for name, draw in random.Random(number).sample([*drawn.items()], len(drawn)):
             traces = -1
             while Traced.slow != traces:  # what is not all replayed yet is drawn again
                 traces = Traced.slow
@@ -80,6 +82,9 @@ def race(
                 statistics[name].merge(rollout.statistics)
         on_round(max(0, number + 1 - _WARM_UP))
     env.close()
+    memory = world_model.memory(batch, "trunk", _COST_LENGTH + 1)
+    world_model.observe(step, memory)
+    drawn[ALONE](memory, horizon, seed=number)  # costs are those at a trajectory's end
     alone = rates[ALONE]
     rows = []
     for name, draw in drawn.items():
