@@ -22,6 +22,7 @@ from nextlat_rl.agents.episodes import EVALUATION_SEED, evaluation_seeds, run_ep
 from nextlat_rl.agents.planning.planner import AnyPlanner, build_planner
 from nextlat_rl.agents.speculative import SpeculativeAgent
 from nextlat_rl.agents.tolerant import TolerantAgent
+from nextlat_rl.commands.benchmark_risk import RISKS, risk_rows, risk_table
 from nextlat_rl.commands.benchmark_tasks import data_in, run_task
 from nextlat_rl.commands.evaluate import calibrated_tolerance
 from nextlat_rl.commands.race import ALONE, race
@@ -56,6 +57,7 @@ _LENGTHS = (1, 2, 4, 8, 16)
 _RIVAL_LENGTHS = (2, 4, 8)
 _LEARNING_RATE = 2e-3
 _RISK = 0.01
+_RISK_EPISODES = 300
 _TURN = 200  # decisions, about
 _WARM_UP = 500  # decisions, and the seed of the first episode
 _WARM_UP_SEED = 0
@@ -161,13 +163,31 @@ def _steps_in(seconds: float, name: str, world_model: WorldModel, batches: Batch
 def _acting(
     world_model: WorldModel, planner: str, deterministic: bool, decisions: int, quick: bool, console: Console
 ) -> list[dict[str, Any]]:
-    """Deciding ahead against deciding at every step: whole episodes in turn, actions and returns compared.
+    """Deciding ahead against deciding at every step, first by the clock, then by what several risks cost."""
+    settings = PlannerSettings(name=planner)
+    longest = AdaptiveLength().longest
+    tolerances = {
+        risk: calibrated_tolerance(world_model, settings, deterministic, 0, longest, risk, console) for risk in RISKS
+    }
+    rows = _timed(world_model, settings, deterministic, tolerances[_RISK], decisions, quick, console)
+    episodes = 4 if quick else _RISK_EPISODES
+    return rows + risk_rows(world_model, settings, deterministic, tolerances, longest, episodes, console)
+
+
+def _timed(
+    world_model: WorldModel,
+    settings: PlannerSettings,
+    deterministic: bool,
+    tolerance: float,
+    decisions: int,
+    quick: bool,
+    console: Console,
+) -> list[dict[str, Any]]:
+    """Whole episodes in turn, actions and returns compared.
 
     As many episodes as it takes for `decisions` of the agent that decides at every step.
     """
-    settings = PlannerSettings(name=planner)
-    longest = AdaptiveLength().longest
-    tolerance = calibrated_tolerance(world_model, settings, deterministic, 0, longest, _RISK, console)
+    planner, longest = settings.name, AdaptiveLength().longest
 
     def search() -> AnyPlanner | None:
         return build_planner(world_model, settings, deterministic, 0)
@@ -289,7 +309,8 @@ def speculation_tables(rows: list[dict[str, Any]]) -> list[Table]:
     acted = [_acting_line(group) for group in _by_contender(rows, "acting")]
     columns = ["task", "planner, speculate", "decisions", "changed", "return", "lost (at most)"]
     columns += ["calls a step", "where all was seen", "ms/decision", "speed-up"]
-    return [*tables, table("Speculative acting, one core, one environment", columns, acted)]
+    tables.append(table("Speculative acting, one core, one environment", columns, acted))
+    return [*tables, risk_table(_by_contender(rows, "risk"))]
 
 
 def _by_contender(rows: list[dict[str, Any]], kind: str) -> list[list[dict[str, Any]]]:
