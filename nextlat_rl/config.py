@@ -367,7 +367,7 @@ class DraftConfig:
         data: a Minari data set id; by default the one that the trunk was trained on.
         steps: optimiser steps of the drafter's training; 0 takes the drafter that lies beside the trunk.
         learning_rate: its peak.
-        draft: how many steps to draft: `adaptive` or a number.
+        draft: how many steps to draft: `adaptive`, `entropy` (until the draft grows unsure), or a number.
         horizon: steps of an imagined trajectory.
         n_envs: trajectories imagined side by side.
         rounds: of the race against drawing one step at a time.

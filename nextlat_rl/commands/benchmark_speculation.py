@@ -20,12 +20,12 @@ from nextlat_rl import checkpoint
 from nextlat_rl.agents.agent import ActsInBatches, Agent
 from nextlat_rl.agents.episodes import EVALUATION_SEED, evaluation_seeds, run_episodes
 from nextlat_rl.agents.planning.planner import AnyPlanner, build_planner
-from nextlat_rl.agents.speculative import SpeculativeAgent
+from nextlat_rl.agents.speculative import SpeculativeAgent, can_come_true
 from nextlat_rl.agents.tolerant import TolerantAgent
 from nextlat_rl.commands.benchmark_risk import RISKS, risk_rows, risk_table
 from nextlat_rl.commands.benchmark_tasks import data_in, run_task
 from nextlat_rl.commands.evaluate import calibrated_tolerance
-from nextlat_rl.commands.race import ALONE, race
+from nextlat_rl.commands.race import ALONE, positions, race
 from nextlat_rl.commands.seen_cells import nothing_new
 from nextlat_rl.commands.setup import drafter_batches, open_store
 from nextlat_rl.config import BenchmarkConfig, PlannerSettings
@@ -33,13 +33,13 @@ from nextlat_rl.console import bar, table
 from nextlat_rl.data.batches import Batcher
 from nextlat_rl.data.minari_io import load_datasets
 from nextlat_rl.diagnostics.figures import speculation_figure
-from nextlat_rl.drafting.drafters.registry import UNTRAINED, make_drafter, make_net
+from nextlat_rl.drafting.drafters.registry import UNTRAINED, make_drafter, make_net, until_unsure
 from nextlat_rl.drafting.length import AdaptiveLength, DraftLength, FixedLength
 from nextlat_rl.drafting.rollout import SpeculativeRollout
 from nextlat_rl.drafting.training import train_drafter
 from nextlat_rl.models.objective import ObjectiveConfig
 from nextlat_rl.runtime import set_threads
-from nextlat_rl.settings_check import DRAFTERS
+from nextlat_rl.settings_check import DRAFTERS, STEP_BY_STEP
 from nextlat_rl.statistics import bootstrap_interval
 from nextlat_rl.world_model import WorldModel
 
@@ -141,6 +141,8 @@ def _imagination(
         for length in lengths:
             drawn[f"{name} {length}"] = alone.drafting(drafter, FixedLength(length))
         drawn[f"{name} adaptive"] = alone.drafting(drafter, AdaptiveLength(max(lengths)))
+        if name in STEP_BY_STEP and can_come_true(model):  # a control for the adaptive length
+            drawn[f"{name} entropy"] = alone.drafting(*until_unsure(name, model, net, max(lengths)))
     # The worst case: a drafter of which nothing is ever right must cost next to nothing.
     untrained = make_drafter("eagle", model, make_net("eagle", model).eval())
     drawn["untrained adaptive"] = alone.drafting(untrained, AdaptiveLength())
@@ -327,8 +329,8 @@ def _imagined_line(group: list[dict[str, Any]]) -> list[str]:
     line = [group[0]["part"], name, length, _one_by_one(group, "speed_up"), _one_by_one(group, "throughput")]
     if "accepted_per_draft" not in group[0]:
         return [*line, "", "", "", ""]
-    positions = zip_longest(*(row["acceptance_by_position"] for row in group), fillvalue=np.nan)
-    by_position = " ".join(f"{np.nanmean(chances):.2f}" for chances in positions)
+    by_seed = zip_longest(*(row["acceptance_by_position"] for row in group), fillvalue=np.nan)
+    by_position = positions([float(np.nanmean(chances)) for chances in by_seed])
     line += [f"{_mean(group, 'accepted_per_draft'):.2f}", by_position, f"{_mean(group, 'draft_cost'):.2f}"]
     return [*line, f"{_mean(group, 'drafter_minutes'):.1f}"]
 

@@ -8,17 +8,20 @@ import time
 from rich.console import Console
 
 from nextlat_rl import checkpoint
+from nextlat_rl.agents.speculative import can_come_true
 from nextlat_rl.commands.evaluate import check_env
 from nextlat_rl.commands.race import ALONE, COLUMNS, cells, race
 from nextlat_rl.commands.setup import drafter_batches, open_store
 from nextlat_rl.config import DraftConfig
 from nextlat_rl.console import bar, make_console, table
 from nextlat_rl.data.minari_io import load_datasets
+from nextlat_rl.drafting.drafter import Drafter
 from nextlat_rl.drafting.drafters.net import DrafterNet
-from nextlat_rl.drafting.drafters.registry import UNTRAINED, load_net, make_drafter, make_net, save_net
-from nextlat_rl.drafting.length import FixedLength, draft_length
+from nextlat_rl.drafting.drafters.registry import UNTRAINED, load_net, make_drafter, make_net, save_net, until_unsure
+from nextlat_rl.drafting.length import DraftLength, FixedLength, draft_length
 from nextlat_rl.drafting.rollout import SpeculativeRollout
 from nextlat_rl.drafting.training import train_drafter
+from nextlat_rl.errors import UserError
 from nextlat_rl.models.objective import ObjectiveConfig
 from nextlat_rl.runtime import set_threads
 from nextlat_rl.settings_check import check_draft, check_dynamics
@@ -35,12 +38,21 @@ def draft(config: DraftConfig) -> None:
     set_threads(config.threads)
     world_model = WorldModel.load(config.checkpoint, config.device)
     check_env(world_model, world_model.env_id)
+    if config.draft == "entropy" and not can_come_true(world_model.model):
+        raise UserError(
+            "draft=entropy needs discrete observations, whose guesses have probabilities; use draft=adaptive"
+        )
     if config.drafter == "nextlat":
         trained = checkpoint.load_config(config.checkpoint)["train_config"]["objective"]["name"]
         check_dynamics(trained, "drafter", "nextlat", "eagle")
     net = None if config.drafter in UNTRAINED else _net(world_model, config, console)
-    drafter = make_drafter(config.drafter, world_model.model, net)
-    length = draft_length(config.draft, _LONGEST if config.drafter == "nextlat" else 8)
+    longest = _LONGEST if config.drafter == "nextlat" else 8
+    drafter: Drafter
+    length: DraftLength
+    if config.draft == "entropy":
+        drafter, length = until_unsure(config.drafter, world_model.model, net, longest)
+    else:
+        drafter, length = make_drafter(config.drafter, world_model.model, net), draft_length(config.draft, longest)
     drawn = {
         ALONE: SpeculativeRollout(world_model, None, FixedLength(0)),
         f"{config.drafter} {config.draft}": SpeculativeRollout(world_model, drafter, length),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from statistics import median
 from typing import Any
 
@@ -125,5 +125,11 @@ def cells(row: dict[str, Any]) -> list[str]:
     shown = [name, length, f"{row['steps_per_second']:,.0f}", f"{row['speed_up']:.2f}", f"{row['throughput']:.2f}"]
     if "accepted_per_draft" not in row:
         return [*shown, "", "", ""]
-    by_position = " ".join(f"{chance:.2f}" for chance in row["acceptance_by_position"])
+    by_position = positions(row["acceptance_by_position"])
     return [*shown, f"{row['accepted_per_draft']:.2f}", by_position, f"{row['draft_cost']:.2f}"]
+
+
+def positions(chances: Sequence[float], shown: int = 8) -> str:
+    """The chances of the first positions, and how many more there are; all of them would fill a terminal."""
+    more = len(chances) - shown
+    return " ".join(f"{chance:.2f}" for chance in chances[:shown]) + (f" +{more}" if more > 0 else "")
