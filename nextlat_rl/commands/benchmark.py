@@ -16,15 +16,11 @@ from nextlat_rl.commands.benchmark_paper_sizes import SIZES
 from nextlat_rl.commands.benchmark_planner import PLANNER_TASKS, planner_rows, planner_speed_rows, planner_speed_table
 from nextlat_rl.commands.benchmark_rivals import RIVAL_TASKS, rival_rows
 from nextlat_rl.commands.benchmark_sb3 import SB3_TASKS, sb3_rows, sb3_speed_rows, sb3_speed_table
-from nextlat_rl.commands.benchmark_speculation import (
-    SPECULATION_TASKS,
-    speculation_figures,
-    speculation_rows,
-    speculation_tables,
-)
+from nextlat_rl.commands.benchmark_speculation import SPECULATION_TASKS, speculation_rows
 from nextlat_rl.commands.benchmark_speed import speed_rows, speed_table
 from nextlat_rl.commands.benchmark_tasks import TASKS, run_task, seeds_table, task_table
 from nextlat_rl.commands.report_curves import curve_figure, curve_tables
+from nextlat_rl.commands.report_speculation import speculation_figures, speculation_tables
 from nextlat_rl.config import BenchmarkConfig
 from nextlat_rl.console import make_console
 from nextlat_rl.errors import UserError

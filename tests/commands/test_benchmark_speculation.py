@@ -11,8 +11,9 @@ from rich.table import Table
 
 from nextlat_rl.agents.episodes import evaluation_seeds, run_episodes
 from nextlat_rl.agents.tolerant import TolerantAgent
+from nextlat_rl.commands.benchmark_acting import Played, changed
 from nextlat_rl.commands.benchmark_risk import risk_rows
-from nextlat_rl.commands.benchmark_speculation import _changed, _Played, speculation_tables
+from nextlat_rl.commands.report_speculation import speculation_tables
 from nextlat_rl.config import PlannerSettings
 from nextlat_rl.console import make_console
 from nextlat_rl.drafting.length import FixedLength
@@ -92,7 +93,7 @@ class Stander:
 
 
 def test_actions_calls_and_seeds_are_kept_in_the_order_they_were_played() -> None:
-    played = _Played()
+    played = Played()
     played.play("CartPole-v1", Stander(), [3, 4])
     played.play("CartPole-v1", Stander(), [5])
     assert played.seeds == [3, 4, 5]
@@ -101,6 +102,6 @@ def test_actions_calls_and_seeds_are_kept_in_the_order_they_were_played() -> Non
     assert len(played.milliseconds) == 2
 
 
-def test_a_missing_action_is_a_changed_one() -> None:
-    assert _changed([1, 2, 3], [1, 0, 3]) == 1
-    assert _changed([1, 2], [1, 2, 3, 4]) == 2
+def test_a_missing_action_is_achanged_one() -> None:
+    assert changed([1, 2, 3], [1, 0, 3]) == 1
+    assert changed([1, 2], [1, 2, 3, 4]) == 2
