@@ -23,12 +23,12 @@ _NEAR = 0.05  # of a continuous action's range: closer ones count as the same de
 def calibrate(
     exact: Agent,
     tolerant: TolerantAgent,
-    risk: float,
+    risks: Sequence[float],
     episodes: int = 100,
     seed: int = CALIBRATION_SEED,
     on_episode: Callable[[EpisodeResult], None] = lambda result: None,
-) -> float:
-    """The largest tolerance found at which few enough decisions made ahead differ from those of deciding at each step.
+) -> list[float]:
+    """The largest tolerances found at which few enough decisions made ahead differ from those of deciding at each step.
 
     First the exact agent plays; beside it every draft is followed to its end or to the first decision that differs,
     which says how far apart beliefs are where decisions differ. The tolerance this suggests is then tried: the
@@ -41,29 +41,41 @@ def calibrate(
     Args:
         exact: decides at every step.
         tolerant: the same planner and noise, and as many rows; its tolerance is set on the way.
-        risk: in (0, 1).
+        risks: each in (0, 1).
         episodes: of each try, or fewer where they are long: as many as it takes for some thousand decisions made ahead.
         seed: of the first episode; these seeds are used for nothing else.
         on_episode: told of each episode.
 
     Returns:
-        The tolerance; -1, at which nothing is accepted, if none passes.
+        A tolerance for each risk; -1, at which nothing is accepted, if none passes.
 
     """
     tolerant.tolerance = float("inf")
     first = Beside(exact, tolerant, tolerant_plays=False)
     _play(first, episodes, seed, on_episode)
     scores, order = torch.cat(first.scores).sort()
-    count = accepted_at(torch.cat(first.wrong)[order], risk)
+    wrong = torch.cat(first.wrong)[order]
+
+    def passes(tolerance: float, risk: float, first_seed: int) -> bool:
+        tolerant.tolerance = tolerance
+        trial = Beside(exact, tolerant, tolerant_plays=True)
+        _play(trial, episodes, first_seed, on_episode)
+        mistakes = torch.cat(trial.wrong)
+        return bool(upper_end(float(mistakes.sum())) <= risk * len(mistakes))
+
+    return [_largest(scores, accepted_at(wrong, risk), risk, passes, seed + episodes, episodes) for risk in risks]
+
+
+def _largest(
+    scores: Tensor, count: int, risk: float, passes: Callable[[float, float, int], bool], seed: int, episodes: int
+) -> float:
+    """The first of fewer and fewer accepted `scores: [N]`, sorted, whose largest one passes; -1 if none does."""
     for attempt in range(1, _MOST_TRIES):
         if count == 0:
             break
-        tolerant.tolerance = float(scores[count - 1])
-        trial = Beside(exact, tolerant, tolerant_plays=True)
-        _play(trial, episodes, seed + attempt * episodes, on_episode)
-        wrong = torch.cat(trial.wrong)
-        if upper_end(float(wrong.sum())) <= risk * len(wrong):
-            return tolerant.tolerance
+        tolerance = float(scores[count - 1])
+        if passes(tolerance, risk, seed + (attempt - 1) * episodes):
+            return tolerance
         count = int(_SHRINK * count)
     return -1.0
 

@@ -15,7 +15,7 @@ from nextlat_rl.agents.planning.planner import AnyPlanner, build_planner
 from nextlat_rl.agents.speculative import SpeculativeAgent
 from nextlat_rl.agents.tolerant import TolerantAgent
 from nextlat_rl.commands.benchmark_risk import RISKS, risk_rows
-from nextlat_rl.commands.evaluate import calibrated_tolerance
+from nextlat_rl.commands.evaluate import calibrated_tolerances
 from nextlat_rl.commands.seen_cells import nothing_new
 from nextlat_rl.config import PlannerSettings
 from nextlat_rl.console import bar
@@ -24,7 +24,8 @@ from nextlat_rl.statistics import bootstrap_interval
 from nextlat_rl.world_model import WorldModel
 
 _RISK = 0.01
-_RISK_EPISODES = 300
+_DECIDED_AT_RISK, _PLANNED_AT_RISK = 60_000, 12_000  # decisions, about, for each of several risks
+_EPISODES_AT_RISK = 300  # at most
 _TURN = 200  # decisions, about
 _WARM_UP = 500  # decisions, and the seed of the first episode
 _WARM_UP_SEED = 0
@@ -36,11 +37,11 @@ def acting_rows(
     """Deciding ahead against deciding at every step, first by the clock, then by what several risks cost."""
     settings = PlannerSettings(name=planner)
     longest = AdaptiveLength().longest
-    tolerances = {
-        risk: calibrated_tolerance(world_model, settings, deterministic, 0, longest, risk, console) for risk in RISKS
-    }
+    found = calibrated_tolerances(world_model, settings, deterministic, 0, longest, RISKS, console, 4 if quick else 100)
+    tolerances = dict(zip(RISKS, found, strict=True))
     rows = _timed(world_model, settings, deterministic, tolerances[_RISK], decisions, quick, console)
-    episodes = 4 if quick else _RISK_EPISODES
+    wanted = 40 if quick else _PLANNED_AT_RISK if planner != "none" else _DECIDED_AT_RISK
+    episodes = min(_EPISODES_AT_RISK, 1 + wanted * rows[0]["episodes"] // rows[0]["decisions"])
     return rows + risk_rows(world_model, settings, deterministic, tolerances, longest, episodes, console)
 
 

@@ -60,7 +60,7 @@ SPECULATION_TASKS = {
 
 
 def speculation_rows(name: str, seed: int, config: BenchmarkConfig, console: Console) -> Iterator[dict[str, Any]]:
-    """The main job, then both tables' rows of a task as they are measured; one core, as small networks are fastest on."""
+    """The main job, then a task's rows as they are measured; one core, as small networks are fastest on."""
     task = SPECULATION_TASKS[name]
     with tempfile.TemporaryDirectory() as folder:
         rows = run_task(name, seed, config, console, task.env, task.options, data_folder=folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from itertools import count
 from typing import Any
 
@@ -49,8 +50,8 @@ def evaluate(config: EvaluateConfig) -> None:
     tolerance = None
     if config.speculate == "tolerant":
         longest = draft_length(config.draft).longest
-        tolerance = calibrated_tolerance(
-            world_model, config.planner, config.deterministic, config.seed, longest, config.risk, console
+        (tolerance,) = calibrated_tolerances(
+            world_model, config.planner, config.deterministic, config.seed, longest, [config.risk], console
         )
     if config.speculate == "lossless" and not can_come_true(world_model.model):
         console.print(
@@ -96,16 +97,17 @@ def evaluate(config: EvaluateConfig) -> None:
     console.print(f"Written to {folder / name}.json", highlight=False)
 
 
-def calibrated_tolerance(
+def calibrated_tolerances(
     world_model: WorldModel,
     planner: PlannerSettings,
     deterministic: bool,
     seed: int,
     longest: int,
-    risk: float,
+    risks: Sequence[float],
     console: Console,
-) -> float:
-    """The tolerance of `speculate=tolerant`, from fresh episodes of the agent's own."""
+    episodes: int = 100,
+) -> list[float]:
+    """The tolerance of `speculate=tolerant` for each risk, from fresh `episodes` of the agent's own a try."""
 
     def search() -> AnyPlanner | None:
         return build_planner(world_model, planner, deterministic, seed)
@@ -115,11 +117,12 @@ def calibrated_tolerance(
     tolerant = TolerantAgent(world_model, _CALIBRATION_ENVS, everything, float("inf"), deterministic, seed, search())
     with bar(console, "Calibrating", None, "episodes") as shown:
         done = count(1)
-        tolerance = calibrate(exact, tolerant, risk, on_episode=lambda result: shown.update(next(done)))
-    found = f"Tolerance {tolerance:.3g} for" if tolerance >= 0 else "No tolerance found that keeps"
-    after = "" if tolerance >= 0 else ": every step will be decided anew; a higher risk= may find one"
-    console.print(f"{found} a risk of {risk:g} per decision made ahead{after}", highlight=False)
-    return tolerance
+        tolerances = calibrate(exact, tolerant, risks, episodes, on_episode=lambda result: shown.update(next(done)))
+    for risk, tolerance in zip(risks, tolerances, strict=True):
+        found = f"Tolerance {tolerance:.3g} for" if tolerance >= 0 else "No tolerance found that keeps"
+        after = "" if tolerance >= 0 else ": every step will be decided anew; a higher risk= may find one"
+        console.print(f"{found} a risk of {risk:g} per decision made ahead{after}", highlight=False)
+    return tolerances
 
 
 def _log_speculation(tracker: Tracker, row: dict[str, Any], step: int) -> None:

@@ -81,12 +81,22 @@ def test_the_calibrated_risk_holds_on_fresh_seeds(ring: WorldModel) -> None:
 
     risk = 0.1
     probe = TolerantAgent(ring, 4, FixedLength(4), 0.0, deterministic=True)
-    tolerance = calibrate(Agent(ring, 4, "trunk", True), probe, risk, seed=5000)
+    (tolerance,) = calibrate(Agent(ring, 4, "trunk", True), probe, [risk], seed=5000)
     assert 0 < tolerance < float("inf")
     share, ahead = share_wrong(tolerance)
     assert ahead > 300
     assert share <= risk
     assert share_wrong(float("inf"))[0] > risk  # the check can fail: without a tolerance the same drafts break it
+
+
+def test_each_of_several_risks_gets_what_it_would_have_got_alone(ring: WorldModel) -> None:
+    def calibrated(*risks: float) -> list[float]:
+        probe = TolerantAgent(ring, 4, FixedLength(4), 0.0, deterministic=True)
+        return calibrate(Agent(ring, 4, "trunk", True), probe, risks, 40, seed=5000)
+
+    low, high = calibrated(0.1, 0.3)
+    assert [low, high] == calibrated(0.1) + calibrated(0.3)
+    assert 0 < low < high
 
 
 def test_accepts_until_errors_outweigh() -> None:
@@ -107,7 +117,7 @@ def test_calibration_plays_no_more_than_it_needs(ring: WorldModel, monkeypatch: 
     probe = TolerantAgent(ring, 4, FixedLength(4), 0.0, deterministic=True)
     seeds: list[int] = []
     calibrate(
-        Agent(ring, 4, "trunk", True), probe, 0.9, 40, seed=100, on_episode=lambda result: seeds.append(result.seed)
+        Agent(ring, 4, "trunk", True), probe, [0.9], 40, seed=100, on_episode=lambda result: seeds.append(result.seed)
     )
     first_try = [seed for seed in seeds if seed < 140]
     assert sorted(first_try) == list(range(100, 100 + len(first_try)))
