@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from nextlat_rl.commands.benchmark_risk import risk_table
+from nextlat_rl.commands.benchmark_risk import in_per_cent, risk_table
 from nextlat_rl.commands.race import positions
 from nextlat_rl.console import table
-from nextlat_rl.diagnostics.figures import speculation_figure
+from nextlat_rl.diagnostics.figures import risk_figure, speculation_figure
 
 
 def speculation_tables(rows: list[dict[str, Any]]) -> list[Table]:
@@ -81,7 +81,7 @@ def _one_by_one(group: list[dict[str, Any]], key: str) -> str:
 
 
 def speculation_figures(rows: list[dict[str, Any]], folder: Path) -> list[Path]:
-    """A picture of each task's first seed."""
+    """A picture of each task's first seed, and one of what risks cost."""
     files = []
     for part in dict.fromkeys(row["part"] for row in rows if "kind" in row):
         mine = [row for row in rows if row["part"] == part and row["seed"] == 0]
@@ -90,4 +90,19 @@ def speculation_figures(rows: list[dict[str, Any]], folder: Path) -> list[Path]:
         figure = speculation_figure(imagined, [row for row in mine if row.get("kind") == "acting"])
         figure.suptitle(part)
         figure.savefig(files[-1], dpi=110)
+    risks = risk_lines(rows)
+    if risks:
+        files.append(folder / "speculation-risk.png")
+        risk_figure(risks).savefig(files[-1], dpi=110)
     return files
+
+
+def risk_lines(rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:
+    """For `risk_figure`: over training seeds the mean of calls and of what is lost, and the worst upper end."""
+    lines: dict[str, list[list[float]]] = defaultdict(list)
+    for group in _by_contender(rows, "risk"):
+        planner = group[0]["contender"].partition(",")[0]
+        name = f"{group[0]['part']}, {'policy' if planner == 'none' else 'planner'}"
+        lost = np.array([in_per_cent(row) for row in group])
+        lines[name].append([_mean(group, "calls_per_step"), float(lost[:, 0].mean()), float(lost[:, 1].max())])
+    return {name: np.array(points) for name, points in lines.items()}

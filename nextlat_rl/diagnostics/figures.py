@@ -135,6 +135,40 @@ def speculation_figure(imagined: Sequence[dict[str, Any]], acted: Sequence[dict[
     return figure
 
 
+def risk_figure(lines: Mapping[str, np.ndarray]) -> Figure:
+    """What each risk saves and costs: calls a step against the return lost, and the upper end of what may be lost.
+
+    Args:
+        lines: task and planner -> `[risks, 3]` of calls a step, per cent lost, and its interval's upper end.
+
+    """
+    figure, panel = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
+    for i, (name, points) in enumerate(lines.items()):
+        calls, lost, most = points.T
+        planned = not name.endswith("policy")
+        panel.errorbar(
+            calls,
+            lost,
+            [0 * lost, (most - lost).clip(0)],
+            color=f"C{i // 2}",
+            marker="s" if planned else "o",
+            ls="--" if planned else "-",
+            ms=4,
+            lw=1,
+            elinewidth=0.8,
+            label=name,
+        )
+    panel.axhline(1.0, color=REAL, lw=0.8, ls=":")
+    panel.axvline(0.3, color=REAL, lw=0.8, ls=":")
+    panel.set(
+        xlabel="calls a step", ylabel="per cent of the return lost", title="Tolerant acting: the aim is lower left"
+    )
+    panel.set_yscale("symlog", linthresh=1.0)
+    panel.legend(frameon=False, fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    panel.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
 def learning_figure(panels: dict[str, dict[str, list[np.ndarray]]], aims: dict[str, float]) -> Figure:
     """Real steps against return, a panel for each task: the mean over training seeds, and from the worst to the best.
 

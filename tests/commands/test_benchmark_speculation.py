@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from rich.table import Table
@@ -13,7 +15,7 @@ from nextlat_rl.agents.episodes import evaluation_seeds, run_episodes
 from nextlat_rl.agents.tolerant import TolerantAgent
 from nextlat_rl.commands.benchmark_acting import Played, changed
 from nextlat_rl.commands.benchmark_risk import risk_rows
-from nextlat_rl.commands.report_speculation import speculation_tables
+from nextlat_rl.commands.report_speculation import risk_lines, speculation_figures, speculation_tables
 from nextlat_rl.config import PlannerSettings
 from nextlat_rl.console import make_console
 from nextlat_rl.drafting.length import FixedLength
@@ -78,6 +80,19 @@ def test_what_a_risk_costs_is_counted_against_deciding_at_every_step() -> None:
     one_by_one = TolerantAgent(world_model, 1, FixedLength(3), float("inf"), True)
     run_episodes("CartPole-v1", one_by_one, evaluation_seeds(20), 1)
     assert everything["calls_per_step"] == one_by_one.calls / one_by_one.decisions < 0.4  # no idle rows in that one
+
+
+def test_the_picture_of_risks_shows_the_mean_over_seeds_and_the_worst_end(tmp_path: Path) -> None:
+    row = {"part": "DoorKey", "kind": "risk", "contender": "auto, risk 0.1", "seed": 0, "return_off": 50.0}
+    row |= {"calls_per_step": 0.25, "return_lost": 1.0, "return_lost_high": 2.0}
+    rows = [row, row | {"seed": 1, "calls_per_step": 0.75, "return_lost_high": 4.0}]
+    rows += [r | {"contender": "auto, risk 0.3", "calls_per_step": 0.2} for r in rows]
+    (name,) = lines = risk_lines(rows)
+    assert name == "DoorKey, planner"
+    np.testing.assert_allclose(lines[name], [[0.5, 2.0, 8.0], [0.2, 2.0, 8.0]])
+    drawn, pictured = speculation_figures(rows, tmp_path)
+    assert (drawn.name, pictured.name) == ("speculation-DoorKey.png", "speculation-risk.png")
+    assert pictured.stat().st_size > 1000
 
 
 class Stander:
