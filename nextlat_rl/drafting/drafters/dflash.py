@@ -75,17 +75,27 @@ class DFlashDrafter(BlockDrafter):
 
     def begin(self, memory: Memory) -> None:
         """The belief at the start is the only one known."""
-        batch, width = memory.belief.shape
-        self.context = memory.belief.new_zeros(batch, _CONTEXT, width)
-        self.known = torch.zeros(batch, _CONTEXT, dtype=torch.bool, device=memory.belief.device)
-        self.context[:, -1], self.known[:, -1] = memory.belief, True
+        self._start(memory.belief)
+
+    def _start(self, belief: Tensor) -> None:
+        """Forget everything and begin at `belief: [B, D]`."""
+        batch, width = belief.shape
+        self.context = belief.new_zeros(batch, _CONTEXT, width)
+        self.known = torch.zeros(batch, _CONTEXT, dtype=torch.bool, device=belief.device)
+        self.context[:, -1], self.known[:, -1] = belief, True
+        self._behind = False
 
     def features(self, belief: Tensor, token: Token, length: int) -> Tensor:
         """One pass."""
+        if self._behind:
+            self._start(belief)
         return self.net(self.context, self.known, embed_token(self.heads, token), length)
 
     def advance(self, belief: Tensor, chunk: Token, hidden: Tensor, kept: Tensor) -> None:
-        """Shift the new beliefs of each row in."""
+        """Shift the new beliefs of each row in, but for a round without a draft, as `CachedDrafter` does."""
+        self._behind = self._behind or hidden.shape[1] == 1
+        if self._behind:
+            return
         everything = torch.cat((self.context, hidden), 1)
         known = torch.cat((self.known, torch.ones_like(hidden[..., 0], dtype=torch.bool)), 1)
         at = (kept + 1)[:, None] + torch.arange(_CONTEXT, device=kept.device)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import reduce
-
 import torch
 from torch import Tensor
 
@@ -13,7 +11,6 @@ from nextlat_rl.world_model import Memory
 
 _CAPACITY = 4096  # steps remembered
 _LONGEST_MATCH = 2
-_MULTIPLIER = 0x5851F42D4C957F2D  # Knuth's MMIX
 
 Gram = tuple[int, ...]
 
@@ -52,12 +49,15 @@ class LookaheadDrafter(Drafter):
         """Put the final steps into the pool."""
         if self._pool is None:
             self._pool = chunk.map(lambda x: x.new_zeros((_CAPACITY, *x.shape[2:])))
-        for k in range(chunk.end.shape[1]):
-            step = chunk.map(lambda x, k=k: x[:, k])  # type: ignore[misc]
-            longer = _longer(self._last, step)
-            for row in (kept >= k).nonzero().squeeze(1).tolist():
-                self._remember(self._last[row], step.map(lambda x, row=row: x[row]))  # type: ignore[misc]
-                self._last[row] = longer[row]
+        for k in range(int(kept.max()) + 1):
+            rows = (kept >= k).nonzero().squeeze(1)
+            step = chunk.map(lambda x, rows=rows, k=k: x[rows, k])  # type: ignore[misc]
+            slots = self._store(step)
+            last = [self._last[row] for row in rows.tolist()]
+            for row, slot, before, now in zip(rows.tolist(), slots, last, _longer(last, step), strict=True):
+                for n in range(1, len(before) + 1):
+                    self._followers[before[-n:]] = slot
+                self._last[row] = now
 
     def _follow(self, last: list[Gram], token: Token) -> Token:
         """What came after each row's last steps, or `token: [B]` itself."""
@@ -72,31 +72,23 @@ class LookaheadDrafter(Drafter):
             into[rows] = pool[slot[rows]]
         return chosen
 
-    def _remember(self, last: Gram, step: Token) -> None:
-        """`step` came after `last`."""
+    def _store(self, step: Token) -> list[int]:
+        """Put steps `[R]` into the pool; their slots."""
         assert self._pool is not None
-        slot = self._remembered % _CAPACITY
-        self._remembered += 1
+        slots = [(self._remembered + i) % _CAPACITY for i in range(len(step.end))]
+        self._remembered += len(slots)
+        at = torch.tensor(slots, device=step.end.device)
         for into, new in zip(self._pool.parts(), step.parts(), strict=True):
-            into[slot] = new
-        for n in range(1, len(last) + 1):
-            self._followers[last[-n:]] = slot
+            into[at] = new
+        return slots
 
 
 def _longer(grams: list[Gram], token: Token) -> list[Gram]:
     """Each row's last steps with one more at their end."""
-    names = step_hash(token).tolist()
-    return [(*gram, name)[-_LONGEST_MATCH:] for gram, name in zip(grams, names, strict=True)]
+    return [(*gram, name)[-_LONGEST_MATCH:] for gram, name in zip(grams, step_names(token), strict=True)]
 
 
-def step_hash(token: Token) -> Tensor:
-    """A 64-bit name of each step, `[B]`; integer arithmetic, so that it is the same in every batch."""
-
-    def mix(name: Tensor, part: Tensor) -> Tensor:
-        bits = part.float().view(torch.int32) if part.is_floating_point() else part
-        columns = bits.reshape(len(part), -1).long()
-        weight = torch.arange(1, 2 * columns.shape[1], 2, device=part.device) * _MULTIPLIER
-        name = (name + ((columns ^ (columns >> 7)) * weight).sum(1)) * _MULTIPLIER
-        return name ^ (name >> 29)
-
-    return reduce(mix, token.parts(), torch.zeros_like(token.end, dtype=torch.long))
+def step_names(token: Token) -> list[int]:
+    """A 64-bit name of each step `[B]`, the same for equal ones, whatever batch they are in, as long as Python runs."""
+    parts = [part.reshape(len(part), -1).cpu().numpy() for part in token.parts()]
+    return [hash(b"".join(part[row].tobytes() for part in parts)) for row in range(len(token.end))]
