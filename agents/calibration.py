@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -41,15 +42,21 @@ def calibrate(
     Args:
         exact: decides at every step.
         tolerant: the same planner and noise, and as many rows; its tolerance is set on the way.
-        risks: each in (0, 1).
+        risks: each in (0, 1), the smallest first.
         episodes: of each try, or fewer where they are long: as many as it takes for some thousand decisions made ahead.
         seed: of the first episode; these seeds are used for nothing else.
         on_episode: told of each episode.
 
     Returns:
-        A tolerance for each risk; -1, at which nothing is accepted, if none passes.
+        A tolerance for each risk; -1, at which nothing is accepted, if none passes. What passes a smaller risk passes a
+        larger one, even where luck had it that something larger than that was tried in vain.
+
+    Raises:
+        ValueError: the risks are not in order.
 
     """
+    if list(risks) != sorted(risks):
+        raise ValueError(f"risks must come in order, got {risks}")
     tolerant.tolerance = float("inf")
     first = Beside(exact, tolerant, tolerant_plays=False)
     _play(first, episodes, seed, on_episode)
@@ -63,7 +70,8 @@ def calibrate(
         mistakes = torch.cat(trial.wrong)
         return bool(upper_end(float(mistakes.sum())) <= risk * len(mistakes))
 
-    return [_largest(scores, accepted_at(wrong, risk), risk, passes, seed + episodes, episodes) for risk in risks]
+    found = (_largest(scores, accepted_at(wrong, risk), risk, passes, seed + episodes, episodes) for risk in risks)
+    return [*accumulate(found, max)]
 
 
 def _largest(
