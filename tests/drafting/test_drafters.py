@@ -110,6 +110,26 @@ def test_lookahead_repeats_what_followed() -> None:
     assert guess.token.reward.tolist() == [[1.0, 1.0, 1.0]]
 
 
+def test_lookahead_forgets_what_its_pool_has_no_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nextlat_rl.drafting.drafters.lookahead._CAPACITY", 8)
+    world_model = WorldModel(tiny_model(), "none")
+    drafter = drafter_for("lookahead", world_model.model)
+    memory = world_model.memory(1, "trunk", 3)
+    hidden = torch.zeros(1, 30, 16)
+    noise = torch.rand(1, 30, token_noise(world_model.model), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        song = sample_token(world_model.model, hidden, noise)  # thirty different steps
+    drafter.begin(memory)
+    drafter.advance(memory.belief, song, hidden, torch.tensor([29]))
+
+    def followed(k: int) -> bool:
+        drafter.begin(memory)
+        guess = drafter.draft(memory.belief, song.map(lambda x: x[:, k]), torch.zeros(1, 1, 1))
+        return bool(same_token(guess.token.map(lambda x: x[:, 0]), song.map(lambda x: x[:, k + 1])))
+
+    assert [followed(k) for k in range(18, 29)] == 3 * [False] + 8 * [True]
+
+
 def test_equal_steps_and_only_these_have_equal_names() -> None:
     model = tiny_model()
     noise = torch.rand(500, token_noise(model), generator=torch.Generator().manual_seed(0))

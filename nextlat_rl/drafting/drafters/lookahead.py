@@ -20,6 +20,7 @@ class LookaheadDrafter(Drafter):
 
     def __init__(self) -> None:
         self._followers: dict[Gram, int] = {}  # n-gram -> slot of the step that came next
+        self._leads: dict[int, list[Gram]] = {}  # slot -> the n-grams that led to its step
         self._pool: Token | None = None  # [capacity]
         self._remembered = 0
 
@@ -55,8 +56,8 @@ class LookaheadDrafter(Drafter):
             slots = self._store(step)
             last = [self._last[row] for row in rows.tolist()]
             for row, slot, before, now in zip(rows.tolist(), slots, last, _longer(last, step), strict=True):
-                for n in range(1, len(before) + 1):
-                    self._followers[before[-n:]] = slot
+                self._leads[slot] = [before[-n:] for n in range(1, len(before) + 1)]
+                self._followers.update(dict.fromkeys(self._leads[slot], slot))
                 self._last[row] = now
 
     def _follow(self, last: list[Gram], token: Token) -> Token:
@@ -73,10 +74,14 @@ class LookaheadDrafter(Drafter):
         return chosen
 
     def _store(self, step: Token) -> list[int]:
-        """Put steps `[R]` into the pool; their slots."""
+        """Put steps `[R]` into the pool in place of the oldest; their slots."""
         assert self._pool is not None
         slots = [(self._remembered + i) % _CAPACITY for i in range(len(step.end))]
         self._remembered += len(slots)
+        for slot in slots:
+            for gram in self._leads.pop(slot, ()):
+                if self._followers.get(gram) == slot:
+                    del self._followers[gram]
         at = torch.tensor(slots, device=step.end.device)
         for into, new in zip(self._pool.parts(), step.parts(), strict=True):
             into[at] = new
