@@ -159,8 +159,8 @@ class CachedDrafter(SequentialDrafter):
         """What the reader reads for steps `[*B]` taken at features `[*B, D]`."""
 
     def begin(self, memory: Memory) -> None:
-        """Nothing is read yet."""
-        self.start(memory.belief)
+        """Nothing is read yet; there may be nothing to draft either, and then no cache is needed."""
+        self.behind = True
 
     def start(self, belief: Tensor) -> None:
         """Forget everything and begin at `belief: [B, D]`."""
@@ -184,9 +184,11 @@ class CachedDrafter(SequentialDrafter):
         A round without a draft is not read: where drafts do not pay, reading along must not cost. The next draft then
         begins at its belief, which says most of what was missed.
         """
-        self.behind = self.behind or chunk.end.shape[1] == 1
-        if self.behind:
+        if chunk.end.shape[1] == 1:
+            self.behind = True
             return
+        if self.behind:
+            self.start(belief)
         self.cache.crop(self.read)
         before = torch.cat((belief[:, None], hidden[:, :-1]), 1)
         self.reader.extend(self.embed(before, chunk), self.cache)

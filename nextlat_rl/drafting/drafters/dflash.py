@@ -74,8 +74,8 @@ class DFlashDrafter(BlockDrafter):
         self.net = net
 
     def begin(self, memory: Memory) -> None:
-        """The belief at the start is the only one known."""
-        self._start(memory.belief)
+        """The belief at the first draft is the only one known."""
+        self._behind = True
 
     def _start(self, belief: Tensor) -> None:
         """Forget everything and begin at `belief: [B, D]`."""
@@ -93,9 +93,11 @@ class DFlashDrafter(BlockDrafter):
 
     def advance(self, belief: Tensor, chunk: Token, hidden: Tensor, kept: Tensor) -> None:
         """Shift the new beliefs of each row in, but for a round without a draft, as `CachedDrafter` does."""
-        self._behind = self._behind or hidden.shape[1] == 1
-        if self._behind:
+        if hidden.shape[1] == 1:
+            self._behind = True
             return
+        if self._behind:
+            self._start(belief)
         everything = torch.cat((self.context, hidden), 1)
         known = torch.cat((self.known, torch.ones_like(hidden[..., 0], dtype=torch.bool)), 1)
         at = (kept + 1)[:, None] + torch.arange(_CONTEXT, device=kept.device)
