@@ -21,7 +21,7 @@ class LookaheadDrafter(Drafter):
     def __init__(self) -> None:
         self._followers: dict[Gram, int] = {}  # n-gram -> slot of the step that came next
         self._leads: dict[int, list[Gram]] = {}  # slot -> the n-grams that led to its step
-        self._pool: Token | None = None  # [capacity]
+        self._pool: dict[int, tuple[Token, int, int]] = {}  # slot -> steps [B, K + 1], and which of them
         self._remembered = 0
 
     def begin(self, memory: Memory) -> None:
@@ -48,52 +48,47 @@ class LookaheadDrafter(Drafter):
 
     def advance(self, belief: Tensor, chunk: Token, hidden: Tensor, kept: Tensor) -> None:
         """Put the final steps into the pool."""
-        if self._pool is None:
-            self._pool = chunk.map(lambda x: x.new_zeros((_CAPACITY, *x.shape[2:])))
-        for k in range(int(kept.max()) + 1):
-            rows = (kept >= k).nonzero().squeeze(1)
-            step = chunk.map(lambda x, rows=rows, k=k: x[rows, k])  # type: ignore[misc]
-            slots = self._store(step)
-            last = [self._last[row] for row in rows.tolist()]
-            for row, slot, before, now in zip(rows.tolist(), slots, last, _longer(last, step), strict=True):
-                self._leads[slot] = [before[-n:] for n in range(1, len(before) + 1)]
-                self._followers.update(dict.fromkeys(self._leads[slot], slot))
-                self._last[row] = now
+        names = step_names(chunk)
+        for row, last in enumerate(kept.tolist()):
+            for k in range(last + 1):
+                self._remember((chunk, row, k), self._last[row])
+                self._last[row] = (*self._last[row], names[row][k])[-_LONGEST_MATCH:]
 
     def _follow(self, last: list[Gram], token: Token) -> Token:
         """What came after each row's last steps, or `token: [B]` itself."""
-        grams = [[gram[-n:] for n in range(len(gram), 0, -1)] for gram in last]
-        slots = [next((self._followers[g] for g in some if g in self._followers), -1) for some in grams]
-        if self._pool is None or max(slots) < 0:
-            return token
-        slot = torch.tensor(slots, device=token.end.device)
-        rows = (slot >= 0).nonzero().squeeze(1)
         chosen = token.map(torch.clone)
-        for into, pool in zip(chosen.parts(), self._pool.parts(), strict=True):
-            into[rows] = pool[slot[rows]]
+        for row, gram in enumerate(last):
+            slot = next((self._followers[g] for g in _endings(gram) if g in self._followers), None)
+            if slot is not None:
+                steps, i, k = self._pool[slot]
+                for into, part in zip(chosen.parts(), steps.parts(), strict=True):
+                    into[row] = part[i, k]
         return chosen
 
-    def _store(self, step: Token) -> list[int]:
-        """Put steps `[R]` into the pool in place of the oldest; their slots."""
-        assert self._pool is not None
-        slots = [(self._remembered + i) % _CAPACITY for i in range(len(step.end))]
-        self._remembered += len(slots)
-        for slot in slots:
-            for gram in self._leads.pop(slot, ()):
-                if self._followers.get(gram) == slot:
-                    del self._followers[gram]
-        at = torch.tensor(slots, device=step.end.device)
-        for into, new in zip(self._pool.parts(), step.parts(), strict=True):
-            into[at] = new
-        return slots
+    def _remember(self, step: tuple[Token, int, int], last: Gram) -> None:
+        """`step` came after `last`; it takes the oldest one's place."""
+        slot = self._remembered % _CAPACITY
+        self._remembered += 1
+        for gram in self._leads.get(slot, ()):
+            if self._followers.get(gram) == slot:
+                del self._followers[gram]
+        self._pool[slot], self._leads[slot] = step, _endings(last)
+        self._followers.update(dict.fromkeys(self._leads[slot], slot))
+
+
+def _endings(gram: Gram) -> list[Gram]:
+    """Its last steps, as many as there are first."""
+    return [gram[-n:] for n in range(len(gram), 0, -1)]
 
 
 def _longer(grams: list[Gram], token: Token) -> list[Gram]:
-    """Each row's last steps with one more at their end."""
-    return [(*gram, name)[-_LONGEST_MATCH:] for gram, name in zip(grams, step_names(token), strict=True)]
+    """Each row's last steps with one more `[B]` at their end."""
+    names = step_names(token.map(lambda x: x[:, None]))
+    return [(*gram, *name)[-_LONGEST_MATCH:] for gram, name in zip(grams, names, strict=True)]
 
 
-def step_names(token: Token) -> list[int]:
-    """A 64-bit name of each step `[B]`, the same for equal ones, whatever batch they are in, as long as Python runs."""
-    parts = [part.reshape(len(part), -1).cpu().numpy() for part in token.parts()]
-    return [hash(b"".join(part[row].tobytes() for part in parts)) for row in range(len(token.end))]
+def step_names(token: Token) -> list[list[int]]:
+    """A 64-bit name of each step `[B, K]`: equal ones have equal names, in every batch, for as long as Python runs."""
+    rows, columns = token.end.shape
+    parts = [part.reshape(rows, columns, -1).cpu().numpy() for part in token.parts()]
+    return [[hash(b"".join(part[i, k].tobytes() for part in parts)) for k in range(columns)] for i in range(rows)]
