@@ -16,7 +16,7 @@ from nextlat_rl.console import bar
 from nextlat_rl.data.batches import Batcher
 from nextlat_rl.data.minari_io import load_datasets
 from nextlat_rl.drafting.drafters.registry import UNTRAINED, make_drafter, make_net, until_unsure
-from nextlat_rl.drafting.length import AdaptiveLength, FixedLength
+from nextlat_rl.drafting.length import AdaptiveLength, DraftLength, FixedLength
 from nextlat_rl.drafting.rollout import SpeculativeRollout
 from nextlat_rl.drafting.training import train_drafter
 from nextlat_rl.models.objective import ObjectiveConfig
@@ -50,13 +50,16 @@ def imagination_rows(
                     net, model, batches, objective, steps, _LEARNING_RATE, seed, lambda done, _: shown.update(done)
                 )
             seconds[name] = time.monotonic() - started
+        longest = _LENGTHS if name == "nextlat" else _RIVAL_LENGTHS
+        lengths: dict[str, DraftLength] = {f"{name} {length}": FixedLength(length) for length in longest}
+        lengths[f"{name} adaptive"] = AdaptiveLength(max(longest))
         drafter = make_drafter(name, model, net)
-        lengths = _LENGTHS if name == "nextlat" else _RIVAL_LENGTHS
-        for length in lengths:
-            drawn[f"{name} {length}"] = alone.drafting(drafter, FixedLength(length))
-        drawn[f"{name} adaptive"] = alone.drafting(drafter, AdaptiveLength(max(lengths)))
+        for contender, length in lengths.items():
+            if name == "lookahead":  # a pool must not know what other lengths drew from the same start
+                drafter = make_drafter(name, model)
+            drawn[contender] = alone.drafting(drafter, length)
         if name in STEP_BY_STEP and can_come_true(model):  # a control for the adaptive length
-            drawn[f"{name} entropy"] = alone.drafting(*until_unsure(name, model, net, max(lengths)))
+            drawn[f"{name} entropy"] = alone.drafting(*until_unsure(name, model, net, max(longest)))
     # The worst case: a drafter of which nothing is ever right must cost next to nothing.
     untrained = make_drafter("eagle", model, make_net("eagle", model).eval())
     drawn["untrained adaptive"] = alone.drafting(untrained, AdaptiveLength())
