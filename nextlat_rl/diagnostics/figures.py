@@ -143,14 +143,15 @@ def risk_figure(lines: Mapping[str, np.ndarray]) -> Figure:
 
     """
     figure, panel = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
-    for i, (name, points) in enumerate(lines.items()):
+    tasks = list(dict.fromkeys(name.partition(",")[0] for name in lines))
+    for name, points in lines.items():
         calls, lost, most = points.T
         planned = not name.endswith("policy")
         panel.errorbar(
             calls,
             lost,
             [0 * lost, (most - lost).clip(0)],
-            color=f"C{i // 2}",
+            color=f"C{tasks.index(name.partition(',')[0])}",
             marker="s" if planned else "o",
             ls="--" if planned else "-",
             ms=4,
@@ -164,6 +165,7 @@ def risk_figure(lines: Mapping[str, np.ndarray]) -> Figure:
         xlabel="calls a step", ylabel="per cent of the return lost", title="Tolerant acting: the aim is lower left"
     )
     panel.set_yscale("symlog", linthresh=1.0)
+    panel.set_yticks([-1, 0, 1, 2, 5, 10], ["-1", "0", "1", "2", "5", "10"])
     panel.legend(frameon=False, fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     panel.spines[["top", "right"]].set_visible(False)
     return figure
