@@ -50,16 +50,16 @@ def imagination_rows(
                     net, model, batches, objective, steps, _LEARNING_RATE, seed, lambda done, _: shown.update(done)
                 )
             seconds[name] = time.monotonic() - started
-        longest = _LENGTHS if name == "nextlat" else _RIVAL_LENGTHS
-        lengths: dict[str, DraftLength] = {f"{name} {length}": FixedLength(length) for length in longest}
-        lengths[f"{name} adaptive"] = AdaptiveLength(max(longest))
+        fixed = _LENGTHS if name == "nextlat" else _RIVAL_LENGTHS
+        lengths: dict[str, DraftLength] = {f"{name} {length}": FixedLength(length) for length in fixed}
+        lengths[f"{name} adaptive"] = AdaptiveLength(max(fixed))
         drafter = make_drafter(name, model, net)
         for contender, length in lengths.items():
             if name == "lookahead":  # a pool must not know what other lengths drew from the same start
                 drafter = make_drafter(name, model)
             drawn[contender] = alone.drafting(drafter, length)
         if name in STEP_BY_STEP and can_come_true(model):  # a control for the adaptive length
-            drawn[f"{name} entropy"] = alone.drafting(*until_unsure(name, model, net, max(longest)))
+            drawn[f"{name} entropy"] = alone.drafting(*until_unsure(name, model, net, max(fixed)))
     # The worst case: a drafter of which nothing is ever right must cost next to nothing.
     untrained = make_drafter("eagle", model, make_net("eagle", model).eval())
     drawn["untrained adaptive"] = alone.drafting(untrained, AdaptiveLength())

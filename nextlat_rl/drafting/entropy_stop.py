@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
+from nextlat_rl.drafting.length import FixedLength
+
 _GAMMA = 0.2  # of AdaEDL's bound on acceptance, 1 - sqrt(gamma H)
 _THRESHOLD = 0.5  # of the bound, to begin with
 _STEP = 0.01  # by which it moves after a round
@@ -12,7 +14,7 @@ _ACCEPTED = 0.9  # share of drafted steps that are to be kept
 _MEMORY = 0.5  # weight of the share so far against a new round's
 
 
-class EntropyStop:
+class EntropyStop(FixedLength):
     """Drafts go on while `1 - sqrt(gamma H)`, a bound on the chance of acceptance, stays above a threshold.
 
     The entropy H of a step is estimated by the surprisal of what was drawn: the entropy of some 150 parts costs what
@@ -21,7 +23,7 @@ class EntropyStop:
     """
 
     def __init__(self, longest: int = 8) -> None:
-        self.longest = longest
+        super().__init__(longest)
         self.threshold = _THRESHOLD
         self._share, self._drafted = _ACCEPTED, 0
 
@@ -29,10 +31,6 @@ class EntropyStop:
         """Whether to draft beyond steps of log-probability `log_q: [R]`, one in each row that goes on."""
         bound = 1 - (_GAMMA * -log_q).clamp_min(0).sqrt()
         return float(bound.mean()) >= self.threshold
-
-    def choose(self) -> int:
-        """As many as there may be."""
-        return self.longest
 
     def drafted(self, guessed: int, usable: int) -> None:
         """Remember how long the draft became."""
@@ -45,6 +43,3 @@ class EntropyStop:
         self._share = _MEMORY * self._share + (1 - _MEMORY) * float(kept.mean()) / self._drafted
         step = _STEP if self._share < _ACCEPTED else -_STEP
         self.threshold = min(1.0, max(0.0, self.threshold + step))
-
-    def timed(self, length: int, seconds: float) -> None:
-        """Nothing to learn."""
