@@ -7,7 +7,7 @@ differ in how they come by the features: one after the other, or all at once.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -47,7 +47,15 @@ class Draft:
 
 
 class Drafter(ABC):
-    """Guesses what the trunk would draw."""
+    """Guesses what the trunk would draw.
+
+    Attributes:
+        foreseen: whether it would have guessed the first step of the round before, of each row where it would have
+            guessed at all, if that costs nothing to know. While nothing is drafted, it tells when that would pay.
+
+    """
+
+    foreseen: Sequence[bool] = ()
 
     def begin(self, memory: Memory) -> None:  # noqa: B027 - most drafters remember nothing
         """A roll-out starts where `memory` stands; what came before is forgotten."""

@@ -110,6 +110,32 @@ def test_lookahead_repeats_what_followed() -> None:
     assert guess.token.reward.tolist() == [[1.0, 1.0, 1.0]]
 
 
+def test_lookahead_knows_which_steps_it_would_have_guessed() -> None:
+    world_model = WorldModel(enumerable_model(), "none")
+    drafter = drafter_for("lookahead", world_model.model)
+    memory = start(world_model, 2, 3)
+    hidden = torch.zeros(2, 6, 16)
+    song = sample_token(world_model.model, hidden, torch.zeros(2, 6, token_noise(world_model.model)))
+    song.action.copy_(torch.tensor([[0, 1, 0, 1, 0, 0], [1, 1, 1, 0, 0, 1]]))
+    song.reward.zero_()
+    song.end.zero_()
+    drafter.begin(memory)
+    seen = []
+    for k in range(6):
+        running = torch.tensor([0, 0 if k < 5 else -1])
+        drafter.advance(memory.belief, song.map(lambda x, k=k: x[:, k : k + 1]), hidden[:, :1], running)  # type: ignore[misc]
+        seen.append(drafter.foreseen)
+    # By hand; the second row's steps come after the first's in the same pool. A step with no follower repeats itself.
+    assert seen == [
+        [],  # nothing went before
+        [False, True],  # 0 repeats, came 1; 1 repeats
+        [False, False],  # 1 was followed by 1 in the second row; and then, in the first, by 0
+        [True, False],  # (1, 0) is new and 0 was followed by 1; (1, 1) was followed by 1
+        [True, False],  # (0, 1) was followed by 0; (1, 0) was followed by 1 in the first row
+        [True],  # (1, 0) was followed by 0 in the second row, which has finished
+    ]
+
+
 def test_lookahead_forgets_what_its_pool_has_no_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nextlat_rl.drafting.drafters.lookahead._CAPACITY", 8)
     world_model = WorldModel(tiny_model(), "none")

@@ -394,6 +394,33 @@ def test_an_end_is_no_reason_for_shorter_drafts_but_a_refusal_is(ends: bool) -> 
     assert np.median(chosen[100:]) == (8 if ends else 3)
 
 
+def test_a_drafter_that_learns_while_nothing_is_drafted_is_asked_again() -> None:
+    """Its guesses come true from round 100 on, and what it would have guessed is known in rounds without a draft."""
+    length, chosen = AdaptiveLength(8), []
+    for step in range(200):
+        k = length.choose()
+        right = step >= 100
+        length.judged(np.array([max(k, 1)]), np.array([max(k, 1) * right]))
+        length.timed(k, 1 + 0.1 * k)
+        chosen.append(k)
+    assert not any(chosen[50:100])
+    assert all(chosen[170:])
+
+
+def test_the_length_is_told_what_a_drafter_would_have_guessed_while_nothing_is_drafted() -> None:
+    class Told(FixedLength):
+        def judged(self, judged: np.ndarray, kept: np.ndarray) -> None:
+            verdicts.append((judged.tolist(), kept.tolist()))
+
+    class Oracle(CertainDrafter):
+        foreseen = (True, False, True)
+
+    verdicts: list[tuple[list[int], list[int]]] = []
+    world_model = WorldModel(enumerable_model(), "none")
+    SpeculativeRollout(world_model, Oracle(world_model.model), Told(0))(start(world_model, 3, 2), 1)
+    assert verdicts[0] == ([1, 1, 1], [1, 0, 1])
+
+
 def test_adaptive_length_does_not_draft_for_next_to_nothing() -> None:
     length = AdaptiveLength(4)
     chosen = []

@@ -18,10 +18,13 @@ Gram = tuple[int, ...]
 class LookaheadDrafter(Drafter):
     """Repeats what followed the last two steps, else the last one, in anything drawn so far, all roll-outs included."""
 
+    foreseen: list[bool]
+
     def __init__(self) -> None:
         self._followers: dict[Gram, int] = {}  # n-gram -> slot of the step that came next
         self._leads: dict[int, list[Gram]] = {}  # slot -> the n-grams that led to its step
         self._pool: dict[int, tuple[Token, int, int]] = {}  # slot -> steps [B, K + 1], and which of them
+        self._names: dict[int, int] = {}  # slot -> the name of that step
         self._remembered = 0
 
     def begin(self, memory: Memory) -> None:
@@ -47,32 +50,43 @@ class LookaheadDrafter(Drafter):
         return Draft(guess, torch.zeros(guess.end.shape, device=uniform.device), log_q_at)
 
     def advance(self, belief: Tensor, chunk: Token, hidden: Tensor, kept: Tensor) -> None:
-        """Put the final steps into the pool."""
-        names = step_names(chunk)
+        """Put the final steps into the pool, and see which rows' first one it would have guessed."""
+        names, self.foreseen = step_names(chunk), []
         for row, last in enumerate(kept.tolist()):
+            if last >= 0 and self._last[row]:
+                self.foreseen.append(names[row][0] == self._guess(self._last[row]))
             for k in range(last + 1):
-                self._remember((chunk, row, k), self._last[row])
+                self._remember((chunk, row, k), names[row][k], self._last[row])
                 self._last[row] = (*self._last[row], names[row][k])[-_LONGEST_MATCH:]
+
+    def _slot(self, last: Gram) -> int | None:
+        """Where the pool holds what came after these steps."""
+        return next((self._followers[gram] for gram in _endings(last) if gram in self._followers), None)
+
+    def _guess(self, last: Gram) -> int:
+        """The name of the step that a draft would begin with after these steps."""
+        slot = self._slot(last)
+        return last[-1] if slot is None else self._names[slot]
 
     def _follow(self, last: list[Gram], token: Token) -> Token:
         """What came after each row's last steps, or `token: [B]` itself."""
         chosen = token.map(torch.clone)
         for row, gram in enumerate(last):
-            slot = next((self._followers[g] for g in _endings(gram) if g in self._followers), None)
+            slot = self._slot(gram)
             if slot is not None:
                 steps, i, k = self._pool[slot]
                 for into, part in zip(chosen.parts(), steps.parts(), strict=True):
                     into[row] = part[i, k]
         return chosen
 
-    def _remember(self, step: tuple[Token, int, int], last: Gram) -> None:
-        """`step` came after `last`; it takes the oldest one's place."""
+    def _remember(self, step: tuple[Token, int, int], name: int, last: Gram) -> None:
+        """`step`, of that name, came after `last`; it takes the oldest one's place."""
         slot = self._remembered % _CAPACITY
         self._remembered += 1
         for gram in self._leads.get(slot, ()):
             if self._followers.get(gram) == slot:
                 del self._followers[gram]
-        self._pool[slot], self._leads[slot] = step, _endings(last)
+        self._pool[slot], self._names[slot], self._leads[slot] = step, name, _endings(last)
         self._followers.update(dict.fromkeys(self._leads[slot], slot))
 
 
