@@ -77,6 +77,11 @@ def make_console(quiet: bool) -> Console:
     return Console(file=file, soft_wrap=True, width=None if file.isatty() else 140)
 
 
+def make_log() -> Console:
+    """The console of a process that others print beside: plain lines on stderr, no bars."""
+    return Console(file=sys.stderr, soft_wrap=True, width=140, force_terminal=False)
+
+
 def table(title: str, columns: list[str], rows: list[list[str]]) -> Table:
     """A table whose first column is text and whose others are figures."""
     shown = Table(title=title, title_justify="left", title_style="bold")

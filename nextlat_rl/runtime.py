@@ -28,7 +28,11 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
+def available_cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def set_threads(threads: int) -> None:
     """Torch threads on the CPU; 0 takes the cores this process may use, at most 8."""
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    torch.set_num_threads(threads or min(available, 8))
+    torch.set_num_threads(threads or min(available_cores(), 8))

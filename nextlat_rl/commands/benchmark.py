@@ -11,7 +11,7 @@ from rich.console import Console
 
 from nextlat_rl.commands.benchmark_curves import CURVE_TASKS, curve_rows
 from nextlat_rl.commands.benchmark_improve import IMPROVE_TASKS, improve_rows
-from nextlat_rl.commands.benchmark_paper import COST, paper_parts, paper_rows, paper_tables
+from nextlat_rl.commands.benchmark_paper import paper_parts, paper_rows, paper_tables
 from nextlat_rl.commands.benchmark_paper_sizes import SIZES
 from nextlat_rl.commands.benchmark_planner import PLANNER_TASKS, planner_rows, planner_speed_rows, planner_speed_table
 from nextlat_rl.commands.benchmark_rivals import RIVAL_TASKS, rival_rows
@@ -41,11 +41,9 @@ def benchmark(config: BenchmarkConfig) -> None:
     seeds = range(config.first_seed, config.first_seed + config.seeds)
     kept = kept_rows(file, chosen, seeds, config.size)
     rows = []
-    for name in chosen:
-        for seed in seeds if name not in ("speed", COST) else seeds[:1]:
-            for row in _measure(name, seed, config, console):
-                rows.append(row)
-                write_json(file, kept + rows)
+    for row in _all_rows(chosen, seeds, config, console):
+        rows.append(row)
+        write_json(file, kept + rows)
     if config.json:
         print(json.dumps(rows, indent=1))
         return
@@ -99,12 +97,20 @@ def _show(rows: Rows, known: Rows, config: BenchmarkConfig, folder: Path, consol
         console.print(_SPEED_TABLES[config.suite](speed))
 
 
+def _all_rows(chosen: list[str], seeds: range, config: BenchmarkConfig, console: Console) -> Iterable[dict[str, Any]]:
+    """The rows of all parts and seeds."""
+    if config.suite == "paper":
+        yield from paper_rows(chosen, seeds, config, console)
+        return
+    for name in chosen:
+        for seed in seeds if name != "speed" else seeds[:1]:
+            yield from _measure(name, seed, config, console)
+
+
 def _measure(name: str, seed: int, config: BenchmarkConfig, console: Console) -> Iterable[dict[str, Any]]:
     """The rows of one part, some as soon as they are measured."""
     if name == "speed":
         return _SPEED_ROWS[config.suite](config.quick, console)
-    if config.suite == "paper":
-        return paper_rows(name, seed, config, console)
     if config.suite == "speculation":
         return speculation_rows(name, seed, config, console)
     if name in CURVE_TASKS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,12 @@ from nextlat_rl.commands.benchmark_paper_fit import QUICK, Fitted, fit, train_se
 from nextlat_rl.commands.benchmark_paper_sizes import PAPER, TASKS_BY_SIZE, PaperTask
 from nextlat_rl.commands.benchmark_paper_streets import MapTest
 from nextlat_rl.commands.evaluate import score
+from nextlat_rl.commands.side_by_side import side_by_side
 from nextlat_rl.config import BenchmarkConfig
 from nextlat_rl.console import table
 from nextlat_rl.data.store import Store
 from nextlat_rl.models.nextlat import NextLat
-from nextlat_rl.runtime import set_threads
+from nextlat_rl.runtime import available_cores, pick_device, set_threads
 from nextlat_rl.statistics import seeds_interval
 from nextlat_rl.tracking import git_revision
 from nextlat_rl.world_model import Acting, WorldModel
@@ -31,6 +33,7 @@ COST = "step-cost"
 _SCORED = 500  # fresh problems
 _CHECKED = 200  # fresh problems that tell whether training can stop; not among the others
 _SOLVED = 0.99  # share of right answers from which on a seed counts as one that solves the task
+_ORDER = ("gpt", "bst", "mtp", "jtp", "nextlat")  # of a table's lines
 _ANSWERED = ("WordProblem", "PathStar", "Countdown")  # parts in which there is something to solve
 
 
@@ -39,27 +42,38 @@ def paper_parts(size: str) -> list[str]:
     return [*TASKS_BY_SIZE[size], COST]
 
 
-def paper_rows(name: str, seed: int, config: BenchmarkConfig, console: Console) -> list[dict[str, Any]]:
-    """Train every objective of a part with one seed; a row for each measure."""
+def paper_rows(parts: list[str], seeds: range, config: BenchmarkConfig, console: Console) -> Iterator[dict[str, Any]]:
+    """The rows of all parts, as they are measured: the cost alone, then every objective and seed, a core each.
+
+    These models are too small for a second thread to be of use, so as many are trained side by side as there are cores;
+    on a GPU one after the other.
+    """
+    if COST in parts:
+        set_threads(0)
+        yield from _described(cost_rows(config.quick, console), COST, config)
+    tasks = TASKS_BY_SIZE[config.size]
+    trained = [name for name in parts if name != COST]
+    jobs = [(name, objective, seed) for seed in seeds for name in trained for objective in tasks[name].objectives]
+    cores = min(available_cores(), len(jobs)) if pick_device("auto").type == "cpu" else 1
+    if cores > 1:
+        yield from side_by_side(_objective_rows, [(*job, config) for job in jobs], cores)
+        return
     set_threads(0)
-    if name == COST:
-        rows = cost_rows(config.quick, console)
-    else:
-        task = TASKS_BY_SIZE[config.size][name]
-        rows = [
-            row
-            for objective in task.objectives
-            for row in _objective_rows(name, task, objective, seed, config, console)
-        ]
-    for row in rows:
-        row |= {"part": name, "size": config.size, "cores": torch.get_num_threads(), "git_revision": git_revision()}
-    return rows
+    for job in jobs:
+        yield from _objective_rows(*job, config, console)
+
+
+def _described(rows: list[dict[str, Any]], part: str, config: BenchmarkConfig) -> list[dict[str, Any]]:
+    """`rows` with where and how they were measured."""
+    where = {"part": part, "size": config.size, "cores": torch.get_num_threads(), "git_revision": git_revision()}
+    return [row | where for row in rows]
 
 
 def _objective_rows(
-    name: str, task: PaperTask, objective: str, seed: int, config: BenchmarkConfig, console: Console
+    name: str, objective: str, seed: int, config: BenchmarkConfig, console: Console
 ) -> list[dict[str, Any]]:
     """Train one objective and measure what it learned, by the trunk and, if trained, by the dynamics alone."""
+    task = TASKS_BY_SIZE[config.size][name]
     store = _data(task.env, task.behaviour, 60 if config.quick else task.episodes, console)
     options = [*task.options, *task.own.get(objective, ()), *(QUICK if config.quick else ())]
     settings = train_settings(f"env.id={task.env}", f"seed={seed}", f"objective.name={objective}", *options)
@@ -76,7 +90,7 @@ def _objective_rows(
     console.print(f"[bold]{name}[/bold], seed {seed}, {fitted.seconds:.0f} s: {shown}", highlight=False)
     if not task.scored and objective in ("gpt", "nextlat"):
         _draw_map(_map_test(task.env, config.quick), objective, seed, fitted, Path(config.runs) / "benchmarks")
-    return rows
+    return _described(rows, name, config)
 
 
 @cache
@@ -130,10 +144,10 @@ def _draw_map(test: MapTest, objective: str, seed: int, fitted: Fitted, folder: 
 
 
 def paper_tables(rows: list[dict[str, Any]]) -> list[Table]:
-    """A table for each part."""
-    return [
-        paper_table(part, [row for row in rows if row["part"] == part]) for part in {row["part"]: 0 for row in rows}
-    ]
+    """A table for each part, whatever was finished first."""
+    parts = [part for part in paper_parts("full") if any(row["part"] == part for row in rows)]
+    in_order = sorted(rows, key=lambda row: _ORDER.index(row["agent"].split(",")[0]))
+    return [paper_table(part, [row for row in in_order if row["part"] == part]) for part in parts]
 
 
 def paper_table(part: str, rows: list[dict[str, Any]]) -> Table:

@@ -69,8 +69,8 @@ def test_nextlat_is_compared_with_gpt_seed_by_seed() -> None:
     ]
     (shown,) = paper_tables(rows)
     lines = list(zip(*(column.cells for column in shown.columns), strict=True))
-    assert [line[1] for line in lines] == ["nextlat", "nextlat - gpt, by seed", "gpt"]
-    assert lines[1][3:] == ("0.125", "[-1.46, 1.71]", "", "0 / 0.25")
+    assert [line[1] for line in lines] == ["gpt", "nextlat", "nextlat - gpt, by seed"]
+    assert lines[2][3:] == ("0.125", "[-1.46, 1.71]", "", "0 / 0.25")
 
 
 def test_rows_of_another_size_are_kept(tmp_path: Path) -> None:
@@ -94,6 +94,7 @@ def run(parts: list[str], size: str, tmp_path: Path, capsys: pytest.CaptureFixtu
     )
     rows = json.loads(capsys.readouterr().out)
     assert json.loads((tmp_path / "benchmarks" / "paper.json").read_text()) == rows
+    assert {row["cores"] for row in rows} == {1}  # a core each, however many there are
     assert {row["part"] for row in rows} == set(parts)
     for row in rows:
         assert row["size"] == size and row["seed"] == 0 and np.isfinite(row["value"])
