@@ -115,9 +115,25 @@ _MANHATTAN = PaperTask(
     behaviour="random_walk",
 )
 
-# A few minutes a model on one core: two layers of width 64, four where edges have to be followed.
+# A few minutes a model on one core: two layers of width 64, four where edges have to be followed. What takes
+# longest comes first, so that no core waits for it at the end.
 _SMALL = (*_model(2, 4, 64, 256), "objective.blind_weight=0")
 _SMALL_TASKS = {
+    # Two edges to follow back from the goal; over one edge GPT learns to see ahead as well.
+    "PathStar": PaperTask(
+        env="NextLat/PathStar-2x4-of-10",
+        episodes=50_000,
+        scored={"solved": "NextLat/PathStar-2x4-of-10"},
+        objectives=("gpt", "mtp", "nextlat"),
+        options=(
+            *_model(4, 4, 64, 64),
+            *_trainer(steps=3000, batch_size=128, length=17, learning_rate=2e-3, cooldown=0.2, follow_steps=0),
+            "objective.horizon=2",
+            "objective.blind_weight=0",
+            "objective.value_weight=0",
+        ),
+        own={"nextlat": ("objective.start_fraction=1", "objective.kl_weight=0.1")},
+    ),
     "WordProblem": PaperTask(
         env="NextLat/Running-S3-2",
         episodes=8000,
@@ -140,21 +156,6 @@ _SMALL_TASKS = {
         options=(*_SMALL, *_trainer(steps=2500, batch_size=24, length=32, follow_steps=0), "objective.horizon=4"),
         own={"nextlat": ("objective.kl_weight=0.1",)},
         behaviour="random_walk",
-    ),
-    # Two edges to follow back from the goal; over one edge GPT learns to see ahead as well.
-    "PathStar": PaperTask(
-        env="NextLat/PathStar-2x4-of-10",
-        episodes=50_000,
-        scored={"solved": "NextLat/PathStar-2x4-of-10"},
-        objectives=("gpt", "mtp", "nextlat"),
-        options=(
-            *_model(4, 4, 64, 64),
-            *_trainer(steps=3000, batch_size=128, length=17, learning_rate=2e-3, cooldown=0.2, follow_steps=0),
-            "objective.horizon=2",
-            "objective.blind_weight=0",
-            "objective.value_weight=0",
-        ),
-        own={"nextlat": ("objective.start_fraction=1", "objective.kl_weight=0.1")},
     ),
     "Countdown": PaperTask(
         env="NextLat/Countdown-3x20",
