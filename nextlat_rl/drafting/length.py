@@ -9,7 +9,7 @@ import numpy as np
 from nextlat_rl.tracing import Traced
 
 _DECAY = 0.99
-_KNOWN = 0.5  # drafts judged at a position
+_PRIOR = 2.0  # drafts that a position is credited with, as good as the one before: one refusal proves little
 _TRIALS, _MOST_TRIALS = 3, 24  # timed rounds at each of a few lengths to begin with, and rounds that may take
 _KEEP, _REST = 8, 32  # rounds for which a choice stands, and that of 0: choosing costs some per cent of a small pass
 _WORTH = 1.05  # a draft has to promise that much over none: estimates are noisy, and a draft for nothing costs twice
@@ -177,9 +177,13 @@ class _Survival:
         self.passed[:longest] = _DECAY * self.passed[:longest] + (passed[:, None] > position).sum(0)
 
     def curve(self) -> np.ndarray:
-        """The chance to get past each position, `[longest]`; what was never reached is as good as the last known."""
-        known = np.maximum.accumulate(np.where(self.reached > _KNOWN, np.arange(len(self.reached)), 0))
-        return np.cumprod((self.passed / self.reached)[known])
+        """The chance to get past each position, `[longest]`; where little is known, as good as the one before."""
+        chance = self.passed[0] / self.reached[0]
+        steps = [chance]
+        for passed, reached in zip(self.passed[1:], self.reached[1:], strict=True):
+            chance = (passed + _PRIOR * chance) / (reached + _PRIOR)
+            steps.append(chance)
+        return np.cumprod(steps)
 
 
 class RoundClock:
