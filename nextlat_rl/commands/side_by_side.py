@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import Any, TypeVar
 
-from rich.console import Console
-
 from nextlat_rl.console import make_log
 from nextlat_rl.runtime import set_threads
 
@@ -21,18 +19,22 @@ def side_by_side(work: Callable[..., list[T]], jobs: Sequence[tuple[Any, ...]], 
     Each job has one torch thread, and a console that prints lines now and then instead of drawing bars.
 
     Raises:
-        Exception: the first that a job raised; those not begun yet are dropped.
+        Exception: the first that a job raised. The others are given up then, as they are when the caller stops early.
 
     """
-    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), set_threads, (1,)) as pool:
-        futures = [pool.submit(_run, work, job) for job in jobs]
-        try:
-            for future in as_completed(futures):
-                yield from future.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    others = set(multiprocessing.active_children())
+    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), set_threads, (1,))
+    futures = [pool.submit(_run, work, job) for job in jobs]
+    try:
+        for future in as_completed(futures):
+            yield from future.result()
+    finally:
+        given_up = not all(future.done() for future in futures)
+        pool.shutdown(wait=not given_up, cancel_futures=True)
+        for process in set(multiprocessing.active_children()) - others if given_up else ():
+            process.terminate()
+            process.join()
 
 
 def _run(work: Callable[..., list[T]], job: tuple[Any, ...]) -> list[T]:
-    console: Console = make_log()
-    return work(*job, console)
+    return work(*job, make_log())
