@@ -31,9 +31,10 @@ def side_by_side(work: Callable[..., list[T]], jobs: Sequence[tuple[Any, ...]], 
     finally:
         given_up = not all(future.done() for future in futures)
         pool.shutdown(wait=not given_up, cancel_futures=True)
-        for process in set(multiprocessing.active_children()) - others if given_up else ():
-            process.terminate()
-            process.join()
+        if given_up:
+            for process in set(multiprocessing.active_children()) - others:
+                process.terminate()
+                process.join()
 
 
 def _run(work: Callable[..., list[T]], job: tuple[Any, ...]) -> list[T]:

@@ -181,7 +181,8 @@ class SpeculativeRollout:
         cache.crop(torch.where(kept >= 0, before + kept + 1, before))
         if self.drafter:
             self.drafter.advance(memory.belief, chunk, hidden, kept)
-            if draft is None:  # else the first step is often one that a draft was refused for
+            # After a draft the first step is often one that it was refused for.
+            if draft is None and self.drafter.foreseen:
                 foreseen = np.array(self.drafter.foreseen, int)
                 self.length.judged(np.ones_like(foreseen), foreseen)
         memory.belief = torch.where((kept >= 0)[:, None], hidden[rows, kept.clamp_min(0)], memory.belief)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from nextlat_rl import checkpoint
 from nextlat_rl.drafting.drafter import CachedDrafter, Drafter
@@ -14,7 +15,7 @@ from nextlat_rl.drafting.drafters.lookahead import step_names
 from nextlat_rl.drafting.drafters.registry import UNTRAINED, load_net, make_drafter, make_net, save_net
 from nextlat_rl.drafting.length import FixedLength
 from nextlat_rl.drafting.rollout import SpeculativeRollout
-from nextlat_rl.drafting.token import embed_token, same_token, sample_token, token_noise
+from nextlat_rl.drafting.token import Token, embed_token, same_token, sample_token, token_noise
 from nextlat_rl.drafting.training import train_drafter
 from nextlat_rl.errors import UserError
 from nextlat_rl.models.nextlat import NextLat
@@ -93,15 +94,21 @@ def test_what_a_drafter_remembers_does_not_depend_on_how_the_steps_came(name: st
     assert same_token(one.token.map(lambda x: x.flatten(0, 1)), other.token.map(lambda x: x.flatten(0, 1))).all()
 
 
+def song_of(model: NextLat, action: list[list[int]], reward: list[list[float]]) -> tuple[Token, Tensor]:
+    """Steps `[B, K]` of `enumerable_model` that end nowhere, and beliefs `[B, K, D]` to go with them."""
+    hidden = torch.zeros(len(action), len(action[0]), 16)
+    song = sample_token(model, hidden, torch.zeros(*hidden.shape[:2], token_noise(model)))
+    song.action.copy_(torch.tensor(action))
+    song.reward.copy_(torch.tensor(reward))
+    song.end.zero_()
+    return song, hidden
+
+
 def test_lookahead_repeats_what_followed() -> None:
     world_model = WorldModel(enumerable_model(), "none")
     drafter = drafter_for("lookahead", world_model.model)
     memory = start(world_model, 1, 3)
-    hidden = torch.zeros(1, 6, 16)
-    song = sample_token(world_model.model, hidden, torch.zeros(1, 6, token_noise(world_model.model)))
-    song.action.copy_(torch.tensor([[0, 1, 1, 0, 1, 0]]))
-    song.reward.copy_(torch.tensor([[0.0, 0.0, 1.0, 1.0, 1.0, 0.0]]))
-    song.end.zero_()
+    song, hidden = song_of(world_model.model, [[0, 1, 1, 0, 1, 0]], [[0.0, 0.0, 1.0, 1.0, 1.0, 0.0]])
     drafter.begin(memory)
     drafter.advance(memory.belief, song, hidden, torch.tensor([5]))
     drafter.begin(memory)
@@ -114,11 +121,7 @@ def test_lookahead_knows_which_steps_it_would_have_guessed() -> None:
     world_model = WorldModel(enumerable_model(), "none")
     drafter = drafter_for("lookahead", world_model.model)
     memory = start(world_model, 2, 3)
-    hidden = torch.zeros(2, 6, 16)
-    song = sample_token(world_model.model, hidden, torch.zeros(2, 6, token_noise(world_model.model)))
-    song.action.copy_(torch.tensor([[0, 1, 0, 1, 0, 0], [1, 1, 1, 0, 0, 1]]))
-    song.reward.zero_()
-    song.end.zero_()
+    song, hidden = song_of(world_model.model, [[0, 1, 0, 1, 0, 0], [1, 1, 1, 0, 0, 1]], [6 * [0.0], 6 * [0.0]])
     drafter.begin(memory)
     seen = []
     for k in range(6):
