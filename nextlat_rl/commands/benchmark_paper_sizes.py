@@ -115,7 +115,7 @@ _MANHATTAN = PaperTask(
     behaviour="random_walk",
 )
 
-# A few minutes a model on one core: two layers of width 64, four where edges have to be followed. What takes
+# A few minutes a model on one core: two layers of width 64, six where edges have to be followed back. What takes
 # longest comes first, so that no core waits for it at the end.
 _SMALL = (*_model(2, 4, 64, 256), "objective.blind_weight=0")
 _SMALL_TASKS = {
@@ -126,13 +126,14 @@ _SMALL_TASKS = {
         scored={"solved": "NextLat/PathStar-2x4-of-10"},
         objectives=("gpt", "mtp", "nextlat"),
         options=(
-            *_model(4, 4, 64, 64),
-            *_trainer(steps=3000, batch_size=128, length=17, learning_rate=2e-3, cooldown=0.2, follow_steps=0),
+            *_model(6, 4, 64, 64),
+            *_trainer(steps=6000, batch_size=128, length=17, learning_rate=2e-3, cooldown=0.2, follow_steps=0),
             "objective.horizon=2",
             "objective.blind_weight=0",
             "objective.value_weight=0",
         ),
-        own={"nextlat": ("objective.start_fraction=1", "objective.kl_weight=0.1")},
+        own={"nextlat": ("objective.start_fraction=1",)},
+        check_every=500,
     ),
     "WordProblem": PaperTask(
         env="NextLat/Running-S3-2",
@@ -148,11 +149,12 @@ _SMALL_TASKS = {
         # With little weight decay what holds for a state one element old need not hold for an older one.
         own={"nextlat": ("trainer.weight_decay=0.3",)},
     ),
+    # So few walks that a map has to be made of them: with 8,000 every objective knows the way from everywhere.
     "StreetMap": PaperTask(
         env="NextLat/StreetMap-5x5",
-        episodes=8000,
+        episodes=2000,
         scored={},
-        objectives=("gpt", "nextlat"),
+        objectives=("gpt", "mtp", "jtp", "nextlat"),
         options=(*_SMALL, *_trainer(steps=2500, batch_size=24, length=32, follow_steps=0), "objective.horizon=4"),
         own={"nextlat": ("objective.kl_weight=0.1",)},
         behaviour="random_walk",
