@@ -127,7 +127,7 @@ _SMALL_TASKS = {
         objectives=("gpt", "mtp", "nextlat"),
         options=(
             *_model(6, 4, 64, 64),
-            *_trainer(steps=6000, batch_size=128, length=17, learning_rate=2e-3, cooldown=0.2, follow_steps=0),
+            *_trainer(steps=5000, batch_size=128, length=17, learning_rate=2e-3, cooldown=0.2, follow_steps=0),
             "objective.horizon=2",
             "objective.blind_weight=0",
             "objective.value_weight=0",

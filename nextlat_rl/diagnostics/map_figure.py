@@ -27,7 +27,8 @@ def map_figure(
 
     """
     figure, axes = plt.subplots(figsize=(6, 6), layout="constrained")
-    layers = (("not used", world, STILL, 0.6), ("used", found.true, REAL, 1.0), ("wrong", found.wrong, WRONG, 1.4))
+    unused = set(world) - found.true
+    layers = (("not used", unused, STILL, 0.6), ("used", found.true, REAL, 1.0), ("wrong", found.wrong, WRONG, 1.4))
     for name, edges, colour, width in layers:
         lines = [(place[source], place[target]) for source, _, target in sorted(edges)]
         axes.add_collection(LineCollection(lines, colors=colour, linewidths=width, label=f"{name} ({len(lines)})"))

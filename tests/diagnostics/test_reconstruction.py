@@ -49,6 +49,6 @@ def test_figure_draws_wrong_edges_in_red() -> None:
     found = reconstruct(STREET, free_trips(believing(STREET, (1, UP, 4)), [Trip(0, 4)], STOP, limit=9), nearby)
     figure = map_figure({i: (float(i), 0.0) for i in range(6)}, EDGES, found)
     layers = [c for c in figure.axes[0].collections if isinstance(c, LineCollection)]
-    assert [len(layer.get_segments()) for layer in layers] == [10, 1, 1]
+    assert [len(layer.get_segments()) for layer in layers] == [9, 1, 1]
     assert to_hex(layers[2].get_color()[0]) == WRONG
     assert layers[2].get_segments()[0].tolist() == [[1.0, 0.0], [4.0, 0.0]]
