@@ -34,5 +34,6 @@ def available_cores() -> int:
 
 
 def set_threads(threads: int) -> None:
-    """Torch threads on the CPU; 0 takes the cores this process may use, at most 8."""
-    torch.set_num_threads(threads or min(available_cores(), 8))
+    """Torch threads on the CPU; 0 takes this process' share of the cores (torchrun starts several), at most 8."""
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    torch.set_num_threads(threads or min(max(available_cores() // processes, 1), 8))

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from nextlat_rl.config import TrainerConfig
 from nextlat_rl.data.batches import Batch
+from nextlat_rl.distributed import average_gradients
 from nextlat_rl.models.following import following_losses
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.models.objective import ObjectiveConfig, compute_losses, total_loss
@@ -74,6 +75,7 @@ class Trainer:
         loss = total_loss(losses, self.objective)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        average_gradients(self.model)
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
         self.optimizer.step()
         self.step += 1

@@ -23,6 +23,7 @@ from nextlat_rl.commands.report_curves import curve_figure, curve_tables
 from nextlat_rl.commands.report_speculation import speculation_figures, speculation_tables
 from nextlat_rl.config import BenchmarkConfig
 from nextlat_rl.console import make_console
+from nextlat_rl.distributed import join, launched, leads, leave
 from nextlat_rl.errors import UserError
 from nextlat_rl.settings_check import at_least, one_of
 from nextlat_rl.tracking import write_json
@@ -36,14 +37,22 @@ _SPEED_TABLES = {"train": speed_table, "planner": planner_speed_table, "sb3": sb
 def benchmark(config: BenchmarkConfig) -> None:
     """`python -m nextlat_rl.benchmark`."""
     chosen = _chosen_parts(config)
+    join()
     console = make_console(config.json)
+    if not leads():
+        console.quiet = True
     file = Path(config.runs) / "benchmarks" / f"{config.suite}.json"
     seeds = range(config.first_seed, config.first_seed + config.seeds)
     kept = kept_rows(file, chosen, seeds, config.size)
     rows = []
     for row in _all_rows(chosen, seeds, config, console):
         rows.append(row)
-        write_json(file, kept + rows)
+        if leads():
+            write_json(file, kept + rows)
+    writes = leads()
+    leave()
+    if not writes:
+        return
     if config.json:
         print(json.dumps(rows, indent=1))
         return
@@ -64,6 +73,8 @@ def _chosen_parts(config: BenchmarkConfig) -> list[str]:
     one_of("suite", config.suite, tuple(suites))
     if config.suite != "paper" and config.size != "cpu":
         raise UserError(f"size={config.size} is for suite=paper only; leave it out")
+    if config.suite != "paper" and launched():
+        raise UserError(f"suite={config.suite} runs in one process; torchrun is for suite=paper")
     at_least(config, 1, "seeds")
     parts = suites[config.suite] + ["speed"] * (config.suite in _SPEED_ROWS)
     chosen = config.only.split("+") if config.only else parts

@@ -23,6 +23,7 @@ from nextlat_rl.commands.side_by_side import side_by_side
 from nextlat_rl.config import BenchmarkConfig
 from nextlat_rl.console import table
 from nextlat_rl.data.store import Store
+from nextlat_rl.distributed import from_first, launched
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.runtime import available_cores, pick_device, set_threads
 from nextlat_rl.statistics import seeds_interval
@@ -46,16 +47,16 @@ def paper_rows(parts: list[str], seeds: range, config: BenchmarkConfig, console:
     """The rows of all parts, as they are measured: the cost alone, then every objective and seed, a core each.
 
     These models are too small for a second thread to be of use, so as many are trained side by side as there are cores;
-    on a GPU one after the other.
+    on a GPU one after the other, under torchrun by all its processes together.
     """
     if COST in parts:
         set_threads(0)
-        yield from _described(cost_rows(config.quick, console), COST, config)
+        yield from from_first(lambda: _described(cost_rows(config.quick, console), COST, config))
     tasks = TASKS_BY_SIZE[config.size]
     trained = [name for name in parts if name != COST]
     jobs = [(name, objective, seed) for seed in seeds for name in trained for objective in tasks[name].objectives]
     cores = min(available_cores(), len(jobs)) if pick_device("auto").type == "cpu" else 1
-    if cores > 1:
+    if cores > 1 and not launched():
         yield from side_by_side(_objective_rows, [(*job, config) for job in jobs], cores)
         return
     set_threads(0)
@@ -72,13 +73,22 @@ def _described(rows: list[dict[str, Any]], part: str, config: BenchmarkConfig) -
 def _objective_rows(
     name: str, objective: str, seed: int, config: BenchmarkConfig, console: Console
 ) -> list[dict[str, Any]]:
-    """Train one objective and measure what it learned, by the trunk and, if trained, by the dynamics alone."""
+    """Train one objective and measure what it learned."""
     task = TASKS_BY_SIZE[config.size][name]
     store = _data(task.env, task.behaviour, 60 if config.quick else task.episodes, console)
     options = [*task.options, *task.own.get(objective, ()), *(QUICK if config.quick else ())]
     settings = train_settings(f"env.id={task.env}", f"seed={seed}", f"objective.name={objective}", *options)
     fitted = fit(settings, store, console, lambda model: _all_right(model, task, console), task.check_every)
-    rows = []
+    measured = from_first(lambda: _measured(name, objective, seed, fitted, config, console))
+    return _described(measured, name, config)
+
+
+def _measured(
+    name: str, objective: str, seed: int, fitted: Fitted, config: BenchmarkConfig, console: Console
+) -> list[dict[str, Any]]:
+    """What a trained model can do: a row for each measure."""
+    task = TASKS_BY_SIZE[config.size][name]
+    rows: list[dict[str, Any]] = []
     for acting in ("trunk", "recurrent") if objective == "nextlat" else ("trunk",):
         agent = objective if acting == "trunk" else f"{objective}, {acting}"
         for measure, value in _measures(task, fitted.model, acting, config.quick, console).items():
@@ -90,12 +100,12 @@ def _objective_rows(
     console.print(f"[bold]{name}[/bold], seed {seed}, {fitted.seconds:.0f} s: {shown}", highlight=False)
     if not task.scored and objective in ("gpt", "nextlat"):
         _draw_map(_map_test(task.env, config.quick), objective, seed, fitted, Path(config.runs) / "benchmarks")
-    return _described(rows, name, config)
+    return rows
 
 
 @cache
 def _data(env: str, behaviour: str, episodes: int, console: Console) -> Store:
-    return gathered(env, behaviour, episodes, console)
+    return from_first(lambda: gathered(env, behaviour, episodes, console))
 
 
 @cache

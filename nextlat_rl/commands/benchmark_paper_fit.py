@@ -1,10 +1,11 @@
-"""Train one objective on one of the paper's tasks, in this process."""
+"""Train one objective on one of the paper's tasks, in this process or in those of torchrun together."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from omegaconf import OmegaConf
@@ -15,6 +16,8 @@ from nextlat_rl.config import TrainConfig
 from nextlat_rl.console import bar
 from nextlat_rl.data.batches import Batcher, split
 from nextlat_rl.data.store import Store
+from nextlat_rl.distributed import from_first, share
+from nextlat_rl.errors import UserError
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.runtime import pick_device
 from nextlat_rl.settings_check import check_train
@@ -59,11 +62,13 @@ def fit(
 
     """
     length = window_length(config, store)
+    if config.trainer.batch_size < share()[1]:
+        raise UserError(f"a batch of {config.trainer.batch_size} windows has none for each of {share()[1]} processes")
     training, _ = split(store, HELD_OUT, config.seed)
     torch.manual_seed(config.seed)
     model = build_model(config, store, length).to(pick_device(config.device))
     sizes = (config.trainer.batch_size, config.trainer.follow_batch_size)
-    batches, follow_batches = (Batcher(store, size, length, config.seed, training) for size in sizes)
+    batches, follow_batches = (Batcher(store, size, length, config.seed, training, share()) for size in sizes)
     trainer = Trainer(model, batches, objective_config(config), config.trainer, config.seed, follow_batches)
     started = time.monotonic()
     title = f"Training {config.objective.name}, seed {config.seed}"
@@ -72,6 +77,7 @@ def fit(
             losses = trainer.train_step()
             if trainer.step % config.trainer.log_every == 0:
                 shown.update(trainer.step, f"policy {float(losses['policy']):.4f}" if "policy" in losses else "")
-            if check_every and done is not None and trainer.step % check_every == 0 and done(model.eval()):
+            due = check_every and trainer.step % check_every == 0
+            if due and done is not None and from_first(partial(done, model.eval())):
                 break
     return Fitted(model.eval(), trainer.step, time.monotonic() - started)
