@@ -23,7 +23,7 @@ from nextlat_rl.commands.side_by_side import side_by_side
 from nextlat_rl.config import BenchmarkConfig
 from nextlat_rl.console import table
 from nextlat_rl.data.store import Store
-from nextlat_rl.distributed import from_first, launched
+from nextlat_rl.distributed import from_first, launched, share
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.runtime import available_cores, pick_device, set_threads
 from nextlat_rl.statistics import seeds_interval
@@ -66,8 +66,8 @@ def paper_rows(parts: list[str], seeds: range, config: BenchmarkConfig, console:
 
 def _described(rows: list[dict[str, Any]], part: str, config: BenchmarkConfig) -> list[dict[str, Any]]:
     """`rows` with where and how they were measured."""
-    where = {"part": part, "size": config.size, "cores": torch.get_num_threads(), "git_revision": git_revision()}
-    return [row | where for row in rows]
+    where = {"part": part, "size": config.size, "cores": torch.get_num_threads(), "processes": share()[1]}
+    return [row | where | {"git_revision": git_revision()} for row in rows]
 
 
 def _objective_rows(
