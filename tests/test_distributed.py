@@ -13,15 +13,22 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+from rich.console import Console
 from torch import nn
 
 from nextlat_rl.commands.benchmark_paper_data import memory_store
+from nextlat_rl.commands.benchmark_paper_fit import QUICK, fit, train_settings
+from nextlat_rl.commands.setup import build_model, objective_config
 from nextlat_rl.data.batches import Batcher
 from nextlat_rl.distributed import average_gradients, from_first, leads, share
 from nextlat_rl.envs import make_env
 from nextlat_rl.envs.episodes import collect_episodes
+from nextlat_rl.errors import UserError
+from nextlat_rl.models.objective import compute_losses, total_loss
+from nextlat_rl.training import Trainer
 
 INPUTS = torch.arange(12.0).reshape(4, 3)
+ENV, STEPS = "NextLat/Running-S3-2", 3
 
 
 def test_alone_there_is_nothing_to_share() -> None:
@@ -47,36 +54,62 @@ def test_shares_make_up_the_whole_batch(processes: int) -> None:
         assert torch.equal(part.has_next, whole.has_next[i::processes])
 
 
+def trainer(part: tuple[int, int] = (0, 1)) -> Trainer:
+    """Of a tiny model, for all windows of a batch or for a part of them."""
+    env = make_env(ENV)
+    store = memory_store(env.observation_space, env.action_space, list(collect_episodes(ENV, "expert", episodes=20)))
+    config = train_settings(f"env.id={ENV}", "seed=0", *QUICK)
+    torch.manual_seed(0)
+    model = build_model(config, store, 6)
+    batches = Batcher(store, 8, 6, 0, share=part)
+    return Trainer(model, batches, objective_config(config), config.trainer, seed=0)
+
+
 def take_steps(rank: int, folder: Path) -> None:
-    """Two processes: three steps on the mean of a square, each seeing two of four rows."""
+    """One of two processes."""
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
     assert share() == (rank, 2) and leads() == (rank == 0)
     assert from_first(lambda: f"made by {rank}") == "made by 0"
-    layer = three_steps(INPUTS[rank::2])
-    torch.save(layer.state_dict(), folder / f"{rank}.pt")
+    part = trainer(share())
+    for _ in range(STEPS):
+        part.train_step()
+    torch.save(part.model.state_dict(), folder / f"{rank}.pt")
     dist.destroy_process_group()
 
 
-def three_steps(inputs: torch.Tensor) -> nn.Linear:
-    torch.manual_seed(0)
-    layer = nn.Linear(3, 2)
-    layer.bias.requires_grad_(False)  # a parameter without a gradient is left alone
-    optimizer = torch.optim.SGD(layer.parameters(), lr=1e-3)
-    for _ in range(3):
-        optimizer.zero_grad()
-        layer(inputs).square().mean().backward()
-        average_gradients(layer)
-        optimizer.step()
-    return layer
+def steps_by_hand() -> dict[str, torch.Tensor]:
+    """One process, which takes the mean of both shares' gradients."""
+    alone, parts = trainer(), [trainer((i, 2)).batches for i in range(2)]
+    for step in range(STEPS):
+        for group in alone.optimizer.param_groups:
+            group["lr"] = alone.learning_rate()
+        alone.optimizer.zero_grad()
+        for batches in parts:
+            generator = torch.Generator().manual_seed(step)
+            losses = compute_losses(alone.model, batches.batch(step), alone.objective, generator)
+            (total_loss(losses, alone.objective) / 2).backward()
+        torch.nn.utils.clip_grad_norm_(alone.model.parameters(), alone.settings.clip)
+        alone.optimizer.step()
+        alone.step += 1
+    return alone.model.state_dict()
 
 
 def test_two_processes_take_the_steps_of_one(tmp_path: Path) -> None:
     mp.spawn(take_steps, args=(tmp_path,), nprocs=2)
     first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
-    alone = three_steps(INPUTS).state_dict()
-    for name, value in alone.items():
+    begun = trainer().model.state_dict()
+    assert any(not torch.equal(first[name], value) for name, value in begun.items())
+    for name, value in steps_by_hand().items():
         assert torch.equal(first[name], second[name])
-        torch.testing.assert_close(first[name], value)
+        torch.testing.assert_close(first[name], value, atol=1e-5, rtol=1e-4)
+
+
+def test_a_batch_has_a_window_for_each_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    env = make_env(ENV)
+    store = memory_store(env.observation_space, env.action_space, list(collect_episodes(ENV, "expert", episodes=5)))
+    monkeypatch.setattr("nextlat_rl.commands.benchmark_paper_fit.share", lambda: (0, 9))
+    with pytest.raises(UserError, match="a batch of 8 windows has none for each of 9 processes"):
+        fit(train_settings(f"env.id={ENV}", "seed=0", *QUICK), store, Console(quiet=True))
 
 
 def launch(*options: str) -> subprocess.CompletedProcess[str]:

@@ -39,8 +39,7 @@ def benchmark(config: BenchmarkConfig) -> None:
     chosen = _chosen_parts(config)
     join()
     console = make_console(config.json)
-    if not leads():
-        console.quiet = True
+    console.quiet = not leads()
     file = Path(config.runs) / "benchmarks" / f"{config.suite}.json"
     seeds = range(config.first_seed, config.first_seed + config.seeds)
     kept = kept_rows(file, chosen, seeds, config.size)

@@ -149,7 +149,7 @@ _SMALL_TASKS = {
         # With little weight decay what holds for a state one element old need not hold for an older one.
         own={"nextlat": ("trainer.weight_decay=0.3",)},
     ),
-    # So few walks that a map has to be made of them: with 8,000 every objective knows the way from everywhere.
+    # So few walks that a map has to be made of them: with 8,000 GPT and NextLat know the way from everywhere.
     "StreetMap": PaperTask(
         env="NextLat/StreetMap-5x5",
         episodes=2000,
