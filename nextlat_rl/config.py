@@ -90,6 +90,7 @@ class ObjectiveSettings:
     horizon: int = II("env.horizon")
     latent_weight: float = 1.0
     kl_weight: float = 1.0
+    latent_warmup: float = 0.0
     blind_weight: float = 0.1
     start_fraction: float = 0.08
     fewest_starts: int = 160

@@ -71,8 +71,9 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate()
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)
-        losses = losses_of(self.model, batch, self.objective, generator)
-        loss = total_loss(losses, self.objective)
+        objective = self.objective.after(self.step / self.settings.steps)
+        losses = losses_of(self.model, batch, objective, generator)
+        loss = total_loss(losses, objective)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         average_gradients(self.model)

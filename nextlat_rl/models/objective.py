@@ -9,7 +9,7 @@ eqs. 3-5), once with the observations in the roll-out (grounded) and once withou
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -34,6 +34,8 @@ class ObjectiveConfig:
             beyond the next one; the model is built for it.
         latent_weight: lambda_h of eq. 3.
         kl_weight: lambda_KL of eq. 3.
+        latent_warmup: share of training over which both rise to these, linearly from 0. What is learned in stages is
+            learned sooner while beliefs need not be predictable yet.
         blind_weight: both latent losses' weight, once more, on blind roll-outs: what an observation would have told
             can't be predicted, and at full weight that noise drowns the grounded roll-outs.
         start_fraction: share of a batch's positions from which the dynamics is rolled out; beyond a horizon of 12
@@ -57,6 +59,7 @@ class ObjectiveConfig:
     horizon: int = 12
     latent_weight: float = 1.0
     kl_weight: float = 1.0
+    latent_warmup: float = 0.0
     blind_weight: float = 0.1
     start_fraction: float = 0.08
     fewest_starts: int = 160
@@ -68,6 +71,13 @@ class ObjectiveConfig:
     policy_baseline: str = "value"
     discount: float = 0.99
     lambda_: float = 0.95
+
+    def after(self, progress: float) -> ObjectiveConfig:
+        """The weights once a share `progress` of training is done."""
+        if progress >= self.latent_warmup:
+            return self
+        come_in = progress / self.latent_warmup
+        return replace(self, latent_weight=self.latent_weight * come_in, kl_weight=self.kl_weight * come_in)
 
 
 @dataclass

@@ -1,10 +1,15 @@
 """Promise 1: the loss and its gradients equal a plain, slow re-implementation of eqs. 3-5."""
 
+import dataclasses
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nextlat_rl.config import TrainerConfig
 from nextlat_rl.data.batches import Batch
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.models.objective import (
@@ -16,8 +21,10 @@ from nextlat_rl.models.objective import (
     random_subset,
     rollout_starts,
     start_count,
+    total_loss,
 )
 from nextlat_rl.models.returns import lambda_returns
+from nextlat_rl.training import Trainer
 from tests.tiny import assert_same_losses, double, make_batch, tiny_model
 
 LENGTHS = [[5, 4, 3], [12], [2, 2, 8], [1, 11]]
@@ -200,3 +207,26 @@ def test_the_advantage_can_be_over_the_mean_return() -> None:
         weighted = policy_weights(advantage, known, 0.5) * loss
         expected = weighted[batch.has_action].mean()
         torch.testing.assert_close(next_token_losses(model, batch, out, config)["policy"], expected)
+
+
+def test_the_latent_losses_come_in_over_the_warm_up() -> None:
+    """From 0 to their weights over the first two fifths of training; without a warm-up they are there at once."""
+    config = ObjectiveConfig(latent_weight=2.0, kl_weight=3.0, latent_warmup=0.4)
+    weights = [(at.latent_weight, at.kl_weight) for at in map(config.after, (0.0, 0.1, 0.2, 0.4, 1.0))]
+    assert np.allclose(weights, [(0, 0), (0.5, 0.75), (1, 1.5), (2, 3), (2, 3)])
+    config = ObjectiveConfig()
+    assert config.after(0.0) == config
+
+
+def test_a_step_is_taken_with_the_warm_ups_weights() -> None:
+    """Halfway through the warm-up what is minimised holds half of both latent losses, grounded and blind."""
+    model, batch = tiny_model(), make_batch([[5, 4, 3]])
+    config = ObjectiveConfig(horizon=2, start_fraction=1.0, latent_weight=4.0, kl_weight=2.0, latent_warmup=1.0)
+    batches = SimpleNamespace(batch=lambda step: batch)
+    trainer = Trainer(model, batches, config, TrainerConfig(steps=4, follow_steps=0, learning_rate=1e-3), seed=0)
+    trainer.step = 2
+    found = trainer.train_step()
+    half = dataclasses.replace(config, latent_weight=2.0, kl_weight=1.0, latent_warmup=0.0)
+    weighted = total_loss({name: x for name, x in found.items() if name not in ("loss", "grad_norm")}, half)
+    torch.testing.assert_close(found["loss"], weighted)
+    assert min(found[name] for name in ("latent", "latent_blind", "kl", "kl_blind")) > 0
