@@ -132,7 +132,8 @@ _SMALL_TASKS = {
             "objective.blind_weight=0",
             "objective.value_weight=0",
         ),
-        own={"nextlat": ("objective.start_fraction=1",)},
+        # Edges are learned as soon as by GPT only while beliefs need not be predictable yet.
+        own={"nextlat": ("objective.start_fraction=1", "objective.kl_weight=2", "objective.latent_warmup=0.4")},
         check_every=500,
     ),
     "WordProblem": PaperTask(
