@@ -98,6 +98,7 @@ class ObjectiveSettings:
     observation_weight: float = 0.1
     prompt_weight: float = II("env.prompt_weight")
     value_weight: float = 0.5
+    layer_dropout: float = 0.0
     policy_temperature: float = II("env.policy_temperature")
     policy_baseline: str = "value"
     discount: float = 0.99

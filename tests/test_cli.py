@@ -49,6 +49,7 @@ BAD = [
     ("train", ["planner=lookahead", "objective.value_weight=0"], ["value_weight=0", "planner=none"]),
     ("train", ["trainer.best_share=1"], ["best_share=1", "0 <= share < 1"]),
     ("train", ["objective.latent_warmup=2"], ["latent_warmup=2", "between 0 and 1"]),
+    ("train", ["objective.layer_dropout=-1"], ["layer_dropout=-1", "between 0 and 1"]),
     ("train", ["objective.policy_baseline=median"], ["median", "value, mean"]),
     ("train", ["planner=lookahead", "objective=gpt"], ["objective=gpt", "planner=none"]),
     ("evaluate", ["checkpoint=missing", "planner.horizon=0"], ["horizon=0", "at least 1"]),

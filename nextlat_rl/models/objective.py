@@ -9,6 +9,7 @@ eqs. 3-5), once with the observations in the roll-out (grounded) and once withou
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import torch
@@ -19,6 +20,7 @@ from nextlat_rl.data.batches import Batch
 from nextlat_rl.errors import UserError
 from nextlat_rl.models.nextlat import Answer, NextLat
 from nextlat_rl.models.returns import lambda_returns
+from nextlat_rl.models.transformer import dropped_layers
 from nextlat_rl.models.weights import token_weights, weighted_mean
 
 _FULL_HORIZON = 12
@@ -46,6 +48,8 @@ class ObjectiveConfig:
         prompt_weight: weight in every token loss of a token whose action is the last of a Discrete space. In the
             paper's tasks that is `wait`, and the token is a prompt's: 0 masks prompts as the paper does.
         value_weight: weight of the value loss.
+        layer_dropout: chance that a step does without the trunk's last block, falling to 0 at the first: for a trunk
+            that `drafter=layerskip` will leave early.
         policy_temperature: behaviour cloning weights each step by exp(advantage / temperature), in units of the
             batch's advantage spread; 0 clones without weights.
         policy_baseline: what the advantage is over: the `value` of the belief, or the batch's `mean` return. A belief
@@ -67,6 +71,7 @@ class ObjectiveConfig:
     observation_weight: float = 0.1
     prompt_weight: float = 1.0
     value_weight: float = 0.5
+    layer_dropout: float = 0.0
     policy_temperature: float = 0.0
     policy_baseline: str = "value"
     discount: float = 0.99
@@ -94,17 +99,18 @@ class Forward:
     answer: Answer  # [B, L, P]
 
 
-def forward(model: NextLat, batch: Batch, begin: Tensor | None = None) -> Forward:
+def forward(model: NextLat, batch: Batch, begin: Tensor | None = None, dropped: Collection[int] = ()) -> Forward:
     """Run the trunk and every head over the windows of a batch.
 
-    `begin: [B, L, D]`, if given, stands in place of emb(x_t) at an episode's first step and in column 0.
+    `begin: [B, L, D]`, if given, stands in place of emb(x_t) at an episode's first step and in column 0. The trunk does
+    without the blocks whose numbers are among `dropped`.
     """
     action_embedding = model.embed_action(batch.action)
     previous = torch.cat((model.embed_action(batch.previous_action[:, :1]), action_embedding[:, :-1]), dim=1)
     x = model.embed_step(previous, batch.previous_reward, batch.observation, batch.is_first)
     if begin is not None:
         x = torch.where(roots(batch)[..., None], begin, x)
-    stream = model.trunk.stream(x, batch.segment)
+    stream = model.trunk.stream(x, batch.segment, dropped=dropped)
     belief = model.trunk.norm(stream[-1])
     return Forward(
         action_embedding=action_embedding,
@@ -271,7 +277,9 @@ def compute_losses(
         UserError: the objective is a baseline that the model was not built for.
 
     """
-    out = forward(model, batch)
+    rate = config.layer_dropout
+    dropped = dropped_layers(len(model.trunk.blocks), rate, generator) if rate else ()
+    out = forward(model, batch, dropped=dropped)
     losses = next_token_losses(model, batch, out, config)
     if config.name == "nextlat":
         losses |= latent_losses(model, batch, out, config, generator)

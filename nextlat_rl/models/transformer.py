@@ -6,7 +6,7 @@ apply one rule, that position `t` sees the positions `t - context + 1 .. t` of i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
@@ -147,12 +147,17 @@ class Transformer(nn.Module):
         stream = self.stream(x, segment, layers)
         return self.norm(stream[-1]) if layers is None else stream[-1]
 
-    def stream(self, x: Tensor, segment: Tensor, layers: int | None = None) -> list[Tensor]:
-        """The residual stream: `x` and what each block makes of it, `[B, L, D]` each; arguments as above."""
+    def stream(
+        self, x: Tensor, segment: Tensor, layers: int | None = None, dropped: Collection[int] = ()
+    ) -> list[Tensor]:
+        """The residual stream: `x` and what each block makes of it, `[B, L, D]` each; arguments as above.
+
+        Blocks whose numbers are among `dropped` leave it as it is.
+        """
         rotation, mask = self.surroundings(segment, x.dtype)
         stream = [x]
-        for block in self.blocks[:layers]:
-            stream.append(block(stream[-1], rotation, mask))
+        for number, block in enumerate(self.blocks[:layers]):
+            stream.append(stream[-1] if number in dropped else block(stream[-1], rotation, mask))
         return stream
 
     def surroundings(self, segment: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
@@ -209,6 +214,16 @@ class Transformer(nn.Module):
     def __getstate__(self) -> dict[str, Any]:
         """A copy traces its own weights, and does not know the packed ones."""
         return {name: value for name, value in self.__dict__.items() if name != "_traced_read"} | {"_packing": None}
+
+
+def dropped_layers(layers: int, rate: float, generator: torch.Generator) -> set[int]:
+    """Which blocks a training step does without: none of the first, `rate` of the last, in between rising with depth.
+
+    LayerSkip's layer dropout (arXiv 2404.16710, eq. 3), drawn for a batch and not for each row.
+    """
+    depth = torch.arange(layers) / max(layers - 1, 1)
+    chosen = torch.rand(layers, generator=generator) < rate * (2**depth - 1)
+    return set(chosen.nonzero().squeeze(1).tolist())
 
 
 def rotation_table(position: Tensor, dimension: int) -> Tensor:

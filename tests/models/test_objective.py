@@ -230,3 +230,15 @@ def test_a_step_is_taken_with_the_warm_ups_weights() -> None:
     weighted = total_loss({name: x for name, x in found.items() if name not in ("loss", "grad_norm")}, half)
     torch.testing.assert_close(found["loss"], weighted)
     assert min(found[name] for name in ("latent", "latent_blind", "kl", "kl_blind")) > 0
+
+
+@torch.no_grad()
+def test_layer_dropout_leaves_layers_out_in_training_alone() -> None:
+    """At a rate of 1 a step is always taken without the last block; a trained model is used whole."""
+    model, batch = tiny_model(), make_batch([[5, 4, 3]])
+    config = ObjectiveConfig(name="gpt", layer_dropout=1.0)
+    found = compute_losses(model, batch, config, generator())
+    expected = next_token_losses(model, batch, forward(model, batch, dropped={1}), config)
+    assert {name: float(x) for name, x in found.items()} == {name: float(x) for name, x in expected.items()}
+    whole = next_token_losses(model, batch, forward(model, batch), config)
+    assert float(whole["policy"]) != float(found["policy"])

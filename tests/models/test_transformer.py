@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nextlat_rl.models.transformer import KVCache, Transformer, TrunkConfig
+from nextlat_rl.models.transformer import KVCache, Transformer, TrunkConfig, dropped_layers
 from nextlat_rl.tracing import Traced
 
 TOLERANCE = 1e-5
@@ -123,3 +123,24 @@ def test_reset_starts_a_new_episode_in_one_row() -> None:
     full = model(x, torch.zeros(2, 7, dtype=torch.long))
     torch.testing.assert_close(after[0], fresh[0], atol=TOLERANCE, rtol=0)
     torch.testing.assert_close(after[1], full[1, 4:], atol=TOLERANCE, rtol=0)
+
+
+def test_deeper_layers_are_dropped_more_often() -> None:
+    """The first never, the last of five at the rate, the middle one at sqrt(2) - 1 of it."""
+    generator = torch.Generator().manual_seed(0)
+    draws = [dropped_layers(5, 0.4, generator) for _ in range(4000)]
+    share = [sum(layer in dropped for dropped in draws) / len(draws) for layer in range(5)]
+    assert share[0] == 0.0
+    assert share[2] == pytest.approx(0.4 * (2**0.5 - 1), abs=0.03)
+    assert share[4] == pytest.approx(0.4, abs=0.03)
+    assert dropped_layers(1, 1.0, generator) == set()
+    assert dropped_layers(5, 0.0, generator) == set()
+
+
+@torch.no_grad()
+def test_a_dropped_layer_is_as_if_it_were_not_there() -> None:
+    model, x, segment = trunk(), torch.randn(2, 6, 16), torch.zeros(2, 6, dtype=torch.long)
+    stream = model.stream(x, segment, dropped={1})
+    assert len(stream) == 4
+    del model.blocks[1]
+    torch.testing.assert_close(stream[-1], model.stream(x, segment)[-1])
