@@ -39,10 +39,12 @@ class ImaginedVecEnv(VecEnv):
         seed: of all draws; `seed()` before `reset()` changes it.
         max_uncertainty: largest `BeliefDistance` to the starts, which must come from anywhere in the data's episodes
             then; 1 is their own root mean square distance, see `uncertainty_limit`.
+        behaviour_price: what each nat costs, in units of the reward, by which an action is less likely under the
+            model's own policy than that policy's most likely one: a price on leaving what the data has shown.
 
     Raises:
-        UserError: no starts, starts of another width or too few to measure a distance, a horizon below 1, or
-            dynamics that were not trained.
+        UserError: no starts, starts of another width or too few to measure a distance, a horizon below 1, a negative
+            price, or dynamics that were not trained.
 
     """
 
@@ -54,6 +56,7 @@ class ImaginedVecEnv(VecEnv):
         horizon: int,
         seed: int = 0,
         max_uncertainty: float | None = None,
+        behaviour_price: float = 0.0,
     ) -> None:
         world_model.check_dynamics("imagination", "")
         width = world_model.model.config.trunk.width
@@ -66,10 +69,12 @@ class ImaginedVecEnv(VecEnv):
             raise UserError(f"horizon={horizon} and n_envs={n_envs} must be at least 1")
         if max_uncertainty is not None and not max_uncertainty > 0:
             raise UserError(f"max_uncertainty={max_uncertainty} must be above 0; see uncertainty_limit")
+        if not behaviour_price >= 0:
+            raise UserError(f"behaviour_price={behaviour_price} must be at least 0")
         self.render_mode = None
         super().__init__(n_envs, belief_space(world_model), world_model.model.spaces.action)
         self.world_model, self.starts, self.horizon = world_model, starts.to(world_model.device), horizon
-        self.max_uncertainty = max_uncertainty
+        self.max_uncertainty, self.behaviour_price = max_uncertainty, behaviour_price
         self._distance = None if max_uncertainty is None else BeliefDistance(self.starts)
         self._key = seed
         self._rows = torch.arange(n_envs, device=world_model.device)
@@ -99,6 +104,8 @@ class ImaginedVecEnv(VecEnv):
         """Beliefs `[B, D]`, rewards `[B]`, ends `[B]`, infos; where an episode ended, the next one's first belief."""
         noise = uniform(self._key, self._rows, self._clock, 1 + self.world_model.model.answer_noise)
         belief, reward, go_on = self._imagine(self._belief, self._action, noise[:, 1:])
+        if self.behaviour_price:
+            reward = reward - self.behaviour_price * departure(self.world_model, self._belief, self._action)
         self._clock += 1
         self._length += 1
         cut = self._length >= self.horizon
@@ -141,6 +148,13 @@ class ImaginedVecEnv(VecEnv):
     def _drawn_starts(self, draw: Tensor) -> Tensor:
         """Starts `[R, D]` by uniforms `[R]`."""
         return self.starts[(draw * len(self.starts)).long()]
+
+
+def departure(world_model: WorldModel, belief: Tensor, action: Tensor) -> Tensor:
+    """By how many nats stored actions are less likely under the model's policy at `[B, D]` than its mode, `[B]`."""
+    codec = world_model.model.action
+    policy = codec.head(belief)
+    return (codec.log_prob(policy, codec.mode(policy)) - codec.log_prob(policy, action)).clamp_min(0)
 
 
 @torch.no_grad()

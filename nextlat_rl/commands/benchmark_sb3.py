@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +15,17 @@ from rich.table import Table
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv, VecMonitor
+from torch import Tensor
 
 from nextlat_rl.agents.episodes import EVALUATION_SEED
-from nextlat_rl.agents.sb3 import ImaginedVecEnv, make_belief_env, make_real_env, start_beliefs
+from nextlat_rl.agents.sb3 import (
+    BeliefPolicy,
+    ImaginedVecEnv,
+    make_belief_env,
+    make_real_env,
+    start_beliefs,
+    uncertainty_limit,
+)
 from nextlat_rl.commands.benchmark_speed import interleave
 from nextlat_rl.commands.benchmark_tasks import data_in, run_task
 from nextlat_rl.commands.collect import ensure_dataset
@@ -28,9 +36,11 @@ from nextlat_rl.data.minari_io import local_datasets
 from nextlat_rl.data.store import build_store
 from nextlat_rl.runtime import set_threads
 from nextlat_rl.statistics import bootstrap_interval
+from nextlat_rl.tracking import git_revision
 from nextlat_rl.world_model import WorldModel
 
 _ENVS = 64  # imagined episodes side by side
+_PRICE = 0.1  # of a nat, in units of the reward
 _PPO = {"n_steps": 64, "batch_size": 512, "n_epochs": 4, "learning_rate": 5e-4, "ent_coef": 0.01}
 _SPEED_BATCHES = (64, 256, 1024)
 _REAL_ENVS = 16
@@ -45,36 +55,80 @@ class Sb3Task:
     steps: int
 
 
+@dataclass(frozen=True)
+class Dreamer:
+    """PPO in imagination.
+
+    Attributes:
+        name: of the agent in the tables.
+        within: episodes are cut at beliefs further off than this share of the data's; 0 never cuts.
+        heads: it begins as the world model's policy and value (`BeliefPolicy`).
+        price: of leaving the model's policy, see `ImaginedVecEnv`.
+
+    """
+
+    name: str
+    within: float = 0.0
+    heads: bool = False
+    price: float = 0.0
+
+
 SB3_TASKS = {
     "CartPole": Sb3Task("CartPole-v1", 100, 400_000),
     "FourRooms": Sb3Task("MiniGrid-FourRooms", 100, 500_000),
 }
+DREAMERS = (
+    Dreamer("PPO in imagination, on beliefs"),
+    Dreamer("PPO in imagination, cut where uncertain", within=0.99),
+    Dreamer("PPO in imagination, from the model's policy", heads=True),
+    Dreamer("PPO in imagination, from the model's policy, which is dear to leave", heads=True, price=_PRICE),
+)
 
 
-def sb3_rows(name: str, seed: int, config: BenchmarkConfig, console: Console) -> list[dict[str, Any]]:
+def sb3_rows(name: str, seed: int, config: BenchmarkConfig, console: Console) -> Iterator[dict[str, Any]]:
     """The main job, then PPO in imagination without one new real step, scored for real on its beliefs."""
     task = SB3_TASKS[name]
-    steps, episodes = (2 * _ENVS * _PPO["n_steps"], 64) if config.quick else (task.steps, 500)
     with tempfile.TemporaryDirectory() as folder:
         rows = run_task(name, seed, config, console, task.env, data_folder=folder)
+        yield from rows
         with data_in(folder):
             world_model = WorldModel.load(rows[0]["run"], "cpu")
             starts = start_beliefs(world_model, local_datasets(), 2000, anywhere=True, seed=seed)
     set_threads(1)  # the networks are tiny: more threads only wait for each other
+    shared = {key: rows[0][key] for key in ("part", "env", "seed", "target", "run", "peak_memory_mb", "deterministic")}
+    for dreamer in DREAMERS:
+        row = shared | _dream(world_model, starts, task, dreamer, shared["deterministic"], seed, config.quick, console)
+        yield row | {"command_seconds": rows[0]["command_seconds"] + row["ppo_seconds"], "git_revision": git_revision()}
+
+
+def _dream(
+    world_model: WorldModel,
+    starts: Tensor,
+    task: Sb3Task,
+    dreamer: Dreamer,
+    deterministic: bool,
+    seed: int,
+    quick: bool,
+    console: Console,
+) -> dict[str, Any]:
+    """Train one of the `DREAMERS` and play it, imagined (nothing is cut or charged then) and for real; its row."""
+    steps, episodes = (2 * _ENVS * _PPO["n_steps"], 64) if quick else (task.steps, 500)
+    limit = uncertainty_limit(starts, dreamer.within) if dreamer.within else None
+    begin = {"policy": BeliefPolicy, "policy_kwargs": {"world_model": world_model}} if dreamer.heads else {}
     started = time.monotonic()
-    imagined = VecMonitor(ImaginedVecEnv(world_model, _ENVS, starts, task.horizon, seed))
-    agent = PPO("MlpPolicy", imagined, seed=seed, device="cpu", **_PPO)  # type: ignore[arg-type]
-    with bar(console, "PPO in imagination", int(steps), "steps") as shown:
+    imagined = VecMonitor(ImaginedVecEnv(world_model, _ENVS, starts, task.horizon, seed, limit, dreamer.price))
+    agent = PPO(env=imagined, seed=seed, device="cpu", **{"policy": "MlpPolicy", **_PPO, **begin})  # type: ignore[arg-type]
+    with bar(console, dreamer.name, int(steps), "steps") as shown:
         agent.learn(int(steps), callback=Progress(shown.update))
     seconds = time.monotonic() - started
     dreamt = ImaginedVecEnv(world_model, 64, starts, task.horizon, seed + 1)
-    dreams, _ = play(agent, dreamt, episodes, task.horizon)
-    real, early = play(agent, make_belief_env(world_model, 50, EVALUATION_SEED), episodes, task.horizon)
+    dreams, _ = play(agent, dreamt, episodes, task.horizon, deterministic)
+    belief_env = make_belief_env(world_model, 50, EVALUATION_SEED)
+    real, early = play(agent, belief_env, episodes, task.horizon, deterministic)
     low, high = bootstrap_interval(real)
-    row = {key: rows[0][key] for key in ("part", "env", "seed", "target", "run", "peak_memory_mb")}
-    row |= {"agent": "PPO in imagination, on beliefs", "return_mean": float(np.mean(real)), "episodes": len(real)}
+    row: dict[str, Any] = {"agent": dreamer.name, "return_mean": float(np.mean(real)), "episodes": len(real)}
     row |= {"return_ci_low": low, "return_ci_high": high, "imagined_steps": int(agent.num_timesteps)}
-    row |= {"new_real_steps": 0, "command_seconds": rows[0]["command_seconds"] + seconds, "ppo_seconds": seconds}
+    row |= {"new_real_steps": 0, "ppo_seconds": seconds}
     row |= {"imagined_return": float(np.mean(dreams)), "real_return_same_horizon": float(np.mean(early))}
     row["imagined_gap"] = row["imagined_return"] - row["real_return_same_horizon"]
     console.print(
@@ -82,11 +136,11 @@ def sb3_rows(name: str, seed: int, config: BenchmarkConfig, console: Console) ->
         f"{task.horizon} steps {row['imagined_return']:.3f} imagined, {row['real_return_same_horizon']:.3f} real",
         highlight=False,
     )
-    return [*rows, row]
+    return row
 
 
-def play(agent: PPO, venv: VecEnv, episodes: int, horizon: int) -> tuple[list[float], list[float]]:
-    """Returns of whole episodes and of their first `horizon` steps; most likely actions, as many in each row."""
+def play(agent: PPO, venv: VecEnv, episodes: int, horizon: int, deterministic: bool) -> tuple[list[float], list[float]]:
+    """Returns of whole episodes and of their first `horizon` steps, as many in each row; most likely actions or not."""
     per_row = -(-episodes // venv.num_envs)
     finished = np.zeros(venv.num_envs, dtype=int)
     total, early, length = np.zeros(venv.num_envs), np.zeros(venv.num_envs), np.zeros(venv.num_envs, dtype=int)
@@ -94,7 +148,7 @@ def play(agent: PPO, venv: VecEnv, episodes: int, horizon: int) -> tuple[list[fl
     firsts: list[float] = []
     seen: Any = venv.reset()
     while (finished < per_row).any():
-        seen, rewards, dones, _ = venv.step(agent.predict(seen, deterministic=True)[0])
+        seen, rewards, dones, _ = venv.step(agent.predict(seen, deterministic=deterministic)[0])
         total += rewards
         early += rewards * (length < horizon)
         length += 1

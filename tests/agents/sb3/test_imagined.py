@@ -11,12 +11,13 @@ from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.vec_env import VecMonitor
 
 from nextlat_rl.agents.sb3 import ImaginedVecEnv, start_beliefs
+from nextlat_rl.agents.sb3.imagined import departure
 from nextlat_rl.data.minari_io import write_dataset
 from nextlat_rl.envs import make_env
 from nextlat_rl.envs.episodes import collect_episodes
 from nextlat_rl.errors import UserError
 from nextlat_rl.world_model import WorldModel
-from tests.tiny import cartpole_model
+from tests.tiny import cartpole_model, pendulum_model
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +78,33 @@ def test_an_end_is_the_models_or_the_horizons_and_carries_the_last_belief(cartpo
     assert kinds == {True, False}
 
 
+def test_leaving_the_models_policy_costs_what_it_says(cartpole: WorldModel) -> None:
+    """Per step the price of log pi_0(mode) - log pi_0(a); what happens stays the same."""
+    free, priced = (ImaginedVecEnv(cartpole, 6, starts(), horizon=9, behaviour_price=price) for price in (0.0, 0.25))
+    belief, _ = free.reset(), priced.reset()
+    rng, costs = np.random.default_rng(0), []
+    for _ in range(30):
+        action = rng.integers(2, size=6)
+        with torch.no_grad():
+            chances = cartpole.model.action.head(torch.as_tensor(belief)).log_softmax(1)
+        cost = 0.25 * (chances.amax(1) - chances[torch.arange(6), torch.as_tensor(action)]).numpy()
+        (belief, reward, *rest), (seen, paid, *others) = free.step(action), priced.step(action)
+        np.testing.assert_array_equal(belief, seen)
+        assert str(rest) == str(others)
+        np.testing.assert_allclose(reward - paid, cost, atol=1e-5)
+        costs += cost.tolist()
+    assert min(costs) == 0.0 < max(costs)
+
+
+def test_departure_of_continuous_actions_is_nothing_at_the_mode() -> None:
+    world_model = WorldModel(pendulum_model(), "Pendulum-v1")
+    belief = torch.randn(5, world_model.model.config.trunk.width)
+    mode = world_model.model.action.mode(world_model.model.action.head(belief))
+    assert departure(world_model, belief, mode).tolist() == [0.0] * 5
+    ends = [world_model.encode_actions(np.full((5, 1), end, np.float32)) for end in (-2.0, 2.0)]
+    assert (torch.maximum(*(departure(world_model, belief, end) for end in ends)) > 0).all()
+
+
 def test_beliefs_handed_out_are_copies(cartpole: WorldModel) -> None:
     venv = ImaginedVecEnv(cartpole, 2, starts(), horizon=9)
     seen = venv.reset()
@@ -119,3 +147,5 @@ def test_bad_input_gets_one_clear_line(cartpole: WorldModel) -> None:
         ImaginedVecEnv(cartpole, 2, torch.zeros(3, 8), horizon=5)
     with pytest.raises(UserError, match="horizon=0"):
         ImaginedVecEnv(cartpole, 2, starts(), horizon=0)
+    with pytest.raises(UserError, match="behaviour_price=-1"):
+        ImaginedVecEnv(cartpole, 2, starts(), horizon=5, behaviour_price=-1)
