@@ -20,7 +20,10 @@ class _State(NamedTuple):
 
 
 class ExpertBehaviour(Behaviour):
-    """Breadth-first search over pose, key and doors; avoids lava. It acts on what the agent cannot see."""
+    """Breadth-first search over pose, key and doors; avoids lava. It acts on what the agent cannot see.
+
+    Where a level has no goal but a `success_pos`, that is where it goes.
+    """
 
     def reset(self, env: gym.Env, seed: int) -> None:
         """Plan the whole episode.
@@ -51,7 +54,7 @@ class ExpertBehaviour(Behaviour):
         carried = level.carrying
         key = carried.color if carried is not None and carried.type == "key" else None
         start = _State((int(x), int(y)), int(level.agent_dir), key, frozenset())
-        path = _search(level.grid, start, hands_free=carried is None)
+        path = _search(level.grid, start, getattr(level, "success_pos", None), hands_free=carried is None)
         if path is None:
             raise UserError(
                 f"behaviour 'expert' finds no path to a goal in '{_name(self._env)}'; use 'sb3' or 'random'"
@@ -59,7 +62,8 @@ class ExpertBehaviour(Behaviour):
         return path
 
 
-def _search(grid: Any, start: _State, hands_free: bool) -> deque[int] | None:
+def _search(grid: Any, start: _State, target: Cell | None, hands_free: bool) -> deque[int] | None:
+    """The shortest way to a goal, or to the empty cell `target`."""
     came_from: dict[_State, tuple[_State, int]] = {}
     queue = deque([start])
     while queue:
@@ -68,7 +72,7 @@ def _search(grid: Any, start: _State, hands_free: bool) -> deque[int] | None:
             if following == start or following in came_from:
                 continue
             came_from[following] = (state, action)
-            if at_goal:
+            if at_goal or following.cell == target:
                 return _unwind(came_from, start, following)
             queue.append(following)
     return None

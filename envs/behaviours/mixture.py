@@ -120,6 +120,7 @@ def _bot(env_id: str) -> Behaviour:
 def _expert(env_id: str) -> Behaviour:
     from nextlat_rl.envs.behaviours.balance import BalanceBehaviour
     from nextlat_rl.envs.behaviours.expert import ExpertBehaviour
+    from nextlat_rl.envs.behaviours.recall import RecallBehaviour
     from nextlat_rl.envs.behaviours.solver import SolverBehaviour
 
     if env_id.startswith("CartPole-"):
@@ -128,6 +129,8 @@ def _expert(env_id: str) -> Behaviour:
         from nextlat_rl.envs.behaviours.lander import LanderBehaviour  # imports Box2D
 
         return LanderBehaviour()
+    if env_id.startswith("MiniGrid-Memory"):
+        return RecallBehaviour()
     if is_token_task(env_id):
         return SolverBehaviour()
     return _bot(env_id) if is_babyai(env_id) else ExpertBehaviour()

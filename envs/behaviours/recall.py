@@ -1,0 +1,33 @@
+"""MiniGrid-Memory's expert: looks at the object in the first room, then goes to its like."""
+
+from typing import Any
+
+import gymnasium as gym
+
+from nextlat_rl.envs.behaviours.expert import ExpertBehaviour
+from nextlat_rl.envs.behaviours.grid_actions import FORWARD, LEFT
+
+_WEST = 2
+
+
+class RecallBehaviour(ExpertBehaviour):
+    """Turns back and walks towards the first room until it has seen the object there, then takes a shortest path.
+
+    Unlike the experts of other levels it chooses nothing by what the agent has not seen, so that its data teach a model
+    to look and to remember.
+    """
+
+    def reset(self, env: gym.Env, seed: int) -> None:
+        """See `ExpertBehaviour.reset`; the object has not been seen yet."""
+        super().reset(env, seed)
+        self._seen = False
+
+    def act(self, observation: Any) -> int:
+        """Look first, then the next action of the plan."""
+        level: Any = self._env.unwrapped
+        if not self._seen:
+            self._plan.clear()
+            self._seen = level.agent_sees(1, level.height // 2 - 1)
+        if self._seen:
+            return super().act(observation)
+        return FORWARD if level.agent_dir == _WEST else LEFT
