@@ -24,7 +24,7 @@ def test_snippets_run(tmp_path: Path, monkeypatch: Any) -> None:
     spaces = (env.observation_space, env.action_space)
     write_dataset("cartpole/replay-v0", "CartPole-v1", *spaces, episodes, behaviour="random")
     snippets = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    assert len(snippets) == 10
+    assert len(snippets) == 11
     names: dict[str, Any] = {}
     for snippet in snippets:
         short = re.sub(r"learn\([1-9][\d_]*000", "learn(64", snippet)
