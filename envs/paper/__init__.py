@@ -68,13 +68,13 @@ for _degree, _arm in _STARS:
         kwargs={"degree": _degree, "arm": _arm},
         disable_env_checker=True,
     )
-# Few names, so that a small model soon knows them.
-gym.register(
-    "NextLat/PathStar-2x4-of-10-v0",
-    entry_point="nextlat_rl.envs.paper.path_star:PathStarEnv",
-    kwargs={"degree": 2, "arm": 4, "nodes": 10},
-    disable_env_checker=True,
-)
+for _arm in (4, 5):  # few names, so that a small model soon knows them
+    gym.register(
+        f"NextLat/PathStar-2x{_arm}-of-10-v0",
+        entry_point="nextlat_rl.envs.paper.path_star:PathStarEnv",
+        kwargs={"degree": 2, "arm": _arm, "nodes": 10},
+        disable_env_checker=True,
+    )
 for _numbers, _largest in _COUNTDOWNS:
     for _suffix, _held_out in _HELD_OUT:
         gym.register(

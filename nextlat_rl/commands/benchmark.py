@@ -12,7 +12,7 @@ from rich.console import Console
 from nextlat_rl.commands.benchmark_curves import CURVE_TASKS, curve_rows
 from nextlat_rl.commands.benchmark_improve import IMPROVE_TASKS, improve_rows
 from nextlat_rl.commands.benchmark_paper import paper_parts, paper_rows, paper_tables
-from nextlat_rl.commands.benchmark_paper_sizes import SIZES
+from nextlat_rl.commands.benchmark_paper_sizes import APART, SIZES
 from nextlat_rl.commands.benchmark_planner import PLANNER_TASKS, planner_rows, planner_speed_rows, planner_speed_table
 from nextlat_rl.commands.benchmark_rivals import RIVAL_TASKS, rival_rows
 from nextlat_rl.commands.benchmark_sb3 import SB3_TASKS, sb3_rows, sb3_speed_rows, sb3_speed_table
@@ -76,7 +76,7 @@ def _chosen_parts(config: BenchmarkConfig) -> list[str]:
         raise UserError(f"suite={config.suite} runs in one process; torchrun is for suite=paper")
     at_least(config, 1, "seeds")
     parts = suites[config.suite] + ["speed"] * (config.suite in _SPEED_ROWS)
-    chosen = config.only.split("+") if config.only else parts
+    chosen = config.only.split("+") if config.only else [part for part in parts if part not in APART]
     for name in chosen:
         if name not in parts:
             raise UserError(f"only={name} is unknown; choose among {', '.join(parts)}, joined with +")

@@ -35,7 +35,7 @@ _SCORED = 500  # fresh problems
 _CHECKED = 200  # fresh problems that tell whether training can stop; not among the others
 _SOLVED = 0.99  # share of right answers from which on a seed counts as one that solves the task
 _ORDER = ("gpt", "bst", "mtp", "jtp", "nextlat")  # of a table's lines
-_ANSWERED = ("WordProblem", "PathStar", "Countdown")  # parts in which there is something to solve
+_ANSWERED = ("WordProblem", "PathStar", "PathStar-2x5", "Countdown")  # parts in which there is something to solve
 
 
 def paper_parts(size: str) -> list[str]:
@@ -155,7 +155,8 @@ def _draw_map(test: MapTest, objective: str, seed: int, fitted: Fitted, folder: 
 
 def paper_tables(rows: list[dict[str, Any]]) -> list[Table]:
     """A table for each part, whatever was finished first."""
-    parts = [part for part in paper_parts("full") if any(row["part"] == part for row in rows)]
+    known = dict.fromkeys(part for size in ("full", "cpu") for part in paper_parts(size))
+    parts = [part for part in known if any(row["part"] == part for row in rows)]
     in_order = sorted(rows, key=lambda row: _ORDER.index(row["agent"].split(",")[0]))
     return [paper_table(part, [row for row in in_order if row["part"] == part]) for part in parts]
 

@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from nextlat_rl.commands.benchmark import benchmark, kept_rows
+from nextlat_rl.commands.benchmark import _chosen_parts, benchmark, kept_rows
 from nextlat_rl.commands.benchmark_paper import paper_tables
 from nextlat_rl.commands.benchmark_paper_data import memory_store
 from nextlat_rl.commands.benchmark_paper_fit import train_settings
@@ -86,6 +86,12 @@ def test_the_size_is_one_of_three_and_of_this_suite_alone() -> None:
         benchmark(BenchmarkConfig(suite="paper", size="tpu"))
     with pytest.raises(UserError, match=r"size=gpu is for suite=paper only"):
         benchmark(BenchmarkConfig(suite="train", size="gpu"))
+
+
+def test_what_takes_too_long_for_a_pass_is_measured_when_it_is_named() -> None:
+    whole = _chosen_parts(BenchmarkConfig(suite="paper"))
+    assert {"PathStar", "StreetMap", "step-cost"} <= {*whole} and "PathStar-2x5" not in whole
+    assert _chosen_parts(BenchmarkConfig(suite="paper", only="PathStar-2x5")) == ["PathStar-2x5"]
 
 
 def run(parts: list[str], size: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
