@@ -63,7 +63,7 @@ class Dreamer:
         name: of the agent in the tables.
         within: episodes are cut at beliefs further off than this share of the data's; 0 never cuts.
         heads: it begins as the world model's policy and value (`BeliefPolicy`).
-        price: of leaving the model's policy, see `ImaginedVecEnv`.
+        price: `behaviour_price` of the imagined environments.
 
     """
 
@@ -79,9 +79,9 @@ SB3_TASKS = {
 }
 DREAMERS = (
     Dreamer("PPO in imagination, on beliefs"),
-    Dreamer("PPO in imagination, cut where uncertain", within=0.99),
-    Dreamer("PPO in imagination, from the model's policy", heads=True),
-    Dreamer("PPO in imagination, from the model's policy, which is dear to leave", heads=True, price=_PRICE),
+    Dreamer("PPO in imagination, cut", within=0.99),
+    Dreamer("PPO in imagination, from policy", heads=True),
+    Dreamer("PPO in imagination, priced", heads=True, price=_PRICE),
 )
 
 
