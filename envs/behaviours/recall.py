@@ -25,9 +25,8 @@ class RecallBehaviour(ExpertBehaviour):
     def act(self, observation: Any) -> int:
         """Look first, then the next action of the plan."""
         level: Any = self._env.unwrapped
-        if not self._seen:
-            self._plan.clear()
-            self._seen = level.agent_sees(1, level.height // 2 - 1)
+        self._seen = self._seen or level.agent_sees(1, level.height // 2 - 1)
         if self._seen:
             return super().act(observation)
+        self._plan.clear()  # it began where the agent will not stay
         return FORWARD if level.agent_dir == _WEST else LEFT

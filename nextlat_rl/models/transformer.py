@@ -219,7 +219,7 @@ class Transformer(nn.Module):
 def dropped_layers(layers: int, rate: float, generator: torch.Generator) -> set[int]:
     """Which blocks a training step does without: none of the first, `rate` of the last, in between rising with depth.
 
-    LayerSkip's layer dropout (arXiv 2404.16710, eq. 3), drawn for a batch and not for each row.
+    LayerSkip's layer dropout (arXiv 2404.16710), drawn for a batch and not for each row.
     """
     depth = torch.arange(layers) / max(layers - 1, 1)
     chosen = torch.rand(layers, generator=generator) < rate * (2**depth - 1)
