@@ -403,6 +403,7 @@ class BenchmarkConfig:
             all of its tasks.
         seeds: how many training seeds.
         first_seed: the first of them.
+        show: a file of rows that the benchmark wrote: its tables are printed and nothing is measured.
         d3rlpy: a Python in whose environment d3rlpy is installed, for its rows of `suite=planner`.
         quick: a smoke test of the suite itself, not a measurement.
 
@@ -413,6 +414,7 @@ class BenchmarkConfig:
     size: str = "cpu"
     seeds: int = 1
     first_seed: int = 0
+    show: str = ""
     d3rlpy: str = ""
     quick: bool = False
     runs: str = "runs"

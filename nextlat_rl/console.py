@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.table import Table
 from rich.text import Text
 
+_FOLDS_FROM = 16  # letters of a cell
 _PLAIN_EVERY = 20.0  # seconds between lines where there is no terminal to animate
 
 
@@ -83,10 +84,12 @@ def make_log() -> Console:
 
 
 def table(title: str, columns: list[str], rows: list[list[str]]) -> Table:
-    """A table whose first column is text and whose others are figures."""
+    """A table with words on the left and figures on the right; where it is too wide, words fold and figures do not."""
     shown = Table(title=title, title_justify="left", title_style="bold")
     for i, column in enumerate(columns):
-        shown.add_column(column, justify="left" if i == 0 else "right", no_wrap=True)
+        words = i == 0 or any(row[i][:1].isalpha() for row in rows)
+        folds = max((len(row[i]) for row in rows), default=0) > _FOLDS_FROM
+        shown.add_column(column, justify="left" if words else "right", no_wrap=not (words and folds), overflow="fold")
     for row in rows:
         shown.add_row(*row)
     return shown

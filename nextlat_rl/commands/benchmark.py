@@ -37,6 +37,9 @@ _SPEED_TABLES = {"train": speed_table, "planner": planner_speed_table, "sb3": sb
 def benchmark(config: BenchmarkConfig) -> None:
     """`python -m nextlat_rl.benchmark`."""
     chosen = _chosen_parts(config)
+    if config.show:
+        _show_again(chosen, config)
+        return
     join()
     console = make_console(config.json)
     console.quiet = not leads()
@@ -57,6 +60,37 @@ def benchmark(config: BenchmarkConfig) -> None:
         return
     _show(rows, [row for row in kept + rows if row["part"] in chosen], config, file.parent, console)
     console.print(f"Written to {file}", highlight=False)
+
+
+def _show_again(chosen: list[str], config: BenchmarkConfig) -> None:
+    """The tables and figures of the rows in a file, of any machine and time; nothing is measured."""
+    rows = [row for row in read_rows(Path(config.show)) if row["part"] in chosen]
+    if not rows:
+        raise UserError(f"show={config.show} holds no rows of suite={config.suite} only={'+'.join(chosen)}")
+    if config.json:
+        print(json.dumps(rows, indent=1))
+        return
+    _show(rows, rows, config, Path(config.runs) / "benchmarks", make_console(False))
+
+
+def read_rows(file: Path) -> Rows:
+    """The rows that a run of the benchmark wrote.
+
+    Raises:
+        UserError: there is no such file, or it holds something else.
+
+    """
+    if not file.is_file():
+        raise UserError(
+            f"show={file} is not a file; name one that the benchmark wrote, such as docs/results/train.json"
+        )
+    try:
+        rows = json.loads(file.read_text())
+    except ValueError:
+        rows = None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) and "part" in row for row in rows):
+        raise UserError(f"show={file} holds no rows of the benchmark")
+    return rows
 
 
 def _chosen_parts(config: BenchmarkConfig) -> list[str]:
@@ -85,6 +119,7 @@ def _chosen_parts(config: BenchmarkConfig) -> list[str]:
 
 def _show(rows: Rows, known: Rows, config: BenchmarkConfig, folder: Path, console: Console) -> None:
     """Tables and figures of `rows`, and where seeds are compared of all that is `known` of the same parts."""
+    folder.mkdir(parents=True, exist_ok=True)
     if config.suite == "paper":
         for shown in paper_tables([row for row in known if row["size"] == config.size]):
             console.print(shown)

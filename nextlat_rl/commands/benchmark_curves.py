@@ -148,6 +148,16 @@ _SACS = (
 # Not a mixture with random episodes: they are many times as long, so that few of them would be most of the steps.
 _EXPLORED = ("collect.behaviour=explorer", "collect.epsilon=0.1", "collect.steps=50000")
 _TRAINING = ("trainer.steps=800", "trainer.batch_size=16")
+# Remembering is learned only where the data do it, and only once the latent losses come late (docs/sb3.md).
+_REMEMBERED = (
+    "collect.behaviour=expert",
+    "collect.epsilon=0.1",
+    "collect.steps=50000",
+    "trainer.steps=2800",
+    "trainer.batch_size=16",
+    "trainer.learning_rate=0.003",
+    "objective.latent_warmup=1",
+)
 CURVE_TASKS = {
     "beliefs-FourRooms": CurveTask(
         "MiniGrid-FourRooms-v0", 200_000, 4096, (0.2, 0.4, 0.6), _MINIGRID, _MEMORIES, (*_EXPLORED, *_TRAINING)
@@ -156,7 +166,7 @@ CURVE_TASKS = {
         "MiniGrid-DoorKey-6x6-v0", 150_000, 4096, (0.3, 0.6, 0.9), _MINIGRID, _MEMORIES, (*_EXPLORED, *_TRAINING)
     ),
     "beliefs-Memory": CurveTask(
-        "MiniGrid-MemoryS7-v0", 150_000, 4096, (0.4, 0.6, 0.8), _MINIGRID, _MEMORIES, (*_EXPLORED, *_TRAINING)
+        "MiniGrid-MemoryS7-v0", 150_000, 4096, (0.4, 0.6, 0.8), _MINIGRID, _MEMORIES, _REMEMBERED
     ),
     "replay-CartPole": CurveTask(
         "CartPole-v1",

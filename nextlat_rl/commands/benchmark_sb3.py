@@ -48,11 +48,12 @@ _REAL_ENVS = 16
 
 @dataclass(frozen=True)
 class Sb3Task:
-    """An environment, the length of imagined episodes and how many imagined steps PPO trains for."""
+    """An environment, the length of imagined episodes, the imagined steps PPO trains for, options of the main job."""
 
     env: str
     horizon: int
     steps: int
+    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,10 @@ class Dreamer:
 SB3_TASKS = {
     "CartPole": Sb3Task("CartPole-v1", 100, 400_000),
     "FourRooms": Sb3Task("MiniGrid-FourRooms", 100, 500_000),
+    # Data with something to gain from: the explorer, but every fifth action at random.
+    "FourRooms-noisy": Sb3Task(
+        "MiniGrid-FourRooms", 100, 500_000, ("collect.behaviour=explorer", "collect.epsilon=0.2")
+    ),
 }
 DREAMERS = (
     Dreamer("PPO in imagination, on beliefs"),
@@ -89,7 +94,7 @@ def sb3_rows(name: str, seed: int, config: BenchmarkConfig, console: Console) ->
     """The main job, then PPO in imagination without one new real step, scored for real on its beliefs."""
     task = SB3_TASKS[name]
     with tempfile.TemporaryDirectory() as folder:
-        rows = run_task(name, seed, config, console, task.env, data_folder=folder)
+        rows = run_task(name, seed, config, console, task.env, task.options, data_folder=folder)
         yield from rows
         with data_in(folder):
             world_model = WorldModel.load(rows[0]["run"], "cpu")

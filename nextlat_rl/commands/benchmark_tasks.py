@@ -122,7 +122,7 @@ def task_table(rows: list[dict[str, Any]]) -> Table:
                 f"{row['target']:g}" if trained and row["target"] is not None else "",
                 f"{row['success_rate']:.3f}" if "success_rate" in row else "",
                 f"{row['imagined_gap']:+.3f}" if "imagined_gap" in row else "",
-                f"{row['command_seconds'] / 60:.1f}" if trained else "",
+                f"{row['command_seconds'] / 60:.1f}" if trained and "command_seconds" in row else "",
                 f"{row['peak_memory_mb']:.0f}" if "peak_memory_mb" in row and trained else "",
             ]
         )
