@@ -18,6 +18,7 @@ from torch import Tensor
 
 from nextlat_rl.agents.agent import Decide, make_decide
 from nextlat_rl.agents.planning.planner import Planner
+from nextlat_rl.drafting.exactness import can_come_true
 from nextlat_rl.drafting.length import DraftLength, FixedLength, RoundClock
 from nextlat_rl.drafting.rollout import DraftStatistics
 from nextlat_rl.drafting.token import Token, embed_token, from_parts, mode_token, stack
@@ -245,11 +246,6 @@ class _Drafts:
             self.index.zero_()
         self.any_ready = self.any_drafted = False
         self.read.masked_fill_(first, 0).add_(1)
-
-
-def can_come_true(model: NextLat) -> bool:
-    """Whether an observation can be guessed exactly: not if any part of it is continuous."""
-    return all(codec.discrete for codec in model.observation.values())
 
 
 def _ahead(model: NextLat, belief: Tensor, action: Tensor) -> tuple[Tensor, ...]:

@@ -9,13 +9,13 @@ from typing import Any
 from rich.console import Console
 
 from nextlat_rl import checkpoint
-from nextlat_rl.agents.speculative import can_come_true
 from nextlat_rl.commands.race import ALONE, race
 from nextlat_rl.commands.setup import drafter_batches, open_store
 from nextlat_rl.console import bar
 from nextlat_rl.data.batches import Batcher
 from nextlat_rl.data.minari_io import load_datasets
 from nextlat_rl.drafting.drafters.registry import UNTRAINED, make_drafter, make_net, until_unsure
+from nextlat_rl.drafting.exactness import can_come_true
 from nextlat_rl.drafting.length import AdaptiveLength, DraftLength, FixedLength
 from nextlat_rl.drafting.rollout import SpeculativeRollout
 from nextlat_rl.drafting.training import train_drafter
@@ -40,6 +40,8 @@ def imagination_rows(
     drawn = {ALONE: alone}
     seconds: dict[str, float] = defaultdict(float)
     for name in DRAFTERS:
+        if name == "lookahead" and not can_come_true(model):
+            continue
         net = None
         if name not in UNTRAINED:
             net = make_net(name, model)

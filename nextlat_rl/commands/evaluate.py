@@ -16,12 +16,13 @@ from nextlat_rl.agents.agent import Agent
 from nextlat_rl.agents.calibration import calibrate
 from nextlat_rl.agents.episodes import EVALUATION_SEED, EpisodeResult, Timing, evaluation_seeds, run_episodes
 from nextlat_rl.agents.planning.planner import AnyPlanner, build_planner
-from nextlat_rl.agents.speculative import SpeculativeAgent, can_come_true
+from nextlat_rl.agents.speculative import SpeculativeAgent
 from nextlat_rl.agents.tolerant import TolerantAgent
 from nextlat_rl.checkpoint import load_config, run_folder
 from nextlat_rl.config import EvaluateConfig, PlannerSettings
 from nextlat_rl.console import bar, make_console, table
 from nextlat_rl.data.space_check import check_spaces
+from nextlat_rl.drafting.exactness import can_come_true
 from nextlat_rl.drafting.length import DraftLength, FixedLength, draft_length
 from nextlat_rl.envs import make_env, resolve_env_id
 from nextlat_rl.runtime import set_threads

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from nextlat_rl.drafting.drafter import Draft, Drafter
+from nextlat_rl.drafting.exactness import can_be_verified
 from nextlat_rl.drafting.length import DraftLength
 from nextlat_rl.drafting.token import (
     Token,
@@ -124,13 +125,17 @@ class SpeculativeRollout:
             seed: of the noise.
 
         Raises:
-            ValueError: the memory does not fit, or the horizon is below 1.
+            ValueError: the memory does not fit, the horizon is below 1, or drafts could not be verified.
 
         """
         if memory.cache is None or memory.cache.capacity < self.model.trunk.context + self.length.longest:
             raise ValueError("a speculative roll-out needs memory(batch_size, 'trunk', draft=<longest draft>)")
         if horizon < 1:
             raise ValueError(f"a roll-out needs a horizon of at least 1, got {horizon}")
+        if self.drafter and not can_be_verified(self.model):
+            raise ValueError(
+                "images are drawn clipped and rounded: drafts of them cannot be verified, use drafter=None"
+            )
         if self.drafter:
             self.drafter.begin(memory)
         state = _State(memory, horizon, seed)

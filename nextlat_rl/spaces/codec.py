@@ -26,10 +26,12 @@ class Codec(nn.Module, ABC):
         storage_dtype, storage_shape: how one element is stored.
         noise: how many uniforms in [0, 1) `sample` consumes per element.
         discrete: whether values come from a finite set, so that a guess can be exactly right.
+        exact: whether `log_prob` is the log-probability, or the log-density, with which `sample` draws a value.
     """
 
     noise: int
     discrete: ClassVar[bool] = False
+    exact: ClassVar[bool] = True
 
     def __init__(self, space: gym.Space[Any], width: int, statistics: dict[str, Any]) -> None:
         super().__init__()

@@ -1,6 +1,6 @@
 """Camera images: Box of at least 16x16 pixels, uint8 or float in [0, 1]."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
@@ -25,7 +25,11 @@ class ImageCodec(Codec):
     What is predicted is the image shrunk to 32x32 (mean over areas) and scaled to [0, 1], a Gaussian per pixel and
     channel with one learned log-std for all. The log-std travels in the parameters, `P = C * 32 * 32 + 1`, so that
     parameters of different models can be compared. Stored as it is (float64 as float32).
+
+    What is drawn is clipped to [0, 1] and, for uint8, rounded; the density is that of the pixels before.
     """
+
+    exact: ClassVar[bool] = False
 
     def __init__(self, space: gym.Space[Any], width: int, statistics: dict[str, Any]) -> None:
         super().__init__(space, width, statistics)

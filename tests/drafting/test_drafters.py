@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import gymnasium as gym
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -12,18 +14,20 @@ from torch import Tensor
 from nextlat_rl import checkpoint
 from nextlat_rl.drafting.drafter import CachedDrafter, Drafter
 from nextlat_rl.drafting.drafters.lookahead import step_names
+from nextlat_rl.drafting.drafters.nextlat import NextLatDrafter
 from nextlat_rl.drafting.drafters.registry import UNTRAINED, load_net, make_drafter, make_net, save_net
 from nextlat_rl.drafting.length import FixedLength
 from nextlat_rl.drafting.rollout import SpeculativeRollout
 from nextlat_rl.drafting.token import Token, embed_token, same_token, sample_token, token_noise
 from nextlat_rl.drafting.training import train_drafter
 from nextlat_rl.errors import UserError
-from nextlat_rl.models.nextlat import NextLat
+from nextlat_rl.models.nextlat import ModelConfig, NextLat, Spaces
 from nextlat_rl.models.objective import ObjectiveConfig
+from nextlat_rl.models.transformer import TrunkConfig
 from nextlat_rl.settings_check import DRAFTERS
-from nextlat_rl.world_model import WorldModel
+from nextlat_rl.world_model import Step, WorldModel
 from tests.drafting.test_rollout import BATCH, chi_square, enumerable_model, exact_distribution, keys, start
-from tests.tiny import make_batch, tiny_model
+from tests.tiny import STATISTICS, make_batch, tiny_model
 
 TRAINED = [name for name in DRAFTERS if name not in UNTRAINED]
 
@@ -139,15 +143,63 @@ def test_lookahead_knows_which_steps_it_would_have_guessed() -> None:
     ]
 
 
+def test_lookahead_is_refused_where_no_step_comes_twice() -> None:
+    """Its guesses have probability 1, which must not be held against a density: steps would come twice."""
+    with pytest.raises(UserError, match=r"drafter=lookahead repeats steps.*drafter=nextlat"):
+        make_drafter("lookahead", tiny_model())
+
+
+@pytest.mark.parametrize("name", [name for name in DRAFTERS if name != "lookahead"])
+def test_any_drafter_leaves_continuous_parts_alone(name: str) -> None:
+    world_model = WorldModel(tiny_model(), "none")
+    batch = 10_000
+    leaves = {"place": torch.zeros(batch, dtype=torch.uint8), "speed": torch.zeros(batch, 2)}
+    zeros = torch.zeros(batch)
+    alone = SpeculativeRollout(world_model, None, FixedLength(0))
+    seen = []
+    for draw in (alone, alone.drafting(drafter_for(name, world_model.model), FixedLength(2))):
+        memory = world_model.memory(batch, "trunk", 2)
+        world_model.observe(Step(leaves, world_model.no_actions(batch), zeros, zeros == 0), memory)
+        rollout = draw(memory, 3)
+        seen.append(rollout.token.observation["speed"][rollout.length == 3].flatten(1))
+    assert rollout.statistics.accepted > 0
+    plain, drafted = seen
+    speeds = drafted.unflatten(1, (3, 2)).flatten(0, 1)
+    assert len(speeds.unique(dim=0)) == len(speeds)  # no pair of numbers comes twice
+    error = (plain.var(0) / len(plain) + drafted.var(0) / len(drafted)).sqrt()
+    assert ((plain.mean(0) - drafted.mean(0)).abs() < 4.5 * error).all()
+    assert ((plain.std(0) / drafted.std(0) - 1).abs() < 0.05).all()
+
+
+def test_images_are_drawn_one_at_a_time_or_not_at_all() -> None:
+    """They are clipped and rounded when drawn, which their density does not know."""
+    image = gym.spaces.Box(0, 255, (16, 16, 3), np.uint8)
+    statistics = {"observation": {"observation": {}}, "action": {}, "reward": STATISTICS["reward"]}
+    spaces = Spaces(image, gym.spaces.Discrete(2), statistics | {"value": STATISTICS["value"]})
+    world_model = WorldModel(NextLat(spaces, ModelConfig(TrunkConfig(2, 2, 16, 8), 16)).eval(), "none")
+    for name in DRAFTERS:
+        with pytest.raises(UserError, match=f"drafter={name} cannot be verified on images"):
+            drafter_for(name, world_model.model)
+    memory = world_model.memory(1, "trunk", 2)
+    world_model.observe(world_model.first_step([image.sample()]), memory)
+    alone = SpeculativeRollout(world_model, None, FixedLength(0))
+    with pytest.raises(ValueError, match="cannot be verified"):
+        alone.drafting(NextLatDrafter(world_model.model), FixedLength(2))(memory, 2)
+    assert int(alone(memory, 2).length) > 0
+
+
 def test_lookahead_forgets_what_its_pool_has_no_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nextlat_rl.drafting.drafters.lookahead._CAPACITY", 8)
-    world_model = WorldModel(tiny_model(), "none")
+    statistics = STATISTICS | {"observation": {"observation": {}}}
+    spaces = Spaces(gym.spaces.Discrete(1000), gym.spaces.Discrete(3), statistics)
+    world_model = WorldModel(NextLat(spaces, ModelConfig(TrunkConfig(2, 2, 16, 8), 16)).eval(), "none")
     drafter = drafter_for("lookahead", world_model.model)
     memory = world_model.memory(1, "trunk", 3)
     hidden = torch.zeros(1, 30, 16)
     noise = torch.rand(1, 30, token_noise(world_model.model), generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        song = sample_token(world_model.model, hidden, noise)  # thirty different steps
+        song = sample_token(world_model.model, hidden, noise)
+    song.observation["observation"][0] = torch.arange(30)  # thirty different steps
     drafter.begin(memory)
     drafter.advance(memory.belief, song, hidden, torch.tensor([29]))
 

@@ -16,7 +16,10 @@ Gram = tuple[int, ...]
 
 
 class LookaheadDrafter(Drafter):
-    """Repeats what followed the last two steps, else the last one, in anything drawn so far, all roll-outs included."""
+    """Repeats what followed the last two steps, else the last one, in anything drawn so far, all roll-outs included.
+
+    Only for discrete observations: a guess has probability 1, and the verify step would take that for a density.
+    """
 
     foreseen: list[bool]
 

@@ -1,0 +1,35 @@
+"""What can be guessed exactly, and what can be verified without loss: it depends on the observations."""
+
+from __future__ import annotations
+
+from nextlat_rl.errors import UserError
+from nextlat_rl.models.nextlat import NextLat
+
+
+def can_come_true(model: NextLat) -> bool:
+    """Whether an observation can be guessed exactly: not if any part of it is continuous."""
+    return all(codec.discrete for codec in model.observation.values())
+
+
+def can_be_verified(model: NextLat) -> bool:
+    """Whether the probability of a step is known: the verify step compares it with the drafter's."""
+    return all(codec.exact for codec in model.observation.values())
+
+
+def check_drafter(name: str, model: NextLat) -> None:
+    """Require that this drafter can draft for this trunk without changing the distribution.
+
+    Raises:
+        UserError: it cannot.
+
+    """
+    if not can_be_verified(model):
+        raise UserError(
+            f"drafter={name} cannot be verified on images: what is drawn is clipped and rounded, and its probability "
+            "not known; only drawing one step at a time is exact there"
+        )
+    if name == "lookahead" and not can_come_true(model):
+        raise UserError(
+            "drafter=lookahead repeats steps, and where observations are continuous no step ever comes twice; "
+            "use drafter=nextlat"
+        )
