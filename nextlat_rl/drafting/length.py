@@ -10,7 +10,7 @@ from nextlat_rl.tracing import Traced
 
 _DECAY = 0.99
 _PRIOR = 2.0  # drafts that a position is credited with, as good as the one before: one refusal proves little
-_TRIALS, _MOST_TRIALS = 3, 24  # timed rounds at each of a few lengths to begin with, and rounds that may take
+_TRIALS, _MOST_TRIALS = 3, 32  # timed rounds at each of a few lengths to begin with, and rounds that may take
 _KEEP, _REST = 8, 32  # rounds for which a choice stands, and that of 0: choosing costs some per cent of a small pass
 _WORTH = 1.05  # a draft has to promise that much over none: estimates are noisy, and a draft for nothing costs twice
 _EQUAL = 0.995  # of lengths as good as the best within this the longest is taken: it learns what becomes of more steps
@@ -74,8 +74,9 @@ class AdaptiveLength:
         self._guessed, self._usable = _Survival(longest, at_first=1.0), _Survival(longest, at_first=1.0)
         self._alone = np.zeros(2)  # decayed count and seconds of the rounds without a draft
         self._moments, self._times = np.zeros((2, 2)), np.zeros(2)  # of those with one: sums over [1, guesses]
-        # From the end: none first, for as long as its time is not known any draft looks good.
-        self._plan = [k for k in (max(1, longest // 2), longest, 0) for _ in range(_TRIALS)]
+        # From the end: none first, for as long as its time is not known any draft looks good; then one step, for where
+        # that does not pay the longer ones, which cost most, are not tried.
+        self._plan = [k for k in (longest, max(1, longest // 2), 1, 0) for _ in range(_TRIALS)]
         self._rounds_to_plan = _MOST_TRIALS
         self._asked = 0
         self._alike = 0  # rounds in a row, the last one included, with a draft or without
@@ -94,8 +95,13 @@ class AdaptiveLength:
         return length
 
     def _planned(self) -> int:
-        """The next length to try; it stays so until a round was timed or patience runs out."""
+        """The next length to try; it stays so until a round was timed, patience runs out, or long ones are hopeless."""
         length = self._plan[-1]
+        if length > 1:
+            rates = self.rates()
+            if rates.max() <= _WORTH * rates[0]:
+                self._plan = []
+                return self._chosen()
         self._rounds_to_plan -= 1
         if not self._rounds_to_plan:
             self._plan = []

@@ -327,6 +327,19 @@ def test_adaptive_length_finds_the_best_length(chance: float, cost: float, best:
     assert abs(np.median(chosen[100:]) - best) <= (1 if chance == 0.5 else 0)
 
 
+@pytest.mark.parametrize(("chance", "longest"), [(0.0, 1), (0.9, 8)])
+def test_long_drafts_are_tried_only_where_short_ones_do_not_fail(chance: float, longest: int) -> None:
+    rng = np.random.default_rng(0)
+    length, chosen = AdaptiveLength(8), []
+    for _ in range(20):
+        k = length.choose()
+        kept = (rng.random((1, k)) < chance).cumprod(1).sum(1) if k else np.zeros(1, int)
+        length.judged(np.minimum(kept + 1, k), kept)
+        length.timed(k, 1 + 0.2 * k)
+        chosen.append(k)
+    assert max(chosen) == longest
+
+
 def test_a_round_lasts_until_the_next_and_one_that_traced_does_not_count() -> None:
     class Kept(FixedLength):
         def timed(self, length: int, seconds: float) -> None:
