@@ -23,6 +23,7 @@ from nextlat_rl.drafting.length import AdaptiveLength, DraftLength, FixedLength
 from nextlat_rl.statistics import bootstrap_interval
 from nextlat_rl.world_model import WorldModel
 
+_TIMED_RISK = 0.01
 _DECIDED_AT_RISK, _PLANNED_AT_RISK = 60_000, 12_000  # decisions, about, for each of several risks
 _EPISODES_AT_RISK = 300  # at most
 _TURN = 200  # decisions, about
@@ -38,7 +39,7 @@ def acting_rows(
     longest = AdaptiveLength().longest
     found = calibrated_tolerances(world_model, settings, deterministic, 0, longest, RISKS, console, 4 if quick else 100)
     tolerances = dict(zip(RISKS, found, strict=True))
-    rows = _timed(world_model, settings, deterministic, tolerances[RISKS[0]], decisions, quick, console)
+    rows = _timed(world_model, settings, deterministic, tolerances[_TIMED_RISK], decisions, quick, console)
     wanted = 40 if quick else _PLANNED_AT_RISK if planner != "none" else _DECIDED_AT_RISK
     episodes = min(_EPISODES_AT_RISK, 1 + wanted * rows[0]["episodes"] // rows[0]["decisions"])
     return rows + risk_rows(world_model, settings, deterministic, tolerances, longest, episodes, console)

@@ -19,7 +19,7 @@ from nextlat_rl.drafting.length import FixedLength
 from nextlat_rl.statistics import bootstrap_interval
 from nextlat_rl.world_model import WorldModel
 
-RISKS = (0.01, 0.03, 0.1)
+RISKS = (0.005, 0.01, 0.03)
 _ENVS = 16
 
 

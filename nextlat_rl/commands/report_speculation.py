@@ -100,7 +100,7 @@ def speculation_figures(rows: list[dict[str, Any]], folder: Path) -> list[Path]:
 def risk_lines(rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:
     """For `risk_figure`: over training seeds the mean of calls and of what is lost, and the worst upper end."""
     lines: dict[str, list[list[float]]] = defaultdict(list)
-    for group in _by_contender(rows, "risk"):
+    for group in sorted(_by_contender(rows, "risk"), key=lambda group: group[0]["risk"]):
         planner = group[0]["contender"].partition(",")[0]
         name = f"{group[0]['part']}, {'policy' if planner == 'none' else 'planner'}"
         lost = np.array([in_per_cent(row) for row in group])

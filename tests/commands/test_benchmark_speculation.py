@@ -83,10 +83,11 @@ def test_what_a_risk_costs_is_counted_against_deciding_at_every_step() -> None:
 
 
 def test_the_picture_of_risks_shows_the_mean_over_seeds_and_the_worst_end(tmp_path: Path) -> None:
-    row = {"part": "DoorKey", "kind": "risk", "contender": "auto, risk 0.1", "seed": 0, "return_off": 50.0}
+    row = {"part": "DoorKey", "kind": "risk", "contender": "auto, risk 0.1", "risk": 0.1, "seed": 0, "return_off": 50.0}
     row |= {"calls_per_step": 0.25, "return_lost": 1.0, "return_lost_high": 2.0}
     rows = [row, row | {"seed": 1, "calls_per_step": 0.75, "return_lost_high": 4.0}]
-    rows += [r | {"contender": "auto, risk 0.3", "calls_per_step": 0.2} for r in rows]
+    more = [r | {"contender": "auto, risk 0.3", "risk": 0.3, "calls_per_step": 0.2} for r in rows]
+    rows = more + rows  # measured in any order, drawn by risk
     (name,) = lines = risk_lines(rows)
     assert name == "DoorKey, planner"
     np.testing.assert_allclose(lines[name], [[0.5, 2.0, 8.0], [0.2, 2.0, 8.0]])
