@@ -70,7 +70,9 @@ def _show_again(chosen: list[str], config: BenchmarkConfig) -> None:
     if config.json:
         print(json.dumps(rows, indent=1))
         return
-    _show(rows, rows, config, Path(config.runs) / "benchmarks", make_console(False))
+    folder = Path(config.runs) / "benchmarks"
+    folder.mkdir(parents=True, exist_ok=True)
+    _show(rows, rows, config, folder, make_console(False))
 
 
 def read_rows(file: Path) -> Rows:
@@ -119,7 +121,6 @@ def _chosen_parts(config: BenchmarkConfig) -> list[str]:
 
 def _show(rows: Rows, known: Rows, config: BenchmarkConfig, folder: Path, console: Console) -> None:
     """Tables and figures of `rows`, and where seeds are compared of all that is `known` of the same parts."""
-    folder.mkdir(parents=True, exist_ok=True)
     if config.suite == "paper":
         for shown in paper_tables([row for row in known if row["size"] == config.size]):
             console.print(shown)

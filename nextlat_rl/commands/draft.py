@@ -17,7 +17,7 @@ from nextlat_rl.data.minari_io import load_datasets
 from nextlat_rl.drafting.drafter import Drafter
 from nextlat_rl.drafting.drafters.net import DrafterNet
 from nextlat_rl.drafting.drafters.registry import UNTRAINED, load_net, make_drafter, make_net, save_net, until_unsure
-from nextlat_rl.drafting.exactness import can_come_true, check_drafter
+from nextlat_rl.drafting.exactness import can_come_true, check_verified
 from nextlat_rl.drafting.length import DraftLength, FixedLength, draft_length
 from nextlat_rl.drafting.rollout import SpeculativeRollout
 from nextlat_rl.drafting.training import train_drafter
@@ -38,7 +38,7 @@ def draft(config: DraftConfig) -> None:
     set_threads(config.threads)
     world_model = WorldModel.load(config.checkpoint, config.device)
     check_env(world_model, world_model.env_id)
-    check_drafter(config.drafter, world_model.model)
+    check_verified(config.drafter, world_model.model)
     if config.draft == "entropy" and not can_come_true(world_model.model):
         raise UserError(
             "draft=entropy needs discrete observations, whose guesses have probabilities; use draft=adaptive"

@@ -16,20 +16,15 @@ def can_be_verified(model: NextLat) -> bool:
     return all(codec.exact for codec in model.observation.values())
 
 
-def check_drafter(name: str, model: NextLat) -> None:
-    """Require that this drafter can draft for this trunk without changing the distribution.
+def check_verified(name: str, model: NextLat) -> None:
+    """Require that drafts for this trunk can be verified.
 
     Raises:
-        UserError: it cannot.
+        UserError: they cannot.
 
     """
     if not can_be_verified(model):
         raise UserError(
             f"drafter={name} cannot be verified on images: what is drawn is clipped and rounded, and its probability "
             "not known; only drawing one step at a time is exact there"
-        )
-    if name == "lookahead" and not can_come_true(model):
-        raise UserError(
-            "drafter=lookahead repeats steps, and where observations are continuous no step ever comes twice; "
-            "use drafter=nextlat"
         )

@@ -16,6 +16,7 @@ from nextlat_rl.drafting.drafter import CachedDrafter, Drafter
 from nextlat_rl.drafting.drafters.lookahead import step_names
 from nextlat_rl.drafting.drafters.nextlat import NextLatDrafter
 from nextlat_rl.drafting.drafters.registry import UNTRAINED, load_net, make_drafter, make_net, save_net
+from nextlat_rl.drafting.exactness import check_verified
 from nextlat_rl.drafting.length import FixedLength
 from nextlat_rl.drafting.rollout import SpeculativeRollout
 from nextlat_rl.drafting.token import Token, embed_token, same_token, sample_token, token_noise
@@ -152,13 +153,13 @@ def test_lookahead_is_refused_where_no_step_comes_twice() -> None:
 @pytest.mark.parametrize("name", [name for name in DRAFTERS if name != "lookahead"])
 def test_any_drafter_leaves_continuous_parts_alone(name: str) -> None:
     world_model = WorldModel(tiny_model(), "none")
-    batch = 10_000
+    batch = 20_000
     leaves = {"place": torch.zeros(batch, dtype=torch.uint8), "speed": torch.zeros(batch, 2)}
     zeros = torch.zeros(batch)
     alone = SpeculativeRollout(world_model, None, FixedLength(0))
     seen = []
-    for draw in (alone, alone.drafting(drafter_for(name, world_model.model), FixedLength(2))):
-        memory = world_model.memory(batch, "trunk", 2)
+    for draw in (alone, alone.drafting(drafter_for(name, world_model.model), FixedLength(3))):
+        memory = world_model.memory(batch, "trunk", 3)
         world_model.observe(Step(leaves, world_model.no_actions(batch), zeros, zeros == 0), memory)
         rollout = draw(memory, 3)
         seen.append(rollout.token.observation["speed"][rollout.length == 3].flatten(1))
@@ -179,7 +180,7 @@ def test_images_are_drawn_one_at_a_time_or_not_at_all() -> None:
     world_model = WorldModel(NextLat(spaces, ModelConfig(TrunkConfig(2, 2, 16, 8), 16)).eval(), "none")
     for name in DRAFTERS:
         with pytest.raises(UserError, match=f"drafter={name} cannot be verified on images"):
-            drafter_for(name, world_model.model)
+            check_verified(name, world_model.model)
     memory = world_model.memory(1, "trunk", 2)
     world_model.observe(world_model.first_step([image.sample()]), memory)
     alone = SpeculativeRollout(world_model, None, FixedLength(0))

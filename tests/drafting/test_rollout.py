@@ -283,27 +283,6 @@ def test_rows_finish_at_different_times_and_leave_the_memory_after_their_last_st
             torch.testing.assert_close(belief[last], memory.belief[last], atol=1e-5, rtol=0)
 
 
-def test_continuous_parts_keep_their_distribution() -> None:
-    """A Box leaf: the mean and spread of its draws, drafted and not."""
-    world_model = WorldModel(tiny_model(), "none")
-    batch = 20_000
-    seen = []
-    for drafter, length in ((None, 0), (NextLatDrafter(world_model.model), 3)):
-        memory = world_model.memory(batch, "trunk", length)
-        zeros = torch.zeros(batch)
-        leaves = {"place": torch.zeros(batch, dtype=torch.uint8), "speed": torch.zeros(batch, 2)}
-        world_model.observe(Step(leaves, world_model.no_actions(batch), zeros, zeros == 0), memory)
-        rollout = SpeculativeRollout(world_model, drafter, FixedLength(length))(memory, 3)
-        whole = rollout.length == 3
-        seen.append(rollout.token.observation["speed"][whole])
-        if drafter:
-            assert rollout.statistics.accepted > 0
-    plain, drafted = (speed.flatten(1) for speed in seen)
-    error = (plain.var(0) / len(plain) + drafted.var(0) / len(drafted)).sqrt()
-    assert ((plain.mean(0) - drafted.mean(0)).abs() < 4.5 * error).all()
-    assert ((plain.std(0) / drafted.std(0) - 1).abs() < 0.05).all()
-
-
 def test_a_memory_without_room_is_refused() -> None:
     world_model = WorldModel(enumerable_model(), "none")
     draw = SpeculativeRollout(world_model, NextLatDrafter(world_model.model), FixedLength(3))

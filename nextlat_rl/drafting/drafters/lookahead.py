@@ -6,7 +6,10 @@ import torch
 from torch import Tensor
 
 from nextlat_rl.drafting.drafter import Draft, Drafter
+from nextlat_rl.drafting.exactness import can_come_true
 from nextlat_rl.drafting.token import Token, same_token, stack
+from nextlat_rl.errors import UserError
+from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.world_model import Memory
 
 _CAPACITY = 4096  # steps remembered
@@ -19,11 +22,20 @@ class LookaheadDrafter(Drafter):
     """Repeats what followed the last two steps, else the last one, in anything drawn so far, all roll-outs included.
 
     Only for discrete observations: a guess has probability 1, and the verify step would take that for a density.
+
+    Raises:
+        UserError: a part of the observations is continuous.
+
     """
 
     foreseen: list[bool]
 
-    def __init__(self) -> None:
+    def __init__(self, model: NextLat) -> None:
+        if not can_come_true(model):
+            raise UserError(
+                "drafter=lookahead repeats steps, and where observations are continuous no step ever comes twice; "
+                "use drafter=nextlat"
+            )
         self._followers: dict[Gram, int] = {}  # n-gram -> slot of the step that came next
         self._leads: dict[int, list[Gram]] = {}  # slot -> the n-grams that led to its step
         self._pool: dict[int, tuple[Token, int, int]] = {}  # slot -> steps [B, K + 1], and which of them

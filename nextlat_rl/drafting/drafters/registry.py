@@ -21,7 +21,6 @@ from nextlat_rl.drafting.drafters.medusa import MedusaDrafter, MedusaNet
 from nextlat_rl.drafting.drafters.net import DrafterNet
 from nextlat_rl.drafting.drafters.nextlat import NextLatDrafter
 from nextlat_rl.drafting.entropy_stop import EntropyStop
-from nextlat_rl.drafting.exactness import check_drafter
 from nextlat_rl.errors import UserError
 from nextlat_rl.models.nextlat import NextLat
 
@@ -45,14 +44,13 @@ def make_drafter(name: str, model: NextLat, net: DrafterNet | None = None) -> Dr
     """A drafter for the trunk; `net` as `make_net` made it and training changed it.
 
     Raises:
-        UserError: no draft of it could be verified without loss, see `check_drafter`.
+        UserError: `lookahead` with continuous observations.
 
     """
-    check_drafter(name, model)
     if name == "nextlat":
         return NextLatDrafter(model)
     if name == "lookahead":
-        return LookaheadDrafter()
+        return LookaheadDrafter(model)
     match net:
         case DraftModelNet():
             return DraftModelDrafter(net)
