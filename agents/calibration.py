@@ -66,7 +66,7 @@ def calibrate(
     def passes(tolerance: float, risk: float, first_seed: int) -> bool:
         tolerant.tolerance = tolerance
         trial = Beside(exact, tolerant, tolerant_plays=True)
-        _play(trial, episodes, first_seed, on_episode)
+        _play(trial, episodes, first_seed, on_episode, risk)
         mistakes = torch.cat(trial.wrong)
         return bool(upper_end(float(mistakes.sum())) <= risk * len(mistakes))
 
@@ -100,13 +100,19 @@ def upper_end(errors: Any) -> Any:
     return errors + 1.96 * (errors + 1) ** 0.5 + 1.92
 
 
-def _play(agent: Beside, episodes: int, seed: int, on_episode: Callable[[EpisodeResult], None]) -> None:
-    """Up to `episodes` episodes, as many at a time as there are rows, until enough decisions were made ahead."""
+def _play(
+    agent: Beside, episodes: int, seed: int, on_episode: Callable[[EpisodeResult], None], risk: float = 1.0
+) -> None:
+    """Up to `episodes` episodes, as many at a time as there are rows, until enough decisions were made ahead.
+
+    Or until more of them differ than would pass of that many: most tries fail early, and their planning is dear.
+    """
     env_id, rows = agent.exact.world_model.env_id, len(agent.exact.last_action)
     for first in range(0, episodes, rows):
         seeds = range(seed + first, seed + min(first + rows, episodes))
         run_episodes(env_id, agent, seeds, rows, on_episode)
-        if sum(map(len, agent.wrong)) >= _ENOUGH:
+        differ = sum(int(wrong.sum()) for wrong in agent.wrong)
+        if sum(map(len, agent.wrong)) >= _ENOUGH or upper_end(differ) > risk * _ENOUGH:
             break
 
 

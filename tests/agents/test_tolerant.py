@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from nextlat_rl.agents.agent import Agent
-from nextlat_rl.agents.calibration import Beside, accepted_at, calibrate, changed
+from nextlat_rl.agents.calibration import Beside, accepted_at, calibrate, changed, upper_end
 from nextlat_rl.agents.episodes import run_episodes
 from nextlat_rl.agents.tolerant import TolerantAgent
 from nextlat_rl.drafting.length import AdaptiveLength, FixedLength
@@ -123,3 +123,21 @@ def test_calibration_plays_no_more_than_it_needs(ring: WorldModel, monkeypatch: 
     assert sorted(first_try) == list(range(100, 100 + len(first_try)))
     assert len(first_try) % 4 == 0 and 4 <= len(first_try) < 40
     assert min(seed for seed in seeds if seed >= 140) == 140  # the next try's seeds do not depend on when this stopped
+
+
+def test_a_try_that_cannot_pass_any_more_ends(ring: WorldModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    def tries(errors_at_most: int) -> tuple[float, list[int]]:
+        monkeypatch.setattr("nextlat_rl.agents.calibration._ENOUGH", 10 * errors_at_most)
+        monkeypatch.setattr("nextlat_rl.agents.calibration.accepted_at", lambda wrong, risk: len(wrong))
+        monkeypatch.setattr("nextlat_rl.agents.calibration._SHRINK", 0.0)  # one try, which takes everything
+        probe = TolerantAgent(ring, 4, FixedLength(4), 0.0, deterministic=True)
+        seeds: list[int] = []
+        (tolerance,) = calibrate(
+            Agent(ring, 4, "trunk", True), probe, [0.1], 40, seed=100, on_episode=lambda r: seeds.append(r.seed)
+        )
+        return tolerance, [seed for seed in seeds if seed >= 140]
+
+    assert upper_end(0) < 10 < upper_end(9)
+    soon, late = tries(10), tries(1000)
+    assert soon[0] == late[0] == -1  # refused either way
+    assert 4 <= len(soon[1]) < len(late[1]) == 40
