@@ -37,7 +37,7 @@ from nextlat_rl.data.store import build_store
 from nextlat_rl.runtime import set_threads
 from nextlat_rl.statistics import bootstrap_interval
 from nextlat_rl.tracking import git_revision
-from nextlat_rl.world_model import WorldModel
+from nextlat_rl.world_model import Acting, WorldModel
 
 _ENVS = 64  # imagined episodes side by side
 _PRICE = 0.1  # of a nat, in units of the reward
@@ -89,9 +89,12 @@ DREAMERS = (
     Dreamer("PPO in imagination, priced", heads=True, price=_PRICE),
 )
 
+# Whose beliefs the agent acts on for real, and what the tables add to its name: it has dreamt the first.
+ACTINGS: dict[Acting, str] = {"recurrent": "", "trunk": ", by the trunk"}
+
 
 def sb3_rows(name: str, seed: int, config: BenchmarkConfig, console: Console) -> Iterator[dict[str, Any]]:
-    """The main job, then PPO in imagination without one new real step, scored for real on its beliefs."""
+    """The main job, then PPO in imagination without one new real step, scored for real on both kinds of beliefs."""
     task = SB3_TASKS[name]
     with tempfile.TemporaryDirectory() as folder:
         rows = run_task(name, seed, config, console, task.env, task.options, data_folder=folder)
@@ -102,11 +105,12 @@ def sb3_rows(name: str, seed: int, config: BenchmarkConfig, console: Console) ->
     set_threads(1)  # the networks are tiny: more threads only wait for each other
     shared = {key: rows[0][key] for key in ("part", "env", "seed", "target", "run", "peak_memory_mb", "deterministic")}
     for dreamer in DREAMERS:
-        row = shared | _dream(world_model, starts, task, dreamer, shared["deterministic"], seed, config.quick, console)
-        yield row | {"command_seconds": rows[0]["command_seconds"] + row["ppo_seconds"], "git_revision": git_revision()}
+        for row in dream_rows(world_model, starts, task, dreamer, shared["deterministic"], seed, config.quick, console):
+            seconds = rows[0]["command_seconds"] + row["ppo_seconds"]
+            yield shared | row | {"command_seconds": seconds, "git_revision": git_revision()}
 
 
-def _dream(
+def dream_rows(
     world_model: WorldModel,
     starts: Tensor,
     task: Sb3Task,
@@ -115,8 +119,11 @@ def _dream(
     seed: int,
     quick: bool,
     console: Console,
-) -> dict[str, Any]:
-    """Train one of the `DREAMERS` and play it, imagined (nothing is cut or charged then) and for real; its row."""
+) -> list[dict[str, Any]]:
+    """Train one of the `DREAMERS` and play it, imagined (nothing is cut or charged then) and for real.
+
+    A row for beliefs as they were imagined, carried by the latent dynamics, and one for the trunk's.
+    """
     steps, episodes = (2 * _ENVS * _PPO["n_steps"], 64) if quick else (task.steps, 500)
     limit = uncertainty_limit(starts, dreamer.within) if dreamer.within else None
     begin = {"policy": BeliefPolicy, "policy_kwargs": {"world_model": world_model}} if dreamer.heads else {}
@@ -128,20 +135,24 @@ def _dream(
     seconds = time.monotonic() - started
     dreamt = ImaginedVecEnv(world_model, 64, starts, task.horizon, seed + 1)
     dreams, _ = play(agent, dreamt, episodes, task.horizon, deterministic)
-    belief_env = make_belief_env(world_model, 50, EVALUATION_SEED)
-    real, early = play(agent, belief_env, episodes, task.horizon, deterministic)
-    low, high = bootstrap_interval(real)
-    row: dict[str, Any] = {"agent": dreamer.name, "return_mean": float(np.mean(real)), "episodes": len(real)}
-    row |= {"return_ci_low": low, "return_ci_high": high, "imagined_steps": int(agent.num_timesteps)}
-    row |= {"new_real_steps": 0, "ppo_seconds": seconds}
-    row |= {"imagined_return": float(np.mean(dreams)), "real_return_same_horizon": float(np.mean(early))}
-    row["imagined_gap"] = row["imagined_return"] - row["real_return_same_horizon"]
-    console.print(
-        f"  {row['agent']}: return {row['return_mean']:.3f} [{low:.3f}, {high:.3f}] after {seconds:.0f} s; over "
-        f"{task.horizon} steps {row['imagined_return']:.3f} imagined, {row['real_return_same_horizon']:.3f} real",
-        highlight=False,
-    )
-    return row
+    row: dict[str, Any] = {"imagined_steps": int(agent.num_timesteps), "new_real_steps": 0, "ppo_seconds": seconds}
+    row["imagined_return"] = float(np.mean(dreams))
+    rows = []
+    for acting, name in ACTINGS.items():
+        belief_env = make_belief_env(world_model, 50, EVALUATION_SEED, acting)
+        real, early = play(agent, belief_env, episodes, task.horizon, deterministic)
+        low, high = bootstrap_interval(real)
+        scores = {"return_mean": float(np.mean(real)), "return_ci_low": low, "return_ci_high": high}
+        scores["episodes"] = len(real)
+        scores |= {"real_return_same_horizon": float(np.mean(early))}
+        scores["imagined_gap"] = row["imagined_return"] - scores["real_return_same_horizon"]
+        rows.append({"agent": dreamer.name + name} | row | scores)
+        console.print(
+            f"  {dreamer.name}{name}: return {np.mean(real):.3f} [{low:.3f}, {high:.3f}] after {seconds:.0f} s; over "
+            f"{task.horizon} steps {np.mean(dreams):.3f} imagined, {np.mean(early):.3f} real",
+            highlight=False,
+        )
+    return rows
 
 
 def play(agent: PPO, venv: VecEnv, episodes: int, horizon: int, deterministic: bool) -> tuple[list[float], list[float]]:
