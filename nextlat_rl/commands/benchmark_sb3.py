@@ -40,7 +40,6 @@ from nextlat_rl.tracking import git_revision
 from nextlat_rl.world_model import Acting, WorldModel
 
 _ENVS = 64  # imagined episodes side by side
-_PRICE = 0.1  # of a nat, in units of the reward
 _PPO = {"n_steps": 64, "batch_size": 512, "n_epochs": 4, "learning_rate": 5e-4, "ent_coef": 0.01}
 _SPEED_BATCHES = (64, 256, 1024)
 _REAL_ENVS = 16
@@ -86,7 +85,8 @@ DREAMERS = (
     Dreamer("PPO in imagination, on beliefs"),
     Dreamer("PPO in imagination, cut", within=0.99),
     Dreamer("PPO in imagination, from policy", heads=True),
-    Dreamer("PPO in imagination, priced", heads=True, price=_PRICE),
+    Dreamer("PPO in imagination, priced", heads=True, price=0.1),
+    Dreamer("PPO in imagination, price 0.3", heads=True, price=0.3),
 )
 
 # Whose beliefs the agent acts on for real, and what the tables add to its name: it has dreamt the first.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import cycle
 from typing import Any
 
 import matplotlib
@@ -182,9 +181,12 @@ def learning_figure(panels: dict[str, dict[str, list[np.ndarray]]], aims: dict[s
     columns = min(len(panels), 3)
     rows = -(-len(panels) // columns)
     figure, axes = plt.subplots(rows, columns, figsize=(4.6 * columns, 3.4 * rows), layout="constrained", squeeze=False)
+    palette = (STILL, GROUNDED, BLIND, REAL, "tab:green", "tab:purple")
+    colours: dict[str, str] = {}  # of an agent, the same in every panel
     for panel, (task, agents) in zip(axes.flat, panels.items(), strict=False):
-        colours = cycle((STILL, GROUNDED, BLIND, REAL, "tab:green", "tab:purple"))
-        for (agent, curves), colour in zip(agents.items(), colours, strict=False):
+        for agent, curves in agents.items():
+            free = [colour for colour in palette if colour not in map(colours.get, agents)]
+            colour = colours.setdefault(agent, (free or palette)[0])
             steps = sorted({step for curve in curves for step in curve[:, 0]})
             values = [[curve[curve[:, 0] == step, 1] for curve in curves] for step in steps]
             known = [np.concatenate(value) for value in values]

@@ -85,6 +85,15 @@ def test_the_figure_draws_means_from_worst_to_best() -> None:
     assert len({line.get_color() for line in many.lines[:6]}) == 6
 
 
+def test_an_agent_has_one_colour_in_every_panel() -> None:
+    curves = [np.array([[1.0, 0.0], [2.0, 4.0]])]
+    panels = {"A": {"PPO": curves, "beliefs": curves, "LSTM": curves}, "B": {"PPO": curves, "LSTM": curves}}
+    a, b = learning_figure(panels, {"A": 1.0, "B": 1.0}).axes[:2]
+    drawn = [{line.get_label(): line.get_color() for line in panel.lines} for panel in (a, b)]
+    assert drawn[0]["PPO"] == drawn[1]["PPO"] and drawn[0]["LSTM"] == drawn[1]["LSTM"]
+    assert len({drawn[0][agent] for agent in panels["A"]}) == 3
+
+
 def test_every_task_begins_without_a_world_model_and_its_settings_are_sb3s() -> None:
     for task in CURVE_TASKS.values():
         assert not task.contestants[0].beliefs and any(contestant.beliefs for contestant in task.contestants)
