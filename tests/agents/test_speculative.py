@@ -33,7 +33,10 @@ def test_actions_are_those_of_deciding_at_every_step(ring: WorldModel, planner: 
         agent = SpeculativeAgent(ring, 3, length, deterministic, 0, search())
         assert played("Ring-v0", agent, 3, 12) == plain
         calls = agent.summary(planned=planner != "none")["trunk_calls_per_step"]
-        assert calls == 1 if length.longest == 0 else calls < 0.9
+        if isinstance(length, AdaptiveLength):  # goes by the clock: beside other work it may find that nothing pays
+            assert calls <= 1
+        else:
+            assert calls == 1 if length.longest == 0 else calls < 0.9
 
 
 def test_a_draft_stops_where_it_expects_an_end(ring: WorldModel) -> None:
