@@ -101,7 +101,7 @@ def upper_end(errors: Any) -> Any:
 
 
 def _play(
-    agent: Beside, episodes: int, seed: int, on_episode: Callable[[EpisodeResult], None], risk: float = 1.0
+    agent: Beside, episodes: int, seed: int, on_episode: Callable[[EpisodeResult], None], risk: float = float("inf")
 ) -> None:
     """Up to `episodes` episodes, as many at a time as there are rows, until enough decisions were made ahead.
 

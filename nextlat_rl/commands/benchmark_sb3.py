@@ -85,7 +85,7 @@ DREAMERS = (
     Dreamer("PPO in imagination, on beliefs"),
     Dreamer("PPO in imagination, cut", within=0.99),
     Dreamer("PPO in imagination, from policy", heads=True),
-    Dreamer("PPO in imagination, priced", heads=True, price=0.1),
+    Dreamer("PPO in imagination, price 0.1", heads=True, price=0.1),
     Dreamer("PPO in imagination, price 0.3", heads=True, price=0.3),
 )
 
@@ -143,9 +143,8 @@ def dream_rows(
         real, early = play(agent, belief_env, episodes, task.horizon, deterministic)
         low, high = bootstrap_interval(real)
         scores = {"return_mean": float(np.mean(real)), "return_ci_low": low, "return_ci_high": high}
-        scores["episodes"] = len(real)
-        scores |= {"real_return_same_horizon": float(np.mean(early))}
-        scores["imagined_gap"] = row["imagined_return"] - scores["real_return_same_horizon"]
+        scores |= {"episodes": len(real), "real_return_same_horizon": float(np.mean(early))}
+        scores["imagined_gap"] = float(np.mean(dreams) - np.mean(early))
         rows.append({"agent": dreamer.name + name} | row | scores)
         console.print(
             f"  {dreamer.name}{name}: return {np.mean(real):.3f} [{low:.3f}, {high:.3f}] after {seconds:.0f} s; over "
