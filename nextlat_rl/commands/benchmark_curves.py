@@ -177,7 +177,10 @@ CURVE_TASKS = {
         _DQNS,
         ("collect.steps=20000", "trainer.steps=500"),
     ),
-    "replay-LunarLander": CurveTask("LunarLander-v3", 100_000, 5000, (0, 100, 200), _DQN_LUNARLANDER, _DQNS),
+    # Of a controller that always lands the model learns nothing about the crashes an agent begins with.
+    "replay-LunarLander": CurveTask(
+        "LunarLander-v3", 100_000, 5000, (0, 100, 200), _DQN_LUNARLANDER, _DQNS, ("collect.behaviour=sb3",)
+    ),
     "replay-Pendulum": CurveTask(
         "Pendulum-v1", 5000, 250, (-400, -200, -157), _SAC_PENDULUM, _SACS, ("planner=none", "trainer.steps=1200")
     ),
