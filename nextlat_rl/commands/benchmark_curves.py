@@ -177,7 +177,7 @@ CURVE_TASKS = {
         _DQNS,
         ("collect.steps=20000", "trainer.steps=500"),
     ),
-    # Of a controller that always lands the model learns nothing about the crashes an agent begins with.
+    # Not of the expert: a controller that always lands shows the model none of the crashes an agent begins with.
     "replay-LunarLander": CurveTask(
         "LunarLander-v3", 100_000, 5000, (0, 100, 200), _DQN_LUNARLANDER, _DQNS, ("collect.behaviour=sb3",)
     ),
