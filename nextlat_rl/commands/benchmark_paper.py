@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from nextlat_rl.agents.episodes import EVALUATION_SEED
 from nextlat_rl.commands.benchmark_paper_cost import cost_rows
 from nextlat_rl.commands.benchmark_paper_data import gathered
 from nextlat_rl.commands.benchmark_paper_fit import QUICK, Fitted, fit, train_settings
-from nextlat_rl.commands.benchmark_paper_sizes import PAPER, TASKS_BY_SIZE, PaperTask
+from nextlat_rl.commands.benchmark_paper_sizes import COST_MODELS, PAPER, TASKS_BY_SIZE, PaperTask
 from nextlat_rl.commands.benchmark_paper_streets import MapTest
 from nextlat_rl.commands.evaluate import score
 from nextlat_rl.commands.side_by_side import side_by_side
@@ -30,7 +30,6 @@ from nextlat_rl.statistics import seeds_interval
 from nextlat_rl.tracking import git_revision
 from nextlat_rl.world_model import Acting, WorldModel
 
-COST = "step-cost"
 _SCORED = 500  # fresh problems
 _CHECKED = 200  # fresh problems that tell whether training can stop; not among the others
 _SOLVED = 0.99  # share of right answers from which on a seed counts as one that solves the task
@@ -40,7 +39,7 @@ _ANSWERED = ("WordProblem", "PathStar", "PathStar-2x5", "Countdown")  # parts in
 
 def paper_parts(size: str) -> list[str]:
     """The parts of the suite at one size."""
-    return [*TASKS_BY_SIZE[size], COST]
+    return [*TASKS_BY_SIZE[size], *COST_MODELS]
 
 
 def paper_rows(parts: list[str], seeds: range, config: BenchmarkConfig, console: Console) -> Iterator[dict[str, Any]]:
@@ -49,11 +48,12 @@ def paper_rows(parts: list[str], seeds: range, config: BenchmarkConfig, console:
     These models are too small for a second thread to be of use, so as many are trained side by side as there are cores;
     on a GPU one after the other, under torchrun by all its processes together.
     """
-    if COST in parts:
-        set_threads(0)
-        yield from from_first(lambda: _described(cost_rows(config.quick, console), COST, config))
+    for name in parts:
+        if name in COST_MODELS:
+            set_threads(0)
+            yield from from_first(partial(_cost, name, config, console))
     tasks = TASKS_BY_SIZE[config.size]
-    trained = [name for name in parts if name != COST]
+    trained = [name for name in parts if name in tasks]
     jobs = [(name, objective, seed) for seed in seeds for name in trained for objective in tasks[name].objectives]
     cores = min(available_cores(), len(jobs)) if pick_device("auto").type == "cpu" else 1
     if cores > 1 and not launched():
@@ -62,6 +62,11 @@ def paper_rows(parts: list[str], seeds: range, config: BenchmarkConfig, console:
     set_threads(0)
     for job in jobs:
         yield from _objective_rows(*job, config, console)
+
+
+def _cost(part: str, config: BenchmarkConfig, console: Console) -> list[dict[str, Any]]:
+    """What a training step of each objective costs."""
+    return _described(cost_rows(COST_MODELS[part], config.quick, console), part, config)
 
 
 def _described(rows: list[dict[str, Any]], part: str, config: BenchmarkConfig) -> list[dict[str, Any]]:

@@ -27,15 +27,22 @@ _PAPER = {
 }
 
 
-def cost_rows(quick: bool, console: Console) -> list[dict[str, Any]]:
-    """A row for each objective and horizon: the median of the ratios of two interleaved steps."""
+def cost_rows(model: tuple[str, ...], quick: bool, console: Console) -> list[dict[str, Any]]:
+    """A row for each objective and horizon: the median of the ratios of two interleaved steps.
+
+    Args:
+        model: settings of `nextlat_rl.train` that say what model is timed; none is the main job's default.
+        quick: only see that it runs.
+        console: for the progress bar.
+
+    """
     store = gathered(_ENV, "random_walk", 60 if quick else _EPISODES, console)
     rounds = 2 if quick else 10
     rows: list[dict[str, Any]] = []
     settings = [(name, d) for name, costs in _PAPER.items() for d in costs]
     with bar(console, "Timing training steps", len(settings), "settings") as shown:
         for name, d in settings:
-            ours, gpt = _trainer(store, name, d), _trainer(store, "gpt", d)
+            ours, gpt = _trainer(store, name, d, model), _trainer(store, "gpt", d, model)
             seconds, seconds_gpt, ratio = interleave(ours.train_step, gpt.train_step, rounds)
             agent = name if name == "bst" else f"{name}, d = {d}"
             row = {"agent": agent, "measure": "step / GPT's", "value": ratio, "paper": f"{_PAPER[name][d]:.2f}"}
@@ -44,10 +51,10 @@ def cost_rows(quick: bool, console: Console) -> list[dict[str, Any]]:
     return rows
 
 
-def _trainer(store: Store, name: str, horizon: int) -> Trainer:
-    """The main job's default model and objective, but without blind roll-outs, which the paper does not have."""
+def _trainer(store: Store, name: str, horizon: int, model: tuple[str, ...]) -> Trainer:
+    """The main job's default objective, but without blind roll-outs, which the paper does not have."""
     options = (f"env.id={_ENV}", f"objective.name={name}", f"objective.horizon={horizon}", "objective.blind_weight=0")
-    config = train_settings(*options)
+    config = train_settings(*options, *model)
     length = window_length(config, store)
     batches = Batcher(store, config.trainer.batch_size, length, seed=0)
     return Trainer(build_model(config, store, length), batches, objective_config(config), config.trainer, seed=0)
