@@ -150,7 +150,7 @@ def _small_star(
 
 
 _SMALL_TASKS = {
-    # Over one edge GPT learns to see ahead as well; over two MTP does; three take heavier latent losses and patience.
+    # Over one edge GPT learns to see ahead as well; over two MTP does; three NextLat follows with some seeds only.
     "PathStar": _small_star(4, 5000, kl_weight=2),
     "PathStar-2x5": _small_star(5, 10_000, kl_weight=4, weight_decay=0.1, apart=True),
     "WordProblem": PaperTask(
