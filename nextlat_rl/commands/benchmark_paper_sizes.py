@@ -122,9 +122,7 @@ _MANHATTAN = PaperTask(
 _SMALL = (*_model(2, 4, 64, 256), "objective.blind_weight=0")
 
 
-def _small_star(
-    arm: int, steps: int, kl_weight: float, weight_decay: float = 0.01, *, apart: bool = False
-) -> PaperTask:
+def _small_star(arm: int, steps: int, kl_weight: float, weight_decay: float, *, apart: bool = False) -> PaperTask:
     """Two arms, so that the first word of the answer lies `arm - 2` edges back from the goal."""
     env = f"NextLat/PathStar-2x{arm}-of-10"
     return PaperTask(
@@ -151,7 +149,7 @@ def _small_star(
 
 _SMALL_TASKS = {
     # Over one edge GPT learns to see ahead as well; over two MTP does; three NextLat follows with some seeds only.
-    "PathStar": _small_star(4, 5000, kl_weight=2),
+    "PathStar": _small_star(4, 5000, kl_weight=2, weight_decay=0.01),
     "PathStar-2x5": _small_star(5, 10_000, kl_weight=4, weight_decay=0.1, apart=True),
     "WordProblem": PaperTask(
         env="NextLat/Running-S3-2",

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
 import pytest
+from rich.console import Console
 
 from nextlat_rl.commands.benchmark import _chosen_parts, benchmark, kept_rows
 from nextlat_rl.commands.benchmark_paper import paper_tables
+from nextlat_rl.commands.benchmark_paper_cost import _trainer, cost_rows
 from nextlat_rl.commands.benchmark_paper_data import memory_store
 from nextlat_rl.commands.benchmark_paper_fit import train_settings
 from nextlat_rl.commands.benchmark_paper_sizes import PAPER, TASKS_BY_SIZE
@@ -93,6 +96,18 @@ def test_what_takes_too_long_for_a_pass_is_measured_when_it_is_named() -> None:
     assert {"PathStar", "StreetMap", "step-cost"} <= {*whole}
     assert not {"PathStar-2x5", "step-cost-12x384"} & {*whole}
     assert _chosen_parts(BenchmarkConfig(suite="paper", only="PathStar-2x5")) == ["PathStar-2x5"]
+
+
+def test_a_step_of_every_objective_is_timed_with_the_model_that_is_named() -> None:
+    tiny = ("model.layers=2", "model.heads=2", "model.width=16", "model.dynamics_width=16", "trainer.batch_size=4")
+    rows = cost_rows(tiny, quick=True, console=Console(file=io.StringIO()))
+    ahead = {f"{name}, d = {d}" for name in ("nextlat", "mtp", "jtp") for d in (1, 2, 8)}
+    assert {row["agent"] for row in rows} == ahead | {"bst"} and len(rows) == 10
+    assert all(0 < row["value"] < np.inf for row in rows)
+    episodes = list(collect_episodes("NextLat/StreetMap-10x10", "random_walk", episodes=5))
+    env = make_env("NextLat/StreetMap-10x10")
+    trainer = _trainer(memory_store(env.observation_space, env.action_space, episodes), "gpt", 1, tiny)
+    assert (trainer.model.trunk.width, len(trainer.model.trunk.blocks)) == (16, 2)
 
 
 def run(parts: list[str], size: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
