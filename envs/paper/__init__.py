@@ -68,11 +68,11 @@ for _degree, _arm in _STARS:
         kwargs={"degree": _degree, "arm": _arm},
         disable_env_checker=True,
     )
-for _arm in (4, 5):  # few names, so that a small model soon knows them
+for _degree, _arm in ((2, 4), (2, 5), (3, 4)):  # few names, so that a small model soon knows them
     gym.register(
-        f"NextLat/PathStar-2x{_arm}-of-10-v0",
+        f"NextLat/PathStar-{_degree}x{_arm}-of-10-v0",
         entry_point="nextlat_rl.envs.paper.path_star:PathStarEnv",
-        kwargs={"degree": 2, "arm": _arm, "nodes": 10},
+        kwargs={"degree": _degree, "arm": _arm, "nodes": 10},
         disable_env_checker=True,
     )
 for _numbers, _largest in _COUNTDOWNS:

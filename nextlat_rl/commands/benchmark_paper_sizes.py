@@ -122,9 +122,11 @@ _MANHATTAN = PaperTask(
 _SMALL = (*_model(2, 4, 64, 256), "objective.blind_weight=0")
 
 
-def _small_star(arm: int, steps: int, kl_weight: float, weight_decay: float, *, apart: bool = False) -> PaperTask:
-    """Two arms, so that the first word of the answer lies `arm - 2` edges back from the goal."""
-    env = f"NextLat/PathStar-2x{arm}-of-10"
+def _small_star(
+    degree: int, arm: int, steps: int, kl_weight: float, weight_decay: float, *, apart: bool = False
+) -> PaperTask:
+    """The first word of the answer lies `arm - 2` edges back from the goal; guessing the arm solves 1 / `degree`."""
+    env = f"NextLat/PathStar-{degree}x{arm}-of-10"
     return PaperTask(
         env=env,
         episodes=50_000,
@@ -148,9 +150,11 @@ def _small_star(arm: int, steps: int, kl_weight: float, weight_decay: float, *, 
 
 
 _SMALL_TASKS = {
-    # Over one edge GPT learns to see ahead as well; over two MTP does; three NextLat follows with some seeds only.
-    "PathStar": _small_star(4, 5000, kl_weight=2, weight_decay=0.01),
-    "PathStar-2x5": _small_star(5, 10_000, kl_weight=4, weight_decay=0.1, apart=True),
+    # Over one edge GPT learns to see ahead as well; over two MTP does, if there are two arms; three edges NextLat
+    # follows with some seeds only.
+    "PathStar": _small_star(3, 4, 6000, kl_weight=4, weight_decay=0.1),
+    "PathStar-2x4": _small_star(2, 4, 5000, kl_weight=2, weight_decay=0.01, apart=True),
+    "PathStar-2x5": _small_star(2, 5, 10_000, kl_weight=4, weight_decay=0.1, apart=True),
     "WordProblem": PaperTask(
         env="NextLat/Running-S3-2",
         episodes=8000,
@@ -228,4 +232,4 @@ PAPER: dict[str, dict[str, dict[str, str]]] = {
     },
     "WordProblem": {"nextlat, recurrent": {"length 36 (3x)": "> 0.95", "length 6 (3x)": "> 0.95 (A5, 36)"}},
 }
-PAPER["PathStar-2x5"] = PAPER["PathStar"]
+PAPER |= {part: PAPER["PathStar"] for part in ("PathStar-2x4", "PathStar-2x5")}
