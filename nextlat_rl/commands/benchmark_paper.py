@@ -35,7 +35,7 @@ _CHECKED = 200  # fresh problems that tell whether training can stop; not among 
 _SOLVED = 0.99  # share of right answers from which on a seed counts as one that solves the task
 _ORDER = ("gpt", "bst", "mtp", "jtp", "nextlat")  # of a table's lines
 # Parts in which there is something to solve.
-_ANSWERED = ("WordProblem", "PathStar", "PathStar-3x4", "PathStar-2x5", "Countdown")
+_ANSWERED = {name for tasks in TASKS_BY_SIZE.values() for name, task in tasks.items() if task.scored}
 
 
 def paper_parts(size: str) -> list[str]:

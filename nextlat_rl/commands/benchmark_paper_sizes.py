@@ -157,8 +157,8 @@ def _small_star(
 
 
 _SMALL_TASKS = {
-    # Over one edge GPT learns to see ahead as well; over two MTP does, among three arms both do with most seeds; three
-    # edges NextLat follows with some seeds only.
+    # Over one edge GPT learns to see ahead as well; over two MTP and NextLat do, among three arms with most seeds;
+    # three edges NextLat follows with some seeds only.
     "PathStar": _small_star(2, 4, 5000, kl_weight=2, weight_decay=0.01),
     "PathStar-3x4": _small_star(
         3, 4, 6000, kl_weight=4, weight_decay=0.1, objectives=("gpt", "mtp", "jtp", "nextlat"), apart=True
@@ -241,4 +241,4 @@ PAPER: dict[str, dict[str, dict[str, str]]] = {
     },
     "WordProblem": {"nextlat, recurrent": {"length 36 (3x)": "> 0.95", "length 6 (3x)": "> 0.95 (A5, 36)"}},
 }
-PAPER |= {part: PAPER["PathStar"] for part in ("PathStar-3x4", "PathStar-2x5")}
+PAPER |= {part: PAPER["PathStar"] for part in _SMALL_TASKS if part.startswith("PathStar-")}
