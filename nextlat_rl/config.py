@@ -91,12 +91,14 @@ class ObjectiveSettings:
     latent_weight: float = 1.0
     kl_weight: float = 1.0
     latent_warmup: float = 0.0
+    latent_warmup_power: float = 1.0
     blind_weight: float = 0.1
     start_fraction: float = 0.08
     fewest_starts: int = 160
     pair_fraction: float = 0.1
     observation_weight: float = 0.1
     prompt_weight: float = II("env.prompt_weight")
+    kl_prompt_weight: float = 1.0
     value_weight: float = 0.5
     layer_dropout: float = 0.0
     policy_temperature: float = II("env.policy_temperature")

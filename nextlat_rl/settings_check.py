@@ -154,9 +154,11 @@ def check_train(config: TrainConfig) -> None:
     for name in ("learning_rate", "follow_learning_rate", "clip"):
         if not getattr(config.trainer, name) > 0:
             raise UserError(f"trainer.{name}={getattr(config.trainer, name)} must be above 0")
-    for name in ("discount", "lambda_", "start_fraction", "latent_warmup", "layer_dropout"):
+    for name in ("discount", "lambda_", "start_fraction", "latent_warmup", "layer_dropout", "kl_prompt_weight"):
         if not 0 <= getattr(config.objective, name) <= 1:
             raise UserError(f"objective.{name}={getattr(config.objective, name)} must lie between 0 and 1")
+    if not config.objective.latent_warmup_power > 0:
+        raise UserError(f"objective.latent_warmup_power={config.objective.latent_warmup_power} must be above 0")
     if not 0 < config.objective.pair_fraction <= 1:
         raise UserError(f"objective.pair_fraction={config.objective.pair_fraction} must be above 0 and at most 1")
     if config.model.width % (2 * config.model.heads):

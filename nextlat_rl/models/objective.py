@@ -36,8 +36,9 @@ class ObjectiveConfig:
             beyond the next one; the model is built for it.
         latent_weight: lambda_h of eq. 3.
         kl_weight: lambda_KL of eq. 3.
-        latent_warmup: share of training over which both rise to these, linearly from 0. What is learned in stages is
-            learned sooner while beliefs need not be predictable yet.
+        latent_warmup: share of training over which both rise to these from 0. What is learned in stages is learned
+            sooner while beliefs need not be predictable yet.
+        latent_warmup_power: 1 rises linearly, 2 with the square: longer next to nothing, then quickly.
         blind_weight: both latent losses' weight, once more, on blind roll-outs: what an observation would have told
             can't be predicted, and at full weight that noise drowns the grounded roll-outs.
         start_fraction: share of a batch's positions from which the dynamics is rolled out; beyond a horizon of 12
@@ -47,6 +48,7 @@ class ObjectiveConfig:
         observation_weight: weight of the observation's loss, a sum over its parts.
         prompt_weight: weight in every token loss of a token whose action is the last of a Discrete space. In the
             paper's tasks that is `wait`, and the token is a prompt's: 0 masks prompts as the paper does.
+        kl_prompt_weight: the same in the KL, which the paper does not mask. Of a long prompt the KL is nearly all.
         value_weight: weight of the value loss.
         layer_dropout: chance that a step does without the trunk's last block, falling to 0 at the first: for a trunk
             that `drafter=layerskip` will leave early.
@@ -64,12 +66,14 @@ class ObjectiveConfig:
     latent_weight: float = 1.0
     kl_weight: float = 1.0
     latent_warmup: float = 0.0
+    latent_warmup_power: float = 1.0
     blind_weight: float = 0.1
     start_fraction: float = 0.08
     fewest_starts: int = 160
     pair_fraction: float = 0.1
     observation_weight: float = 0.1
     prompt_weight: float = 1.0
+    kl_prompt_weight: float = 1.0
     value_weight: float = 0.5
     layer_dropout: float = 0.0
     policy_temperature: float = 0.0
@@ -81,7 +85,7 @@ class ObjectiveConfig:
         """The weights once a share `progress` of training is done."""
         if progress >= self.latent_warmup:
             return self
-        come_in = progress / self.latent_warmup
+        come_in = (progress / self.latent_warmup) ** self.latent_warmup_power
         return replace(self, latent_weight=self.latent_weight * come_in, kl_weight=self.kl_weight * come_in)
 
 
@@ -170,7 +174,8 @@ def latent_losses(
     """Smooth-L1 and KL of the grounded and the blind roll-outs, means over steps that stay inside an episode.
 
     The heads cost more than the dynamics, so the KL's mean is estimated on a random subset of the rolled-out steps, as
-    many as there are roll-outs. With a `blind_weight` of 0, as in the paper, nothing is rolled out blindly.
+    many as there are roll-outs. With a `kl_prompt_weight` below 1 few of them are a prompt's, and the KL is 0 where no
+    step is left. With a `blind_weight` of 0, as in the paper, nothing is rolled out blindly.
     """
     row, column = rollout_starts(batch.has_next, start_count(batch.has_next.numel(), config), generator)
     last = batch.has_next.shape[1] - 1
@@ -194,12 +199,28 @@ def latent_losses(
     at = (at[0].flatten()[inside], at[1].flatten()[inside])
     rolled = torch.cat(beliefs, 1)[:, inside]  # [1 or 2, R, D], grounded and blind
     smooth_l1 = F.smooth_l1_loss(rolled, out.belief[at].detach().expand_as(rolled), reduction="none").mean((1, 2))
-    chosen = random_subset(inside.numel(), row.numel(), generator).to(row.device)
-    kl = head_kl(model, batch, out, (at[0][chosen], at[1][chosen]), rolled[:, chosen], config).mean(1)
+    chosen = without_prompts(model, batch, at, config.kl_prompt_weight, generator)
+    chosen = chosen[random_subset(chosen.numel(), row.numel(), generator).to(chosen.device)]
+    kl = head_kl(model, batch, out, (at[0][chosen], at[1][chosen]), rolled[:, chosen], config).sum(1)
+    kl = kl / max(chosen.numel(), 1)
     kinds = ("", "_blind")[: len(rolled)]
     return {f"latent{kind}": loss for kind, loss in zip(kinds, smooth_l1, strict=True)} | {
         f"kl{kind}": loss for kind, loss in zip(kinds, kl, strict=True)
     }
+
+
+def without_prompts(
+    model: NextLat, batch: Batch, at: tuple[Tensor, Tensor], prompt_weight: float, generator: torch.Generator
+) -> Tensor:
+    """Which of the steps at `at` (`[R]` rows, columns) stay when a prompt's stays with a chance of `prompt_weight`.
+
+    So a plain mean over those that stay estimates the weighted mean, at the cost of what counts. Below a weight of 1
+    an episode's last row, which is neither prompt nor answer, does not stay either.
+    """
+    if prompt_weight == 1:
+        return torch.arange(at[0].numel(), device=at[0].device)
+    weight = token_weights(model, batch, prompt_weight, "kl_prompt_weight")[at]
+    return (torch.rand(weight.shape, generator=generator).to(weight.device) < weight).nonzero().squeeze(1)
 
 
 def start_count(positions: int, config: ObjectiveConfig) -> int:

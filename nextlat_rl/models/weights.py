@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from nextlat_rl.models.nextlat import NextLat
 
 
-def token_weights(model: NextLat, batch: Batch, prompt_weight: float) -> Tensor:
+def token_weights(model: NextLat, batch: Batch, prompt_weight: float, setting: str = "prompt_weight") -> Tensor:
     """How much x_{t+1}, the token that a_t begins, counts in the token losses, `[B, L]`; 0 where there is no a_t.
+
+    `setting` is the name of the one that says `prompt_weight`.
 
     Raises:
         UserError: prompts are to weigh less, and the action space has no last action to tell them by.
@@ -27,7 +29,7 @@ def token_weights(model: NextLat, batch: Batch, prompt_weight: float) -> Tensor:
         return weight
     space = model.spaces.action
     if not isinstance(space, gym.spaces.Discrete):
-        raise UserError(f"objective.prompt_weight={prompt_weight} needs Discrete actions, and these are {space}")
+        raise UserError(f"objective.{setting}={prompt_weight} needs Discrete actions, and these are {space}")
     return torch.where(batch.action == space.n - 1, prompt_weight * weight, weight)
 
 

@@ -27,6 +27,7 @@ from nextlat_rl.models.returns import lambda_returns
 from nextlat_rl.training import Trainer
 from tests.tiny import assert_same_losses, double, make_batch, tiny_model
 
+WAIT = 2  # the last of a tiny model's actions
 LENGTHS = [[5, 4, 3], [12], [2, 2, 8], [1, 11]]
 
 
@@ -66,6 +67,7 @@ def slow_losses(model: NextLat, batch: Batch, config: ObjectiveConfig) -> dict[s
                 speed = model.observation["speed"].loss(answer.observation["speed"], following["speed"])
                 sums["observation"].append(place + speed)
     random = generator()
+    stay_chance = []  # of the grounded roll-outs' steps in the KL
     row, column = rollout_starts(batch.has_next, start_count(batch.has_next.numel(), config), random)
     for kind in ("", "_blind"):
         h = [belief[b, t].detach() if kind else belief[b, t] for b, t in zip(row, column, strict=True)]
@@ -84,7 +86,14 @@ def slow_losses(model: NextLat, batch: Batch, config: ObjectiveConfig) -> dict[s
                 truth = belief[b, t + i].detach()
                 latent[f"latent{kind}"].append(F.smooth_l1_loss(h[s], truth))
                 latent[f"kl{kind}"].append(slow_kl(frozen, truth, h[s], batch, (b, t + i), config))
-    chosen = random_subset(len(latent["kl"]), len(row), random).tolist()
+                if not kind:
+                    chance = config.kl_prompt_weight if batch.action[b, t + i] == WAIT else 1.0
+                    stay_chance.append(chance if batch.has_action[b, t + i] else 0.0)
+    stays = list(range(len(stay_chance)))
+    if config.kl_prompt_weight < 1:
+        draw = torch.rand(len(stays), generator=random)
+        stays = [i for i in stays if draw[i] < stay_chance[i]]
+    chosen = [stays[i] for i in random_subset(len(stays), len(row), random)]
     for name in ("kl", "kl_blind"):
         latent[name] = [latent[name][i] for i in chosen]
     return {k: torch.stack(v).mean() for k, v in (sums | latent).items()}
@@ -106,13 +115,13 @@ def slow_kl(
     return kl + config.observation_weight * frozen.observation_kl(p, q)
 
 
-@pytest.mark.parametrize("horizon", [1, 3])
-def test_losses_and_gradients_equal_slow_reference(horizon: int) -> None:
+@pytest.mark.parametrize(("horizon", "kl_prompt_weight"), [(1, 1.0), (3, 1.0), (3, 0.5), (3, 0.0)])
+def test_losses_and_gradients_equal_slow_reference(horizon: int, kl_prompt_weight: float) -> None:
     model, batch = double(tiny_model(), make_batch(LENGTHS))
     torch.manual_seed(1)
     for parameter in model.parameters():  # away from the initialisation, where heads are zero
         torch.nn.init.normal_(parameter, std=0.3)
-    config = ObjectiveConfig(horizon=horizon, start_fraction=0.4, fewest_starts=1)
+    config = ObjectiveConfig(horizon=horizon, start_fraction=0.4, fewest_starts=1, kl_prompt_weight=kl_prompt_weight)
     fast = compute_losses(model, batch, config, generator())
     slow = slow_losses(model, batch, config)
     assert_same_losses(model, fast, slow, config, atol=1e-6, rtol=1e-5)
@@ -214,6 +223,9 @@ def test_the_latent_losses_come_in_over_the_warm_up() -> None:
     config = ObjectiveConfig(latent_weight=2.0, kl_weight=3.0, latent_warmup=0.4)
     weights = [(at.latent_weight, at.kl_weight) for at in map(config.after, (0.0, 0.1, 0.2, 0.4, 1.0))]
     assert np.allclose(weights, [(0, 0), (0.5, 0.75), (1, 1.5), (2, 3), (2, 3)])
+    config = dataclasses.replace(config, latent_warmup_power=2.0)
+    weights = [(at.latent_weight, at.kl_weight) for at in map(config.after, (0.0, 0.1, 0.2, 0.4, 1.0))]
+    assert np.allclose(weights, [(0, 0), (0.125, 0.1875), (0.5, 0.75), (2, 3), (2, 3)])
     config = ObjectiveConfig()
     assert config.after(0.0) == config
 
