@@ -11,8 +11,9 @@ from rich.console import Console
 
 from nextlat_rl.commands.benchmark_curves import CURVE_TASKS, curve_rows
 from nextlat_rl.commands.benchmark_improve import IMPROVE_TASKS, improve_rows
-from nextlat_rl.commands.benchmark_paper import paper_parts, paper_rows, paper_tables
-from nextlat_rl.commands.benchmark_paper_sizes import APART, SIZES
+from nextlat_rl.commands.benchmark_paper import paper_rows
+from nextlat_rl.commands.benchmark_paper_sizes import APART, SIZES, paper_parts
+from nextlat_rl.commands.benchmark_paper_tables import paper_tables
 from nextlat_rl.commands.benchmark_planner import PLANNER_TASKS, planner_rows, planner_speed_rows, planner_speed_table
 from nextlat_rl.commands.benchmark_rivals import RIVAL_TASKS, rival_rows
 from nextlat_rl.commands.benchmark_sb3 import SB3_TASKS, sb3_rows, sb3_speed_rows, sb3_speed_table

@@ -10,7 +10,6 @@ from typing import Any
 import matplotlib.pyplot as plt
 import torch
 from rich.console import Console
-from rich.table import Table
 
 from nextlat_rl.agents.episodes import EVALUATION_SEED
 from nextlat_rl.commands.benchmark_paper_cost import cost_rows
@@ -21,26 +20,15 @@ from nextlat_rl.commands.benchmark_paper_streets import MapTest
 from nextlat_rl.commands.evaluate import score
 from nextlat_rl.commands.side_by_side import side_by_side
 from nextlat_rl.config import BenchmarkConfig
-from nextlat_rl.console import table
 from nextlat_rl.data.store import Store
 from nextlat_rl.distributed import from_first, launched, share
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.runtime import available_cores, pick_device, set_threads
-from nextlat_rl.statistics import seeds_interval
 from nextlat_rl.tracking import git_revision
 from nextlat_rl.world_model import Acting, WorldModel
 
 _SCORED = 500  # fresh problems
 _CHECKED = 200  # fresh problems that tell whether training can stop; not among the others
-_SOLVED = 0.99  # share of right answers from which on a seed counts as one that solves the task
-_ORDER = ("gpt", "bst", "mtp", "jtp", "nextlat")  # of a table's lines
-# Parts in which there is something to solve.
-_ANSWERED = {name for tasks in TASKS_BY_SIZE.values() for name, task in tasks.items() if task.scored}
-
-
-def paper_parts(size: str) -> list[str]:
-    """The parts of the suite at one size."""
-    return [*TASKS_BY_SIZE[size], *COST_MODELS]
 
 
 def paper_rows(parts: list[str], seeds: range, config: BenchmarkConfig, console: Console) -> Iterator[dict[str, Any]]:
@@ -157,41 +145,3 @@ def _draw_map(test: MapTest, objective: str, seed: int, fitted: Fitted, folder: 
     folder.mkdir(parents=True, exist_ok=True)
     figure.savefig(folder / f"paper-map-{objective}-{seed}.png", dpi=110)
     plt.close(figure)
-
-
-def paper_tables(rows: list[dict[str, Any]]) -> list[Table]:
-    """A table for each part, whatever was finished first."""
-    known = dict.fromkeys(part for size in ("full", "cpu") for part in paper_parts(size))
-    parts = [part for part in known if any(row["part"] == part for row in rows)]
-    in_order = sorted(rows, key=lambda row: _ORDER.index(row["agent"].split(",")[0]))
-    return [paper_table(part, [row for row in in_order if row["part"] == part]) for part in parts]
-
-
-def paper_table(part: str, rows: list[dict[str, Any]]) -> Table:
-    """A line for each measure and agent: the paper's figure, ours, its interval, and every seed's.
-
-    Where a seed gave both NextLat and GPT their first weights and their batches, a line tells the difference.
-    """
-    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for row in rows:
-        groups.setdefault((row["measure"], row["agent"]), []).append(row)
-    lines = []
-    for (measure, agent), group in groups.items():
-        values = [row["value"] for row in sorted(group, key=lambda row: row.get("seed", 0))]
-        solved = f"{sum(value >= _SOLVED for value in values) / len(values):.2g}" if part in _ANSWERED else ""
-        lines.append([measure, agent, group[0]["paper"], *_over_seeds(values, solved)])
-        if agent == "nextlat":
-            gpt = {row["seed"]: row["value"] for row in groups.get((measure, "gpt"), [])}
-            both = {row["seed"]: row["value"] for row in group if row["seed"] in gpt}
-            if len(both) > 1:
-                differences = [both[seed] - gpt[seed] for seed in sorted(both)]
-                lines.append([measure, "nextlat - gpt, by seed", "", *_over_seeds(differences, "")])
-    columns = ["measure", "model", "paper", "ours", "95% over seeds", "solved", "each seed"]
-    return table(f"{part} (Student's interval over training seeds)", columns, lines)
-
-
-def _over_seeds(values: list[float], solved: str) -> list[str]:
-    """Cells: the mean, its interval, `solved`, and each value."""
-    interval = seeds_interval(values)
-    shown = f"[{interval[0]:.3g}, {interval[1]:.3g}]" if interval else ""
-    return [f"{sum(values) / len(values):.3g}", shown, solved, " / ".join(f"{value:.3g}" for value in values)]

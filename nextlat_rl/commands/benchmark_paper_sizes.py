@@ -259,3 +259,8 @@ PAPER: dict[str, dict[str, dict[str, str]]] = {
     "WordProblem": {"nextlat, recurrent": {"length 36 (3x)": "> 0.95", "length 6 (3x)": "> 0.95 (A5, 36)"}},
 }
 PAPER |= {part: PAPER["PathStar"] for part in _SMALL_TASKS if part.startswith("PathStar-")}
+
+
+def paper_parts(size: str) -> list[str]:
+    """The parts of the suite at one size."""
+    return [*TASKS_BY_SIZE[size], *COST_MODELS]

@@ -12,11 +12,11 @@ import pytest
 from rich.console import Console
 
 from nextlat_rl.commands.benchmark import _chosen_parts, benchmark, kept_rows
-from nextlat_rl.commands.benchmark_paper import paper_tables
 from nextlat_rl.commands.benchmark_paper_cost import _trainer, cost_rows
 from nextlat_rl.commands.benchmark_paper_data import memory_store
 from nextlat_rl.commands.benchmark_paper_fit import train_settings
 from nextlat_rl.commands.benchmark_paper_sizes import PAPER, TASKS_BY_SIZE
+from nextlat_rl.commands.benchmark_paper_tables import paper_tables
 from nextlat_rl.config import BenchmarkConfig
 from nextlat_rl.data.batches import held_out_batch
 from nextlat_rl.envs import make_env
@@ -64,8 +64,8 @@ def test_the_table_puts_the_papers_figure_beside_ours_and_counts_solved_seeds() 
     assert cells == ["solved", "gpt", "0.19", "0.75", "[-2.43, 3.93]", "0.5", "1 / 0.5"]
 
 
-def test_nextlat_is_compared_with_gpt_seed_by_seed() -> None:
-    values = {"nextlat": {2: 0.9, 1: 0.75, 0: 1.0}, "gpt": {0: 1.0, 1: 0.5}}
+def test_nextlat_is_compared_with_its_rivals_seed_by_seed() -> None:
+    values = {"nextlat": {2: 0.9, 1: 0.75, 0: 1.0}, "gpt": {0: 1.0, 1: 0.5}, "mtp": {2: 0.4, 1: 0.75}}
     rows = [
         {"part": "StreetMap", "agent": agent, "measure": "compression", "value": value, "paper": "", "seed": seed}
         for agent, by_seed in values.items()
@@ -73,8 +73,26 @@ def test_nextlat_is_compared_with_gpt_seed_by_seed() -> None:
     ]
     (shown,) = paper_tables(rows)
     lines = list(zip(*(column.cells for column in shown.columns), strict=True))
-    assert [line[1] for line in lines] == ["gpt", "nextlat", "nextlat - gpt, by seed"]
-    assert lines[2][3:] == ("0.125", "[-1.46, 1.71]", "", "0 / 0.25")
+    agents = ["gpt", "mtp", "nextlat", "nextlat - gpt, by seed", "nextlat - mtp, by seed"]
+    assert [line[1] for line in lines] == agents
+    assert lines[3][3:] == ("0.125", "[-1.46, 1.71]", "", "0 / 0.25")
+    assert lines[4][3:] == ("0.25", "[-2.93, 3.43]", "", "0 / 0.5")
+
+
+def test_the_table_says_what_training_took() -> None:
+    """Minutes once for each objective, whatever it is scored by; steps where training can end early."""
+    rows = [
+        {"part": part, "agent": agent, "measure": measure, "value": 1.0, "paper": "", "seed": seed}
+        | {"train_steps": 2000 + 500 * seed, "train_seconds": 90.0}
+        for part in ("PathStar", "StreetMap")
+        for agent in ("nextlat", "nextlat, recurrent")
+        for measure in ("one", "another")
+        for seed in range(2)
+    ]
+    street, star = (list(zip(*(column.cells for column in shown.columns), strict=True)) for shown in paper_tables(rows))
+    minutes = ("minutes trained", "nextlat", "", "1.5", "[1.5, 1.5]", "", "1.5 / 1.5")
+    assert street[4:] == [minutes]
+    assert star[4:] == [("steps trained", "nextlat", "", "2,250", "[-926, 5,426]", "", "2,000 / 2,500"), minutes]
 
 
 def test_rows_of_another_size_are_kept(tmp_path: Path) -> None:
