@@ -13,7 +13,6 @@ from nextlat_rl.commands.benchmark_curves import CURVE_TASKS, curve_rows
 from nextlat_rl.commands.benchmark_improve import IMPROVE_TASKS, improve_rows
 from nextlat_rl.commands.benchmark_paper import paper_rows
 from nextlat_rl.commands.benchmark_paper_sizes import APART, SIZES, paper_parts
-from nextlat_rl.commands.benchmark_paper_tables import paper_tables
 from nextlat_rl.commands.benchmark_planner import PLANNER_TASKS, planner_rows, planner_speed_rows, planner_speed_table
 from nextlat_rl.commands.benchmark_rivals import RIVAL_TASKS, rival_rows
 from nextlat_rl.commands.benchmark_sb3 import SB3_TASKS, sb3_rows, sb3_speed_rows, sb3_speed_table
@@ -21,6 +20,7 @@ from nextlat_rl.commands.benchmark_speculation import SPECULATION_TASKS, specula
 from nextlat_rl.commands.benchmark_speed import speed_rows, speed_table
 from nextlat_rl.commands.benchmark_tasks import TASKS, run_task, seeds_table, task_table
 from nextlat_rl.commands.report_curves import curve_figure, curve_tables
+from nextlat_rl.commands.report_paper import paper_tables, solved_by_step
 from nextlat_rl.commands.report_speculation import speculation_figures, speculation_tables
 from nextlat_rl.config import BenchmarkConfig
 from nextlat_rl.console import make_console
@@ -123,8 +123,11 @@ def _chosen_parts(config: BenchmarkConfig) -> list[str]:
 def _show(rows: Rows, known: Rows, config: BenchmarkConfig, folder: Path, console: Console) -> None:
     """Tables and figures of `rows`, and where seeds are compared of all that is `known` of the same parts."""
     if config.suite == "paper":
-        for shown in paper_tables([row for row in known if row["size"] == config.size]):
+        of_size = [row for row in known if row["size"] == config.size]
+        for shown in paper_tables(of_size):
             console.print(shown)
+        if drawn := solved_by_step(of_size, folder):
+            console.print(f"Drawn in {drawn}", highlight=False)
         return
     tasks = [row for row in rows if "return_mean" in row]
     if tasks:

@@ -16,9 +16,10 @@ from nextlat_rl.commands.benchmark_paper_cost import _trainer, cost_rows
 from nextlat_rl.commands.benchmark_paper_data import memory_store
 from nextlat_rl.commands.benchmark_paper_fit import train_settings
 from nextlat_rl.commands.benchmark_paper_sizes import PAPER, TASKS_BY_SIZE
-from nextlat_rl.commands.benchmark_paper_tables import paper_tables
+from nextlat_rl.commands.report_paper import paper_tables, solved_by_step
 from nextlat_rl.config import BenchmarkConfig
 from nextlat_rl.data.batches import held_out_batch
+from nextlat_rl.diagnostics.solved_figure import solved_figure
 from nextlat_rl.envs import make_env
 from nextlat_rl.envs.episodes import collect_episodes
 from nextlat_rl.errors import UserError
@@ -93,6 +94,24 @@ def test_the_table_says_what_training_took() -> None:
     minutes = ("minutes trained", "nextlat", "", "1.5", "[1.5, 1.5]", "", "1.5 / 1.5")
     assert street[4:] == [minutes]
     assert star[4:] == [("steps trained", "nextlat", "", "2,250", "[-926, 5,426]", "", "2,000 / 2,500"), minutes]
+
+
+def test_the_figure_shows_when_seeds_solved_a_task(tmp_path: Path) -> None:
+    """Of three seeds one is solved after 500 steps and one after 1,000; the third trains to the end and guesses."""
+    values = {0: (1000, 1.0), 1: (500, 0.99), 2: (2000, 0.4)}
+    rows = [
+        {"part": "PathStar", "agent": agent, "measure": "solved", "value": value, "train_steps": steps, "seed": seed}
+        for agent in ("nextlat", "nextlat, recurrent")
+        for seed, (steps, value) in values.items()
+    ]
+    assert solved_by_step(rows, tmp_path) == tmp_path / "paper-solved.png"
+    assert (tmp_path / "paper-solved.png").stat().st_size > 1000
+    (panel,) = solved_figure({"PathStar": {"nextlat": [(1000, True), (500, True), (2000, False)]}}).axes
+    (line,) = panel.lines
+    assert line.get_label() == "nextlat: 2 of 3 seeds"
+    assert list(line.get_xdata()) == [0, 500, 1000, 2000]
+    assert list(line.get_ydata()) == pytest.approx([0, 1 / 3, 2 / 3, 2 / 3])
+    assert solved_by_step([rows[0] | {"part": "StreetMap"}], tmp_path) is None
 
 
 def test_rows_of_another_size_are_kept(tmp_path: Path) -> None:

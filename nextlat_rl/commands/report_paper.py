@@ -1,13 +1,15 @@
-"""The tables of `suite=paper`: the paper's figure beside ours, and what it took."""
+"""What `suite=paper` shows: the paper's figures beside ours and what they took, and when its stars are solved."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
 from nextlat_rl.commands.benchmark_paper_sizes import TASKS_BY_SIZE, paper_parts
 from nextlat_rl.console import table
+from nextlat_rl.diagnostics.solved_figure import solved_figure
 from nextlat_rl.statistics import seeds_interval
 
 _SOLVED = 0.99  # share of right answers from which on a seed counts as one that solves the task
@@ -60,6 +62,22 @@ def _cost_lines(part: str, groups: dict[tuple[str, str], dict[int, dict[str, Any
             if values and (part in _STOPPED or key == "train_seconds"):
                 lines.append([name, agent, "", *_over_seeds(values, "")])
     return lines
+
+
+def solved_by_step(rows: list[dict[str, Any]], folder: Path) -> Path | None:
+    """Draw which share of the seeds has solved a part by when, where training stops once all is solved."""
+    panels: dict[str, dict[str, list[tuple[float, bool]]]] = {}
+    for part in [part for part in _TASKS if part in _STOPPED]:
+        for objective in _ORDER:
+            runs = [row for row in rows if (row["part"], row["agent"]) == (part, objective)]
+            if runs:
+                solved = [(row["train_steps"], row["value"] >= _SOLVED) for row in runs]
+                panels.setdefault(part, {})[objective] = solved
+    if not panels:
+        return None
+    file = folder / "paper-solved.png"
+    solved_figure(panels).savefig(file, dpi=110)
+    return file
 
 
 def _over_seeds(values: list[float], solved: str) -> list[str]:
