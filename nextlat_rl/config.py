@@ -98,7 +98,7 @@ class ObjectiveSettings:
     pair_fraction: float = 0.1
     observation_weight: float = 0.1
     prompt_weight: float = II("env.prompt_weight")
-    kl_prompt_weight: float = 1.0
+    start_in_prompts: bool = True
     value_weight: float = 0.5
     layer_dropout: float = 0.0
     policy_temperature: float = II("env.policy_temperature")

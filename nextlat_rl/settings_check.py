@@ -154,7 +154,7 @@ def check_train(config: TrainConfig) -> None:
     for name in ("learning_rate", "follow_learning_rate", "clip"):
         if not getattr(config.trainer, name) > 0:
             raise UserError(f"trainer.{name}={getattr(config.trainer, name)} must be above 0")
-    for name in ("discount", "lambda_", "start_fraction", "latent_warmup", "layer_dropout", "kl_prompt_weight"):
+    for name in ("discount", "lambda_", "start_fraction", "latent_warmup", "layer_dropout"):
         if not 0 <= getattr(config.objective, name) <= 1:
             raise UserError(f"objective.{name}={getattr(config.objective, name)} must lie between 0 and 1")
     if not config.objective.latent_warmup_power > 0:

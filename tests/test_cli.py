@@ -50,7 +50,6 @@ BAD = [
     ("train", ["trainer.best_share=1"], ["best_share=1", "0 <= share < 1"]),
     ("train", ["objective.latent_warmup=2"], ["latent_warmup=2", "between 0 and 1"]),
     ("train", ["objective.latent_warmup_power=0"], ["latent_warmup_power=0", "above 0"]),
-    ("train", ["objective.kl_prompt_weight=2"], ["kl_prompt_weight=2", "between 0 and 1"]),
     ("train", ["objective.layer_dropout=-1"], ["layer_dropout=-1", "between 0 and 1"]),
     ("train", ["objective.policy_baseline=median"], ["median", "value, mean"]),
     ("train", ["planner=lookahead", "objective=gpt"], ["objective=gpt", "planner=none"]),

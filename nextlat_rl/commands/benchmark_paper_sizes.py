@@ -126,17 +126,11 @@ def _small_star(
     degree: int,
     arm: int,
     steps: int,
-    kl_weight: float,
-    weight_decay: float,
-    *,
+    weight_decay: float = 0.1,
     objectives: tuple[str, ...] = ("gpt", "mtp", "nextlat"),
-    latent: tuple[str, ...] = (),
     apart: bool = False,
 ) -> PaperTask:
-    """The first word of the answer lies `arm - 2` edges back from the goal; guessing the arm solves 1 / `degree`.
-
-    `latent` are further settings of NextLat's own.
-    """
+    """The first word of the answer lies `arm - 2` edges back from the goal; guessing the arm solves 1 / `degree`."""
     env = f"NextLat/PathStar-{degree}x{arm}-of-10"
     return PaperTask(
         env=env,
@@ -151,13 +145,17 @@ def _small_star(
             "objective.blind_weight=0",
             "objective.value_weight=0",
         ),
-        # Edges are learned as soon as by GPT only while beliefs need not be predictable yet.
         own={
             "nextlat": (
+                # From prompts it would be asked to carry the whole star along.
                 "objective.start_fraction=1",
-                f"objective.kl_weight={kl_weight}",
-                "objective.latent_warmup=0.4",
-                *latent,
+                "objective.start_in_prompts=false",
+                # Edges are learned as soon as by GPT only while beliefs need not be predictable yet.
+                "objective.kl_weight=6",
+                f"objective.latent_warmup={2400 / steps:.2g}",
+                "objective.latent_warmup_power=2",
+                # What the dynamics needs has to be in the belief before the last blocks, or none is left to use it.
+                "objective.layer_dropout=0.3",
             )
         },
         check_every=500,
@@ -166,21 +164,10 @@ def _small_star(
 
 
 _SMALL_TASKS = {
-    # Over one edge GPT learns to see ahead as well; over two MTP and NextLat do, among three arms with most seeds;
-    # three edges NextLat follows with some seeds only.
-    "PathStar": _small_star(2, 4, 5000, kl_weight=2, weight_decay=0.01),
-    # A KL over answers alone weighs five times as much there, so it has to come late. (With two arms it guesses on.)
-    "PathStar-3x4": _small_star(
-        3,
-        4,
-        6000,
-        kl_weight=4,
-        weight_decay=0.1,
-        objectives=("gpt", "mtp", "jtp", "nextlat"),
-        latent=("objective.kl_prompt_weight=0", "objective.latent_warmup_power=2"),
-        apart=True,
-    ),
-    "PathStar-2x5": _small_star(2, 5, 10_000, kl_weight=4, weight_decay=0.1, apart=True),
+    # Over one edge GPT learns to see ahead as well; over two MTP does, too, with some seeds if there are three arms.
+    "PathStar": _small_star(2, 4, 5000, weight_decay=0.01),
+    "PathStar-3x4": _small_star(3, 4, 6000, objectives=("gpt", "mtp", "jtp", "nextlat"), apart=True),
+    "PathStar-2x5": _small_star(2, 5, 10_000, apart=True),
     "WordProblem": PaperTask(
         env="NextLat/Running-S3-2",
         episodes=8000,

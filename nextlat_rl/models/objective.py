@@ -21,7 +21,7 @@ from nextlat_rl.errors import UserError
 from nextlat_rl.models.nextlat import Answer, NextLat
 from nextlat_rl.models.returns import lambda_returns
 from nextlat_rl.models.transformer import dropped_layers
-from nextlat_rl.models.weights import token_weights, weighted_mean
+from nextlat_rl.models.weights import prompts, token_weights, weighted_mean
 
 _FULL_HORIZON = 12
 
@@ -48,7 +48,8 @@ class ObjectiveConfig:
         observation_weight: weight of the observation's loss, a sum over its parts.
         prompt_weight: weight in every token loss of a token whose action is the last of a Discrete space. In the
             paper's tasks that is `wait`, and the token is a prompt's: 0 masks prompts as the paper does.
-        kl_prompt_weight: the same in the KL, which the paper does not mask. Of a long prompt the KL is nearly all.
+        start_in_prompts: whether the dynamics is rolled out from prompts, too, as in the paper. There a belief is asked
+            to be ready for every question that may follow.
         value_weight: weight of the value loss.
         layer_dropout: chance that a step does without the trunk's last block, falling to 0 at the first: for a trunk
             that `drafter=layerskip` will leave early.
@@ -73,7 +74,7 @@ class ObjectiveConfig:
     pair_fraction: float = 0.1
     observation_weight: float = 0.1
     prompt_weight: float = 1.0
-    kl_prompt_weight: float = 1.0
+    start_in_prompts: bool = True
     value_weight: float = 0.5
     layer_dropout: float = 0.0
     policy_temperature: float = 0.0
@@ -174,10 +175,12 @@ def latent_losses(
     """Smooth-L1 and KL of the grounded and the blind roll-outs, means over steps that stay inside an episode.
 
     The heads cost more than the dynamics, so the KL's mean is estimated on a random subset of the rolled-out steps, as
-    many as there are roll-outs. With a `kl_prompt_weight` below 1 few of them are a prompt's, and the KL is 0 where no
-    step is left. With a `blind_weight` of 0, as in the paper, nothing is rolled out blindly.
+    many as there are roll-outs. With a `blind_weight` of 0, as in the paper, nothing is rolled out blindly.
     """
-    row, column = rollout_starts(batch.has_next, start_count(batch.has_next.numel(), config), generator)
+    may_start = batch.has_next
+    if not config.start_in_prompts:
+        may_start = may_start & ~prompts(model, batch, "start_in_prompts=false")
+    row, column = rollout_starts(may_start, start_count(batch.has_next.numel(), config), generator)
     last = batch.has_next.shape[1] - 1
     columns = column + torch.arange(1, config.horizon + 1, device=column.device)[:, None]  # [H, S]
     alive = ((columns <= last) & batch.has_next[row, (columns - 1).clamp_max(last)]).cumprod(0)
@@ -198,29 +201,14 @@ def latent_losses(
     inside = alive.flatten().nonzero().squeeze(1)
     at = (at[0].flatten()[inside], at[1].flatten()[inside])
     rolled = torch.cat(beliefs, 1)[:, inside]  # [1 or 2, R, D], grounded and blind
-    smooth_l1 = F.smooth_l1_loss(rolled, out.belief[at].detach().expand_as(rolled), reduction="none").mean((1, 2))
-    chosen = without_prompts(model, batch, at, config.kl_prompt_weight, generator)
-    chosen = chosen[random_subset(chosen.numel(), row.numel(), generator).to(chosen.device)]
-    kl = head_kl(model, batch, out, (at[0][chosen], at[1][chosen]), rolled[:, chosen], config).sum(1)
-    kl = kl / max(chosen.numel(), 1)
-    kinds = ("", "_blind")[: len(rolled)]
-    return {f"latent{kind}": loss for kind, loss in zip(kinds, smooth_l1, strict=True)} | {
-        f"kl{kind}": loss for kind, loss in zip(kinds, kl, strict=True)
+    smooth_l1 = F.smooth_l1_loss(rolled, out.belief[at].detach().expand_as(rolled), reduction="none").mean(2)
+    chosen = random_subset(inside.numel(), row.numel(), generator).to(row.device)
+    kl = head_kl(model, batch, out, (at[0][chosen], at[1][chosen]), rolled[:, chosen], config)
+    return {
+        f"{name}{kind}": loss.sum() / max(loss.numel(), 1)  # 0 where nothing was rolled out
+        for name, losses in (("latent", smooth_l1), ("kl", kl))
+        for kind, loss in zip(("", "_blind"), losses, strict=False)
     }
-
-
-def without_prompts(
-    model: NextLat, batch: Batch, at: tuple[Tensor, Tensor], prompt_weight: float, generator: torch.Generator
-) -> Tensor:
-    """Which of the steps at `at` (`[R]` rows, columns) stay when a prompt's stays with a chance of `prompt_weight`.
-
-    So a plain mean over those that stay estimates the weighted mean, at the cost of what counts. Below a weight of 1
-    an episode's last row, which is neither prompt nor answer, does not stay either.
-    """
-    if prompt_weight == 1:
-        return torch.arange(at[0].numel(), device=at[0].device)
-    weight = token_weights(model, batch, prompt_weight, "kl_prompt_weight")[at]
-    return (torch.rand(weight.shape, generator=generator).to(weight.device) < weight).nonzero().squeeze(1)
 
 
 def start_count(positions: int, config: ObjectiveConfig) -> int:
@@ -229,11 +217,11 @@ def start_count(positions: int, config: ObjectiveConfig) -> int:
     return max(1, round(wanted * min(1.0, _FULL_HORIZON / config.horizon)))
 
 
-def rollout_starts(has_next: Tensor, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Rows and columns `[S]` of up to `count` random positions that have a successor."""
-    candidates = has_next.flatten().nonzero().squeeze(1)
+def rollout_starts(may_start: Tensor, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Rows and columns `[S]` of up to `count` random positions among those that `may_start: [B, L]`."""
+    candidates = may_start.flatten().nonzero().squeeze(1)
     chosen = candidates[random_subset(candidates.numel(), count, generator).to(candidates.device)]
-    return chosen // has_next.shape[1], chosen % has_next.shape[1]
+    return chosen // may_start.shape[1], chosen % may_start.shape[1]
 
 
 def random_subset(total: int, count: int, generator: torch.Generator) -> Tensor:

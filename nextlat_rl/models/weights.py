@@ -15,10 +15,8 @@ if TYPE_CHECKING:
     from nextlat_rl.models.nextlat import NextLat
 
 
-def token_weights(model: NextLat, batch: Batch, prompt_weight: float, setting: str = "prompt_weight") -> Tensor:
+def token_weights(model: NextLat, batch: Batch, prompt_weight: float) -> Tensor:
     """How much x_{t+1}, the token that a_t begins, counts in the token losses, `[B, L]`; 0 where there is no a_t.
-
-    `setting` is the name of the one that says `prompt_weight`.
 
     Raises:
         UserError: prompts are to weigh less, and the action space has no last action to tell them by.
@@ -27,10 +25,20 @@ def token_weights(model: NextLat, batch: Batch, prompt_weight: float, setting: s
     weight = batch.has_action.float()
     if prompt_weight == 1:
         return weight
+    return torch.where(prompts(model, batch, f"prompt_weight={prompt_weight}"), prompt_weight * weight, weight)
+
+
+def prompts(model: NextLat, batch: Batch, setting: str) -> Tensor:
+    """Where x_{t+1} is a prompt's token, told by its action, the last of a Discrete space; `[B, L]` bool.
+
+    Raises:
+        UserError: there is no such action, so that `setting` can't be had.
+
+    """
     space = model.spaces.action
     if not isinstance(space, gym.spaces.Discrete):
-        raise UserError(f"objective.{setting}={prompt_weight} needs Discrete actions, and these are {space}")
-    return torch.where(batch.action == space.n - 1, prompt_weight * weight, weight)
+        raise UserError(f"objective.{setting} needs Discrete actions, and these are {space}")
+    return batch.action == space.n - 1
 
 
 def weighted_mean(x: Tensor, weight: Tensor) -> Tensor:

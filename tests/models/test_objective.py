@@ -67,8 +67,8 @@ def slow_losses(model: NextLat, batch: Batch, config: ObjectiveConfig) -> dict[s
                 speed = model.observation["speed"].loss(answer.observation["speed"], following["speed"])
                 sums["observation"].append(place + speed)
     random = generator()
-    stay_chance = []  # of the grounded roll-outs' steps in the KL
-    row, column = rollout_starts(batch.has_next, start_count(batch.has_next.numel(), config), random)
+    may_start = batch.has_next if config.start_in_prompts else batch.has_next & (batch.action != WAIT)
+    row, column = rollout_starts(may_start, start_count(batch.has_next.numel(), config), random)
     for kind in ("", "_blind"):
         h = [belief[b, t].detach() if kind else belief[b, t] for b, t in zip(row, column, strict=True)]
         for i in range(1, config.horizon + 1):  # step by step, so that the pairs come in the order of the fast code
@@ -86,14 +86,7 @@ def slow_losses(model: NextLat, batch: Batch, config: ObjectiveConfig) -> dict[s
                 truth = belief[b, t + i].detach()
                 latent[f"latent{kind}"].append(F.smooth_l1_loss(h[s], truth))
                 latent[f"kl{kind}"].append(slow_kl(frozen, truth, h[s], batch, (b, t + i), config))
-                if not kind:
-                    chance = config.kl_prompt_weight if batch.action[b, t + i] == WAIT else 1.0
-                    stay_chance.append(chance if batch.has_action[b, t + i] else 0.0)
-    stays = list(range(len(stay_chance)))
-    if config.kl_prompt_weight < 1:
-        draw = torch.rand(len(stays), generator=random)
-        stays = [i for i in stays if draw[i] < stay_chance[i]]
-    chosen = [stays[i] for i in random_subset(len(stays), len(row), random)]
+    chosen = random_subset(len(latent["kl"]), len(row), random).tolist()
     for name in ("kl", "kl_blind"):
         latent[name] = [latent[name][i] for i in chosen]
     return {k: torch.stack(v).mean() for k, v in (sums | latent).items()}
@@ -115,13 +108,13 @@ def slow_kl(
     return kl + config.observation_weight * frozen.observation_kl(p, q)
 
 
-@pytest.mark.parametrize(("horizon", "kl_prompt_weight"), [(1, 1.0), (3, 1.0), (3, 0.5), (3, 0.0)])
-def test_losses_and_gradients_equal_slow_reference(horizon: int, kl_prompt_weight: float) -> None:
+@pytest.mark.parametrize(("horizon", "start_in_prompts"), [(1, True), (3, True), (3, False)])
+def test_losses_and_gradients_equal_slow_reference(horizon: int, start_in_prompts: bool) -> None:
     model, batch = double(tiny_model(), make_batch(LENGTHS))
     torch.manual_seed(1)
     for parameter in model.parameters():  # away from the initialisation, where heads are zero
         torch.nn.init.normal_(parameter, std=0.3)
-    config = ObjectiveConfig(horizon=horizon, start_fraction=0.4, fewest_starts=1, kl_prompt_weight=kl_prompt_weight)
+    config = ObjectiveConfig(horizon=horizon, start_fraction=0.4, fewest_starts=1, start_in_prompts=start_in_prompts)
     fast = compute_losses(model, batch, config, generator())
     slow = slow_losses(model, batch, config)
     assert_same_losses(model, fast, slow, config, atol=1e-6, rtol=1e-5)

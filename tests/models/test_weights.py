@@ -1,4 +1,4 @@
-"""Prompts count as little as they are told to: in the token losses of every objective, and in NextLat's KL."""
+"""Prompts count as little as they are told to, in the token losses of every objective, and fully in the latent ones."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import dataclasses
 import gymnasium as gym
 import pytest
 import torch
+import torch.nn.functional as F
 
 from nextlat_rl.data.batches import Batch
 from nextlat_rl.errors import UserError
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.models.objective import ObjectiveConfig, compute_losses, forward, head_kl
-from nextlat_rl.models.weights import token_weights, weighted_mean
+from nextlat_rl.models.weights import prompts, token_weights, weighted_mean
 from tests.tiny import make_batch, tiny_model
 
 WAIT = 2  # the last of the tiny model's three actions
@@ -90,21 +91,22 @@ def test_latent_losses_are_not_masked() -> None:
         assert masked[name] == counted[name]
 
 
-def test_the_kl_can_leave_prompts_out() -> None:
-    """At a weight of 0 it is the mean over answers, however long the prompt; 0, not NaN, where all is prompt."""
+def test_roll_outs_can_begin_at_answers_alone() -> None:
+    """Of twelve tokens one is an answer's: its roll-out alone counts. 0, not NaN, where all are a prompt's."""
     model, batch = random_model(), make_batch([[12]])
-    answers = {"horizon": 1, "kl_prompt_weight": 0.0}
     prompt = dataclasses.replace(batch, action=torch.full_like(batch.action, WAIT))
-    assert losses(model, prompt, **answers)["kl"] == losses(model, prompt, **answers)["kl_blind"] == 0
-    one = dataclasses.replace(prompt, action=prompt.action.index_fill(1, torch.tensor([6]), 0))
+    names = ("latent", "kl", "latent_blind", "kl_blind")
+    none = losses(model, prompt, horizon=1, start_in_prompts=False)
+    assert [none[name] for name in names] == [0, 0, 0, 0]
+    one = dataclasses.replace(prompt, action=prompt.action.index_fill(1, torch.tensor([5]), 0))
     out = forward(model, one)
     rolled = model.dynamics(out.belief[:, 5], out.step_embedding[:, 6])
-    alone = head_kl(model, one, out, (torch.tensor([0]), torch.tensor([6])), rolled, ObjectiveConfig())
-    masked = losses(model, one, **answers)
-    torch.testing.assert_close(masked["kl"], alone[0])
-    assert masked["latent"] == losses(model, one, horizon=1)["latent"]
-    kl = [losses(model, one, **answers | {"kl_prompt_weight": weight})["kl"] for weight in (0.0, 0.5, 1.0)]
-    assert len(set(kl)) == 3
+    found = losses(model, one, horizon=1, start_in_prompts=False)
+    torch.testing.assert_close(found["latent"], F.smooth_l1_loss(rolled, out.belief[:, 6]))
+    at = (torch.tensor([0]), torch.tensor([6]))
+    torch.testing.assert_close(found["kl"], head_kl(model, one, out, at, rolled, ObjectiveConfig())[0])
+    everywhere = losses(model, one, horizon=1)
+    assert all(found[name] != everywhere[name] for name in names)
 
 
 def test_prompts_are_told_by_a_last_action() -> None:
@@ -112,5 +114,5 @@ def test_prompts_are_told_by_a_last_action() -> None:
     model.spaces = dataclasses.replace(model.spaces, action=gym.spaces.Box(-1, 1, (1,)))
     with pytest.raises(UserError, match=r"objective\.prompt_weight=0\.5 needs Discrete actions"):
         token_weights(model, make_batch([[3]]), 0.5)
-    with pytest.raises(UserError, match=r"objective\.kl_prompt_weight=0\.5 needs Discrete actions"):
-        losses(model, make_batch([[3]]), kl_prompt_weight=0.5)
+    with pytest.raises(UserError, match=r"objective\.start_in_prompts=false needs Discrete actions"):
+        prompts(model, make_batch([[3]]), "start_in_prompts=false")
