@@ -81,10 +81,11 @@ def solved_by_step(rows: list[dict[str, Any]], folder: Path) -> Path | None:
 
 
 def _over_seeds(values: list[float], solved: str) -> list[str]:
-    """Cells: the mean, its interval, `solved`, and each value."""
+    """Cells: the mean, its interval, `solved`, and each value, five on a line."""
     interval = seeds_interval(values)
     shown = f"[{_number(interval[0])}, {_number(interval[1])}]" if interval else ""
-    return [_number(sum(values) / len(values)), shown, solved, " / ".join(map(_number, values))]
+    fives = [" / ".join(map(_number, values[i : i + 5])) for i in range(0, len(values), 5)]
+    return [_number(sum(values) / len(values)), shown, solved, " /\n".join(fives)]
 
 
 def _number(value: float) -> str:

@@ -52,7 +52,7 @@ class ObjectiveConfig:
             to be ready for every question that may follow.
         value_weight: weight of the value loss.
         layer_dropout: chance that a step does without the trunk's last block, falling to 0 at the first: for a trunk
-            that `drafter=layerskip` will leave early.
+            that `drafter=layerskip` will leave early, or one in which the last blocks are to use what the first find.
         policy_temperature: behaviour cloning weights each step by exp(advantage / temperature), in units of the
             batch's advantage spread; 0 clones without weights.
         policy_baseline: what the advantage is over: the `value` of the belief, or the batch's `mean` return. A belief
