@@ -122,6 +122,10 @@ _MANHATTAN = PaperTask(
 _SMALL = (*_model(2, 4, 64, 256), "objective.blind_weight=0")
 
 
+# What looks ahead has to be found before the last blocks, or none is left to use it.
+_FEWER_LAYERS = "objective.layer_dropout=0.3"
+
+
 def _small_star(
     degree: int,
     arm: int,
@@ -154,9 +158,9 @@ def _small_star(
                 "objective.kl_weight=6",
                 f"objective.latent_warmup={2400 / steps:.2g}",
                 "objective.latent_warmup_power=2",
-                # What the dynamics needs has to be in the belief before the last blocks, or none is left to use it.
-                "objective.layer_dropout=0.3",
-            )
+                _FEWER_LAYERS,
+            ),
+            "mtp": (_FEWER_LAYERS,),
         },
         check_every=500,
         apart=apart,
