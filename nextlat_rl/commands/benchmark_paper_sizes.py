@@ -122,10 +122,6 @@ _MANHATTAN = PaperTask(
 _SMALL = (*_model(2, 4, 64, 256), "objective.blind_weight=0")
 
 
-# What looks ahead has to be found before the last blocks, or none is left to use it.
-_FEWER_LAYERS = "objective.layer_dropout=0.3"
-
-
 def _small_star(
     degree: int,
     arm: int,
@@ -148,6 +144,8 @@ def _small_star(
             f"objective.horizon={arm - 2}",
             "objective.blind_weight=0",
             "objective.value_weight=0",
+            # What is found on the way has to be there before the last blocks, or none is left to use it.
+            "objective.layer_dropout=0.3",
         ),
         own={
             "nextlat": (
@@ -158,9 +156,7 @@ def _small_star(
                 "objective.kl_weight=6",
                 f"objective.latent_warmup={2400 / steps:.2g}",
                 "objective.latent_warmup_power=2",
-                _FEWER_LAYERS,
-            ),
-            "mtp": (_FEWER_LAYERS,),
+            )
         },
         check_every=500,
         apart=apart,
