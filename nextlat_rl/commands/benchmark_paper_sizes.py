@@ -127,8 +127,8 @@ def _small_star(
     arm: int,
     steps: int,
     weight_decay: float = 0.1,
-    objectives: tuple[str, ...] = ("gpt", "mtp", "nextlat"),
-    apart: bool = False,
+    objectives: tuple[str, ...] = ("gpt", "mtp", "jtp", "nextlat"),
+    apart: bool = True,
 ) -> PaperTask:
     """The first word of the answer lies `arm - 2` edges back from the goal; guessing the arm solves 1 / `degree`."""
     env = f"NextLat/PathStar-{degree}x{arm}-of-10"
@@ -165,9 +165,9 @@ def _small_star(
 
 _SMALL_TASKS = {
     # Over one edge GPT learns to see ahead as well; over two MTP does, too, with some seeds if there are three arms.
-    "PathStar": _small_star(2, 4, 5000, weight_decay=0.01),
-    "PathStar-3x4": _small_star(3, 4, 6000, objectives=("gpt", "mtp", "jtp", "nextlat"), apart=True),
-    "PathStar-2x5": _small_star(2, 5, 10_000, apart=True),
+    "PathStar": _small_star(2, 4, 5000, weight_decay=0.01, objectives=("gpt", "mtp", "nextlat"), apart=False),
+    "PathStar-3x4": _small_star(3, 4, 6000),
+    "PathStar-2x5": _small_star(2, 5, 10_000),
     "WordProblem": PaperTask(
         env="NextLat/Running-S3-2",
         episodes=8000,
