@@ -17,7 +17,7 @@ _RIVALS = ("gpt", "bst", "mtp", "jtp")
 _ORDER = (*_RIVALS, "nextlat")  # of a table's lines
 _TASKS = {name: task for tasks in TASKS_BY_SIZE.values() for name, task in tasks.items()}
 _ANSWERED = {name for name, task in _TASKS.items() if task.scored}  # parts in which there is something to solve
-_STOPPED = {name for name, task in _TASKS.items() if task.check_every}  # parts whose training ends once all is solved
+_STOPPED = [name for name, task in _TASKS.items() if task.check_every]  # parts whose training ends once all is solved
 
 
 def paper_tables(rows: list[dict[str, Any]]) -> list[Table]:
@@ -67,7 +67,7 @@ def _cost_lines(part: str, groups: dict[tuple[str, str], dict[int, dict[str, Any
 def solved_by_step(rows: list[dict[str, Any]], folder: Path) -> Path | None:
     """Draw which share of the seeds has solved a part by when, where training stops once all is solved."""
     panels: dict[str, dict[str, list[tuple[float, bool]]]] = {}
-    for part in [part for part in _TASKS if part in _STOPPED]:
+    for part in _STOPPED:
         for objective in _ORDER:
             runs = [row for row in rows if (row["part"], row["agent"]) == (part, objective)]
             if runs:
