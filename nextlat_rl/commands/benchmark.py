@@ -12,7 +12,7 @@ from rich.console import Console
 from nextlat_rl.commands.benchmark_curves import CURVE_TASKS, curve_rows
 from nextlat_rl.commands.benchmark_improve import IMPROVE_TASKS, improve_rows
 from nextlat_rl.commands.benchmark_paper import paper_rows
-from nextlat_rl.commands.benchmark_paper_sizes import APART, SIZES, paper_parts
+from nextlat_rl.commands.benchmark_paper_sizes import SIZES, paper_parts, parts_apart
 from nextlat_rl.commands.benchmark_planner import PLANNER_TASKS, planner_rows, planner_speed_rows, planner_speed_table
 from nextlat_rl.commands.benchmark_rivals import RIVAL_TASKS, rival_rows
 from nextlat_rl.commands.benchmark_sb3 import SB3_TASKS, sb3_rows, sb3_speed_rows, sb3_speed_table
@@ -44,6 +44,8 @@ def benchmark(config: BenchmarkConfig) -> None:
     join()
     console = make_console(config.json)
     console.quiet = not leads()
+    if left_out := _left_out(config):
+        console.print(f"Left out, for they take long: {', '.join(left_out)}; only= measures them", highlight=False)
     file = Path(config.runs) / "benchmarks" / f"{config.suite}.json"
     seeds = range(config.first_seed, config.first_seed + config.seeds)
     kept = kept_rows(file, chosen, seeds, config.size)
@@ -113,11 +115,16 @@ def _chosen_parts(config: BenchmarkConfig) -> list[str]:
         raise UserError(f"suite={config.suite} runs in one process; torchrun is for suite=paper")
     at_least(config, 1, "seeds")
     parts = suites[config.suite] + ["speed"] * (config.suite in _SPEED_ROWS)
-    chosen = config.only.split("+") if config.only else [part for part in parts if part not in APART]
+    chosen = config.only.split("+") if config.only else [part for part in parts if part not in _left_out(config)]
     for name in chosen:
         if name not in parts:
             raise UserError(f"only={name} is unknown; choose among {', '.join(parts)}, joined with +")
     return chosen
+
+
+def _left_out(config: BenchmarkConfig) -> list[str]:
+    """Parts that are measured only when they are named."""
+    return [] if config.suite != "paper" or config.only or config.show else parts_apart(config.size)
 
 
 def _show(rows: Rows, known: Rows, config: BenchmarkConfig, folder: Path, console: Console) -> None:

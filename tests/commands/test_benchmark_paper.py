@@ -131,8 +131,11 @@ def test_the_size_is_one_of_three_and_of_this_suite_alone() -> None:
 def test_what_takes_too_long_for_a_pass_is_measured_when_it_is_named() -> None:
     whole = _chosen_parts(BenchmarkConfig(suite="paper"))
     assert {"PathStar", "StreetMap", "step-cost"} <= {*whole}
-    assert not {"PathStar-3x4", "PathStar-2x5", "step-cost-12x384"} & {*whole}
+    apart = {"PathStar-3x4", "PathStar-2x5", "Countdown", "step-cost-12x384"}
+    assert not apart & {*whole}
     assert _chosen_parts(BenchmarkConfig(suite="paper", only="PathStar-2x5")) == ["PathStar-2x5"]
+    assert apart <= {*_chosen_parts(BenchmarkConfig(suite="paper", show="paper.json"))}  # nothing is measured
+    assert "Countdown" in _chosen_parts(BenchmarkConfig(suite="paper", size="full"))
 
 
 def test_a_step_of_every_objective_is_timed_with_the_model_that_is_named() -> None:
