@@ -164,7 +164,7 @@ def _small_star(
 
 
 _SMALL_TASKS = {
-    # Over one edge GPT learns to see ahead as well; over two MTP does, too, with some seeds if there are three arms.
+    # Over one edge GPT learns to see ahead as well, over two MTP does, over three not in these steps.
     "PathStar": _small_star(2, 4, 5000, weight_decay=0.01, objectives=("gpt", "mtp", "nextlat"), apart=False),
     "PathStar-3x4": _small_star(3, 4, 6000),
     "PathStar-2x5": _small_star(2, 5, 10_000),
