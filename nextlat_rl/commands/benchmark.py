@@ -115,7 +115,8 @@ def _chosen_parts(config: BenchmarkConfig) -> list[str]:
         raise UserError(f"suite={config.suite} runs in one process; torchrun is for suite=paper")
     at_least(config, 1, "seeds")
     parts = suites[config.suite] + ["speed"] * (config.suite in _SPEED_ROWS)
-    chosen = config.only.split("+") if config.only else [part for part in parts if part not in _left_out(config)]
+    left_out = _left_out(config)
+    chosen = config.only.split("+") if config.only else [part for part in parts if part not in left_out]
     for name in chosen:
         if name not in parts:
             raise UserError(f"only={name} is unknown; choose among {', '.join(parts)}, joined with +")
