@@ -22,7 +22,7 @@ def make_decide(world_model: WorldModel, deterministic: bool, seed: int, planner
         return planner.decide
     if deterministic:
         return lambda belief, episode, step: world_model.policy(belief)
-    size = world_model.model.action.noise
+    size = world_model.model.action.num_uniforms
     return lambda belief, episode, step: world_model.policy(belief, uniform(seed, episode, step, size))
 
 

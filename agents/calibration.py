@@ -58,14 +58,14 @@ def calibrate(
     if list(risks) != sorted(risks):
         raise ValueError(f"risks must come in order, got {risks}")
     tolerant.tolerance = float("inf")
-    first = Beside(exact, tolerant, tolerant_plays=False)
+    first = ShadowAgent(exact, tolerant, tolerant_plays=False)
     _play(first, episodes, seed, on_episode)
     scores, order = torch.cat(first.scores).sort()
     wrong = torch.cat(first.wrong)[order]
 
     def passes(tolerance: float, risk: float, first_seed: int) -> bool:
         tolerant.tolerance = tolerance
-        trial = Beside(exact, tolerant, tolerant_plays=True)
+        trial = ShadowAgent(exact, tolerant, tolerant_plays=True)
         _play(trial, episodes, first_seed, on_episode, risk)
         mistakes = torch.cat(trial.wrong)
         return bool(upper_end(float(mistakes.sum())) <= risk * len(mistakes))
@@ -101,7 +101,11 @@ def upper_end(errors: Any) -> Any:
 
 
 def _play(
-    agent: Beside, episodes: int, seed: int, on_episode: Callable[[EpisodeResult], None], risk: float = float("inf")
+    agent: ShadowAgent,
+    episodes: int,
+    seed: int,
+    on_episode: Callable[[EpisodeResult], None],
+    risk: float = float("inf"),
 ) -> None:
     """Up to `episodes` episodes, as many at a time as there are rows, until enough decisions were made ahead.
 
@@ -124,7 +128,7 @@ def changed(model: NextLat, a: Tensor, b: Tensor) -> Tensor:
     return ((a - b).abs().reshape(len(a), -1) > _NEAR * wide).any(1)
 
 
-class Beside:
+class ShadowAgent:
     """The exact and the tolerant agent in the same history, one of them playing; keeps where they differ.
 
     `scores` holds how far reality had strayed from the draft at each decision made ahead, `wrong` whether the exact

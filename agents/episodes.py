@@ -13,8 +13,7 @@ import numpy as np
 
 from nextlat_rl.agents.agent import ActsInBatches
 from nextlat_rl.envs import make_env
-
-EVALUATION_SEED = 10_000_000
+from nextlat_rl.envs.episode import EVALUATION_SEED
 
 
 @dataclass

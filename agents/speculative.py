@@ -169,7 +169,7 @@ class SpeculativeAgent:
             tokens.append(token)
         length = len(tokens)
         whole = torch.equal(rows, draft.rows)
-        part = self.cache if whole else self.cache.take(rows)
+        part = self.cache if whole else self.cache.index_select(rows)
         part.reset(first)
         part.crop(draft.read[rows])
         belief = model.trunk.extend(torch.stack(embedded, 1), part)  # [R, K + 1, D]
@@ -178,7 +178,7 @@ class SpeculativeAgent:
         decision = self.decide(belief.flatten(0, 1), episode[rows].repeat_interleave(length + 1), times)
         count = len(missing)
         if not whole:
-            self.cache.put(missing, part.take(draft.rows[:count]))
+            self.cache.index_copy(missing, part.index_select(draft.rows[:count]))
         draft.read[rows] = torch.where(first, 0, draft.read[rows])
         draft.put(missing, tokens, belief[:count], decision.unflatten(0, (-1, length + 1))[:count])
         return guessed, length

@@ -201,19 +201,19 @@ class TolerantAgent:
     def _read(self, rows: Tensor, new: Tensor) -> Tensor:
         """The trunk's beliefs `[R, D]` after the steps that it has not read; where `new`, an episode began."""
         count = torch.where(new, 1, self._index[rows])
-        part = self.cache.take(rows)
+        part = self.cache.index_select(rows)
         part.reset(new)
         before = part.position.clone()
         hidden = self.world_model.model.trunk.extend(self._unread[rows, : int(count.max())], part)
         part.crop(before + count)
-        self.cache.put(rows, part)
+        self.cache.index_copy(rows, part)
         return hidden[torch.arange(len(rows), device=rows.device), count - 1]
 
     def _peek(self, rows: Tensor, belief: Tensor, embedded: list[Tensor]) -> Tensor:
         """The trunk's beliefs `[R, K + 1, D]` now and along the draft, of which its cache remembers nothing."""
         if not embedded:
             return belief[:, None]
-        hidden = self.world_model.model.trunk.extend(torch.stack(embedded, 1), self.cache.take(rows))
+        hidden = self.world_model.model.trunk.extend(torch.stack(embedded, 1), self.cache.index_select(rows))
         return torch.cat((belief[:, None], hidden), 1)
 
 

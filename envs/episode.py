@@ -7,7 +7,7 @@ import numpy as np
 
 from nextlat_rl.errors import UserError
 
-EVALUATION_SEEDS = 10_000_000  # seeds from here on are for evaluation only
+EVALUATION_SEED = 10_000_000  # seeds from here on are for evaluation only
 
 
 @dataclass
@@ -51,5 +51,5 @@ def snapshot(element: Any) -> Any:
 
 def check_seed(seed: int) -> None:
     """Raise UserError when `seed` is reserved for evaluation."""
-    if seed >= EVALUATION_SEEDS:
-        raise UserError(f"seed {seed} is reserved for evaluation; collect with seeds below {EVALUATION_SEEDS:,}")
+    if seed >= EVALUATION_SEED:
+        raise UserError(f"seed {seed} is reserved for evaluation; collect with seeds below {EVALUATION_SEED:,}")

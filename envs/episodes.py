@@ -8,14 +8,14 @@ from typing import Any
 import gymnasium as gym
 
 from nextlat_rl.envs.behaviours.mixture import parse_mixture
-from nextlat_rl.envs.episode import EVALUATION_SEEDS, Episode, check_seed, record, snapshot
+from nextlat_rl.envs.episode import EVALUATION_SEED, Episode, check_seed, record, snapshot
+from nextlat_rl.envs.episode_runner import EpisodeRunner
 from nextlat_rl.envs.factory import make_env
 from nextlat_rl.envs.registry import is_babyai, is_minigrid, is_token_task, resolve_env_id
-from nextlat_rl.envs.roller import Roller
 from nextlat_rl.errors import UserError
 
 __all__ = [
-    "EVALUATION_SEEDS",
+    "EVALUATION_SEED",
     "Episode",
     "check_seed",
     "collect_episodes",
@@ -116,13 +116,13 @@ def _source(
 
         yield from parallel_episodes(env_id, behaviour, epsilon, seed, episodes, workers)
         return
-    roller = Roller(env_id, behaviour, epsilon)
+    runner = EpisodeRunner(env_id, behaviour, epsilon)
     try:
         for i in itertools.count() if episodes is None else range(episodes):
             check_seed(seed + i)
-            yield roller.episode(seed + i)
+            yield runner.episode(seed + i)
     finally:
-        roller.close()
+        runner.close()
 
 
 def _limit(source: Iterator[Episode], steps: int | None, episodes: int | None) -> Iterator[Episode]:

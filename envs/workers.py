@@ -11,8 +11,8 @@ import traceback
 from collections.abc import Iterator
 from typing import Any
 
-from nextlat_rl.envs.episode import EVALUATION_SEEDS, Episode, check_seed
-from nextlat_rl.envs.roller import Roller
+from nextlat_rl.envs.episode import EVALUATION_SEED, Episode, check_seed
+from nextlat_rl.envs.episode_runner import EpisodeRunner
 from nextlat_rl.errors import UserError
 
 CHUNK = 8  # episodes a message
@@ -73,11 +73,11 @@ def _work(
     mailbox: Any,
 ) -> None:
     try:
-        roller = Roller(env_id, behaviour, epsilon)
-        end = EVALUATION_SEEDS - seed if episodes is None else episodes
+        runner = EpisodeRunner(env_id, behaviour, epsilon)
+        end = EVALUATION_SEED - seed if episodes is None else episodes
         for chunk in itertools.count(first, workers):
             indices = range(chunk * CHUNK, min((chunk + 1) * CHUNK, end))
-            mailbox.put([roller.episode(seed + i) for i in indices])
+            mailbox.put([runner.episode(seed + i) for i in indices])
             if len(indices) < CHUNK:
                 return
     except UserError as error:

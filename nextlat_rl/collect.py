@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nextlat_rl.cli import run
+from nextlat_rl.cli.app import run
 from nextlat_rl.config import CollectCommand
 
 
@@ -10,7 +10,7 @@ def main() -> None:
     """Entry point."""
 
     def body(config: CollectCommand, typed: list[str]) -> None:
-        from nextlat_rl.commands.collect import collect
+        from nextlat_rl.jobs.collection import collect
 
         collect(config)
 

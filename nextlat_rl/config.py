@@ -19,7 +19,7 @@ class EnvConfig:
         sb3: hyper-parameters of the `sb3` behaviour; `+env.sb3.n_envs=4` adds one.
         context: how many steps the trunk looks back, 0 for an episode up to 128 (`model.context`).
         train_steps: optimiser steps (`trainer.steps`).
-        follow_steps: more of them for the latent dynamics alone (`trainer.follow_steps`).
+        dynamics_finetune_steps: more of them for the latent dynamics alone (`trainer.dynamics_finetune_steps`).
         batch_size: windows per batch (`trainer.batch_size`).
         learning_rate: its peak (`trainer.learning_rate`).
         horizon: steps that the latent dynamics is rolled out in training (`objective.horizon`).
@@ -37,7 +37,7 @@ class EnvConfig:
     sb3: dict[str, Any] = field(default_factory=dict)
     context: int = 0
     train_steps: int = 1000
-    follow_steps: int = 100
+    dynamics_finetune_steps: int = 100
     batch_size: int = 32
     learning_rate: float = 3e-3
     horizon: int = 12
@@ -84,7 +84,7 @@ class ModelSettings:
 
 @dataclass
 class ObjectiveSettings:
-    """The losses; see `nextlat_rl.models.objective.ObjectiveConfig`."""
+    """The losses; see `nextlat_rl.objectives.objective.ObjectiveConfig`."""
 
     name: str = "nextlat"
     horizon: int = II("env.horizon")
@@ -92,9 +92,9 @@ class ObjectiveSettings:
     kl_weight: float = 1.0
     latent_warmup: float = 0.0
     latent_warmup_power: float = 1.0
-    blind_weight: float = 0.1
+    open_loop_weight: float = 0.1
     start_fraction: float = 0.08
-    fewest_starts: int = 160
+    min_rollouts: int = 160
     pair_fraction: float = 0.1
     observation_weight: float = 0.1
     prompt_weight: float = II("env.prompt_weight")
@@ -114,12 +114,12 @@ class TrainerConfig:
     Attributes:
         steps: optimiser steps.
         batch_size: windows per batch.
-        best_share: share of the windows that come from the tenth of the episodes with the highest returns alone.
+        top_return_fraction: share of the windows taken from the tenth of the episodes with the highest returns.
         length: steps per window; 0 takes the longest episode's, up to 128.
         learning_rate: peak, after `warmup` steps; falls linearly to a tenth over the last `cooldown` share of steps.
-        follow_steps: steps after these in which the latent dynamics alone learns to follow whole windows.
-        follow_batch_size: windows per batch in them.
-        follow_learning_rate: its peak in them, falls linearly to a tenth.
+        dynamics_finetune_steps: steps after these in which the latent dynamics alone learns to follow whole windows.
+        dynamics_finetune_batch_size: windows per batch in them.
+        dynamics_finetune_learning_rate: its peak in them, falls linearly to a tenth.
         eval_episodes: episodes of the final evaluation.
         eval_first_seed: of these episodes; no data is gathered from 10,000,000 on. Tune on others.
         log_every: steps between scalars in TensorBoard.
@@ -130,16 +130,16 @@ class TrainerConfig:
 
     steps: int = II("env.train_steps")
     batch_size: int = II("env.batch_size")
-    best_share: float = 0.0
+    top_return_fraction: float = 0.0
     length: int = 0
     learning_rate: float = II("env.learning_rate")
     weight_decay: float = 0.01
     clip: float = 1.0
     warmup: int = 100
     cooldown: float = 0.4
-    follow_steps: int = II("env.follow_steps")
-    follow_batch_size: int = 32
-    follow_learning_rate: float = 3e-3
+    dynamics_finetune_steps: int = II("env.dynamics_finetune_steps")
+    dynamics_finetune_batch_size: int = 32
+    dynamics_finetune_learning_rate: float = 3e-3
     eval_episodes: int = II("env.eval_episodes")
     eval_first_seed: int = 10_000_000
     log_every: int = 50
@@ -154,16 +154,16 @@ class PlannerSettings:
     Attributes:
         name: `lookahead` or `gumbel` for discrete actions, `mppi` for continuous ones, `auto` picks `lookahead` or
             `mppi`, `none` follows the policy.
-        mode: lookahead, gumbel: `blind` imagines the expected next belief, `mode` puts the most likely observation in
-            its place, `sample` a drawn one, which prices information.
+        rollout: lookahead, gumbel: `open_loop` imagines the expected next belief, `argmax` the most likely observation,
+            `sample` a drawn one, which prices information.
         depth: lookahead: imagined steps ahead.
         width: lookahead: sequences kept at each step.
-        sharpness: lookahead: nats of preference for a difference of the whole range of returns.
-        simulations: gumbel: network calls for each decision.
-        considered: gumbel: root actions that sequential halving starts with.
+        value_scale: lookahead: nats of preference for a difference of the whole range of returns.
+        num_simulations: gumbel: network calls for each decision.
+        max_considered_actions: gumbel: root actions that sequential halving starts with.
         horizon: mppi: imagined steps ahead.
-        samples: mppi: action sequences in each iteration.
-        policy_samples: mppi: sequences drawn from the policy.
+        num_samples: mppi: action sequences in each iteration.
+        num_policy_samples: mppi: sequences drawn from the policy.
         iterations: mppi: refits of the Gaussian.
         elites: mppi: best sequences that it is fitted to.
         temperature: mppi: how evenly the elites count.
@@ -171,15 +171,15 @@ class PlannerSettings:
     """
 
     name: str = "none"
-    mode: str = "blind"
+    rollout: str = "open_loop"
     depth: int = 8
     width: int = 16
-    sharpness: float = 20.0
-    simulations: int = 64
-    considered: int = 16
+    value_scale: float = 20.0
+    num_simulations: int = 64
+    max_considered_actions: int = 16
     horizon: int = 3
-    samples: int = 32
-    policy_samples: int = 16
+    num_samples: int = 32
+    num_policy_samples: int = 16
     iterations: int = 3
     elites: int = 12
     temperature: float = 1.0
@@ -366,7 +366,7 @@ class DraftConfig:
 
     Attributes:
         checkpoint: a run folder or checkpoint folder: the trunk.
-        drafter: `nextlat` or `lookahead`, which need no training, or `draft_model`, `layerskip`, `medusa`, `eagle`,
+        drafter: `nextlat` or `ngram`, which need no training, or `draft_model`, `layerskip`, `medusa`, `eagle`,
             `dflash`, which are trained first unless they have been.
         data: a Minari data set id; by default the one that the trunk was trained on.
         steps: optimiser steps of the drafter's training; 0 takes the drafter that lies beside the trunk.
@@ -396,7 +396,7 @@ class DraftConfig:
 
 @dataclass
 class BenchmarkConfig:
-    """`python -m nextlat_rl.benchmark`.
+    """`python -m benchmarks`.
 
     Attributes:
         suite: `train` (the main job), `planner`, `speculation`, `sb3` or `paper` (the NextLat paper's experiments).

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nextlat_rl.cli import run
+from nextlat_rl.cli.app import run
 from nextlat_rl.config import EvaluateConfig
 
 
@@ -10,7 +10,7 @@ def main() -> None:
     """Entry point."""
 
     def body(config: EvaluateConfig, typed: list[str]) -> None:
-        from nextlat_rl.commands.evaluate import evaluate
+        from nextlat_rl.jobs.evaluation import evaluate
 
         evaluate(config)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nextlat_rl.cli import run
+from nextlat_rl.cli.app import run
 from nextlat_rl.config import ImproveConfig
 
 
@@ -10,7 +10,7 @@ def main() -> None:
     """Entry point."""
 
     def body(config: ImproveConfig, typed: list[str]) -> None:
-        from nextlat_rl.commands.improve import improve
+        from nextlat_rl.cli.improve import improve
 
         improve(config)
 

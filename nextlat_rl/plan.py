@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nextlat_rl.cli import run
+from nextlat_rl.cli.app import run
 from nextlat_rl.config import PlanConfig
 
 
@@ -10,7 +10,7 @@ def main() -> None:
     """Entry point."""
 
     def body(config: PlanConfig, typed: list[str]) -> None:
-        from nextlat_rl.commands.plan import plan
+        from nextlat_rl.cli.plan import plan
 
         plan(config)
 

@@ -15,7 +15,7 @@ from nextlat_rl.config import (
 from nextlat_rl.errors import UserError
 
 OBJECTIVES = ("nextlat", "gpt", "mtp", "jtp", "bst")
-DRAFTERS = ("nextlat", "draft_model", "layerskip", "medusa", "eagle", "lookahead", "dflash")
+DRAFTERS = ("nextlat", "draft_model", "layerskip", "medusa", "eagle", "ngram", "dflash")
 STEP_BY_STEP = ("nextlat", "draft_model", "layerskip", "eagle")  # drafters that see one guess before the next
 
 
@@ -54,10 +54,20 @@ def check_collect(config: CollectConfig) -> None:
 def check_planner(config: PlannerSettings) -> None:
     """Validate the settings of a planner."""
     one_of("planner", config.name, ("none", "auto", "lookahead", "gumbel", "mppi"))
-    one_of("planner.mode", config.mode, ("blind", "mode", "sample"))
-    at_least(config, 1, "depth", "width", "simulations", "considered", "horizon", "samples", "policy_samples")
+    one_of("planner.rollout", config.rollout, ("open_loop", "argmax", "sample"))
+    at_least(
+        config,
+        1,
+        "depth",
+        "width",
+        "num_simulations",
+        "max_considered_actions",
+        "horizon",
+        "num_samples",
+        "num_policy_samples",
+    )
     at_least(config, 1, "iterations", "elites")
-    at_least(config, 0, "sharpness")
+    at_least(config, 0, "value_scale")
     if not config.temperature > 0:
         raise UserError(f"planner.temperature={config.temperature} must be above 0")
 
@@ -129,29 +139,38 @@ def check_train(config: TrainConfig) -> None:
     check_trained(objective.name, objective.value_weight, config.planner.name, config.acting, config.improve.name)
     at_least(config.model, 1, "layers", "heads", "width", "dynamics_width")
     at_least(config.model, 0, "context")
-    at_least(config.objective, 1, "horizon", "fewest_starts")
+    at_least(config.objective, 1, "horizon", "min_rollouts")
     at_least(
         config.objective,
         0,
         "latent_weight",
         "kl_weight",
-        "blind_weight",
+        "open_loop_weight",
         "observation_weight",
         "prompt_weight",
         "value_weight",
         "policy_temperature",
     )
-    at_least(config.trainer, 1, "steps", "batch_size", "follow_batch_size", "eval_episodes", "log_every", "save_every")
-    at_least(config.trainer, 0, "follow_steps", "length", "weight_decay", "warmup", "cooldown", "threads")
+    at_least(
+        config.trainer,
+        1,
+        "steps",
+        "batch_size",
+        "dynamics_finetune_batch_size",
+        "eval_episodes",
+        "log_every",
+        "save_every",
+    )
+    at_least(config.trainer, 0, "dynamics_finetune_steps", "length", "weight_decay", "warmup", "cooldown", "threads")
     at_least(config.trainer, 0, "eval_first_seed")
     one_of("objective.policy_baseline", objective.policy_baseline, ("value", "mean"))
-    share, windows = config.trainer.best_share, config.trainer.batch_size
+    share, windows = config.trainer.top_return_fraction, config.trainer.batch_size
     if not 0 <= share < 1 or (share and windows < 2):
         raise UserError(
-            f"trainer.best_share={share} of trainer.batch_size={windows} windows: use 0 <= share < 1 and two windows "
-            "or more"
+            f"trainer.top_return_fraction={share} of trainer.batch_size={windows} windows: use 0 <= share < 1 "
+            "and two windows or more"
         )
-    for name in ("learning_rate", "follow_learning_rate", "clip"):
+    for name in ("learning_rate", "dynamics_finetune_learning_rate", "clip"):
         if not getattr(config.trainer, name) > 0:
             raise UserError(f"trainer.{name}={getattr(config.trainer, name)} must be above 0")
     for name in ("discount", "lambda_", "start_fraction", "latent_warmup", "layer_dropout"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nextlat_rl.cli import run
+from nextlat_rl.cli.app import run
 from nextlat_rl.config import TrainConfig
 
 
@@ -10,7 +10,7 @@ def main() -> None:
     """Entry point."""
 
     def body(config: TrainConfig, typed: list[str]) -> None:
-        from nextlat_rl.commands.train import train
+        from nextlat_rl.jobs.training_run import train
 
         train(config, typed)
 

@@ -13,14 +13,14 @@ import torch
 from torch import Tensor
 
 from nextlat_rl.errors import UserError
-from nextlat_rl.models.nextlat import Answer, NextLat
+from nextlat_rl.models.nextlat import NextLat, TransitionParams
 from nextlat_rl.models.transformer import KVCache
 from nextlat_rl.noise import uniform
 from nextlat_rl.spaces import flatten_list, leaves, unflatten
 from nextlat_rl.tracing import Traced
 
 Acting = Literal["trunk", "recurrent"]
-Mode = Literal["blind", "mode", "sample"]
+RolloutMode = Literal["open_loop", "argmax", "sample"]
 
 
 @dataclass
@@ -41,18 +41,18 @@ class Memory:
         self.cache = KVCache(model.trunk, batch_size, model.trunk.context + draft) if acting == "trunk" else None
         self.belief = torch.zeros(batch_size, model.config.trunk.width, device=device)
 
-    def take(self, rows: Tensor) -> Memory:
+    def index_select(self, rows: Tensor) -> Memory:
         """A copy of `rows` (`[R]` int)."""
         part = copy(self)
         part.belief = self.belief[rows]
-        part.cache = None if self.cache is None else self.cache.take(rows)
+        part.cache = None if self.cache is None else self.cache.index_select(rows)
         return part
 
-    def put(self, rows: Tensor, part: Memory) -> None:
-        """Replace `rows` (`[R]` int) by what `take` gave and `observe` has changed since."""
+    def index_copy(self, rows: Tensor, part: Memory) -> None:
+        """Replace `rows` (`[R]` int) by what `index_select` gave and `observe` has changed since."""
         self.belief[rows] = part.belief
         if self.cache is not None and part.cache is not None:
-            self.cache.put(rows, part.cache)
+            self.cache.index_copy(rows, part.cache)
 
 
 @dataclass
@@ -69,7 +69,7 @@ class Imagination:
     alive: Tensor  # [B, K]
     running: Tensor  # [B] probability that the episode still runs after step K - 1
     value: Tensor  # [B, K + 1]
-    observation: dict[str, Tensor]  # leaf -> [B, K, *leaf], what step k brought; the mode when blind
+    observation: dict[str, Tensor]  # leaf -> [B, K, *leaf], what step k brought; the most likely one when open loop
 
     def imagined_return(self, discount: float = 1.0) -> Tensor:
         """Discounted sum of the imagined rewards, `[B]`."""
@@ -102,8 +102,8 @@ class WorldModel:
             UserError: if there is no checkpoint, or it is broken.
 
         """
-        from nextlat_rl.checkpoint import load_model
         from nextlat_rl.runtime import pick_device
+        from nextlat_rl.training.checkpoint import load_model
 
         model, config = load_model(path, pick_device(device))
         model.trunk.pack()
@@ -188,7 +188,7 @@ class WorldModel:
 
     @torch.no_grad()
     def policy(self, belief: Tensor, noise: Tensor | None = None) -> Tensor:
-        """Stored actions `[B, *action]`: drawn with `noise: [B, action noise]`, or the most likely ones."""
+        """Stored actions `[B, *action]`: drawn with `noise: [B, action.num_uniforms]`, or the most likely ones."""
         return self._most_likely(belief) if noise is None else self._draw(belief, noise)
 
     @torch.no_grad()
@@ -203,7 +203,7 @@ class WorldModel:
         actions: Tensor | None = None,
         *,
         horizon: int | None = None,
-        mode: Mode = "blind",
+        rollout: RolloutMode = "open_loop",
         seed: int = 0,
         deterministic: bool = False,
     ) -> Imagination:
@@ -213,8 +213,8 @@ class WorldModel:
             belief: `[B, D]`, from `observe`.
             actions: `[B, K, *action]` stored actions; without them the policy draws its own for `horizon` steps.
             horizon: K when there are no actions.
-            mode: `blind` predicts the expected next belief; `mode` and `sample` are closed-loop: they put the most
-                likely, or a drawn, observation in its place. Only `sample` prices information.
+            rollout: `open_loop` predicts the expected next belief; `argmax` and `sample` are closed-loop: they put the
+                most likely, or a drawn, observation in its place. Only `sample` prices information.
             seed: keys the counter-based noise; row b's draws do not depend on the other rows.
             deterministic: the policy takes its most likely actions instead of drawing them.
 
@@ -227,12 +227,14 @@ class WorldModel:
         beliefs, taken, rewards, alives = [belief], [], [], []
         observations: dict[str, list[Tensor]] = {name: [] for name in self.model.observation}
         for k in range(length):
-            noise_size = self.model.action.noise + self.model.answer_noise
+            noise_size = self.model.action.num_uniforms + self.model.transition_num_uniforms
             noise = uniform(seed, rows, torch.full_like(rows, k), noise_size)
-            for_action, for_answer = noise.split([self.model.action.noise, self.model.answer_noise], dim=-1)
+            for_action, for_answer = noise.split(
+                [self.model.action.num_uniforms, self.model.transition_num_uniforms], dim=-1
+            )
             drawn = None if deterministic else for_action
             action = actions[:, k] if actions is not None else self.policy(belief, drawn)
-            belief, reward, go_on, observation = self.imagine_step(belief, action, mode, for_answer)
+            belief, reward, go_on, observation = self.imagine_step(belief, action, rollout, for_answer)
             beliefs.append(belief)
             taken.append(action)
             rewards.append(reward)
@@ -252,27 +254,27 @@ class WorldModel:
         )
 
     def imagine_step(
-        self, belief: Tensor, action: Tensor, mode: Mode, noise: Tensor
+        self, belief: Tensor, action: Tensor, rollout: RolloutMode, noise: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:
         """One imagined step: next belief `[B, D]`, reward `[B]`, probability of going on `[B]`, observation.
 
         Args:
             belief: `[B, D]`.
             action: stored, `[B, *action]`.
-            mode: see `imagine`; only `sample` looks at the noise, and its probability of going on is 0 or 1.
-            noise: uniforms `[B, answer noise]`.
+            rollout: see `imagine`; only `sample` looks at the noise, and its probability of going on is 0 or 1.
+            noise: uniforms `[B, transition_num_uniforms]`.
 
         """
         model = self.model
         embedded = model.embed_action(action)
-        answer: Answer = model.answer(model.after(belief, embedded))
-        if mode == "sample":
-            reward, end, observation = model.sample_answer(answer, noise)
+        answer: TransitionParams = model.transition(model.after(belief, embedded))
+        if rollout == "sample":
+            reward, end, observation = model.sample_transition(answer, noise)
         else:
-            reward, end, observation = model.mode_answer(answer)
-        if mode == "blind":
+            reward, end, observation = model.argmax_transition(answer)
+        if rollout == "open_loop":
             go_on, reward = torch.sigmoid(-answer.end), model.expected_reward(answer)
-            return model.dynamics(belief, model.embed_blind(embedded)), reward, go_on, observation
+            return model.dynamics(belief, model.embed_open_loop(embedded)), reward, go_on, observation
         not_first = torch.zeros_like(end)
         step = model.embed_step(embedded, reward, observation, not_first)
         return model.dynamics(belief, step), reward, (~end).to(belief.dtype), observation

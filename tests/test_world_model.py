@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from nextlat_rl.noise import uniform
-from nextlat_rl.world_model import Mode, WorldModel
-from tests.tiny import tiny_model
+from nextlat_rl.world_model import RolloutMode, WorldModel
+from tests.helpers.tiny import tiny_model
 
 
 @pytest.fixture
@@ -15,9 +15,9 @@ def world_model() -> WorldModel:
     return WorldModel(tiny_model(), "none")
 
 
-@pytest.mark.parametrize("mode", ["blind", "mode", "sample"])
-def test_imagine_shapes(world_model: WorldModel, mode: Mode) -> None:
-    imagined = world_model.imagine(torch.randn(5, 16), torch.randint(3, (5, 4)), mode=mode)
+@pytest.mark.parametrize("rollout", ["open_loop", "argmax", "sample"])
+def test_imagine_shapes(world_model: WorldModel, rollout: RolloutMode) -> None:
+    imagined = world_model.imagine(torch.randn(5, 16), torch.randint(3, (5, 4)), rollout=rollout)
     assert imagined.belief.shape == (5, 5, 16)
     assert imagined.value.shape == (5, 5)
     assert imagined.reward.shape == imagined.alive.shape == imagined.action.shape == (5, 4)
@@ -27,12 +27,12 @@ def test_imagine_shapes(world_model: WorldModel, mode: Mode) -> None:
     assert (imagined.alive[:, 0] == 1).all()
 
 
-def test_blind_imagination_is_the_masked_dynamics(world_model: WorldModel) -> None:
+def test_open_loop_imagination_is_the_masked_dynamics(world_model: WorldModel) -> None:
     model, belief, actions = world_model.model, torch.randn(2, 16), torch.tensor([[0, 1], [2, 2]])
     expected = belief
     with torch.no_grad():
         for k in range(2):
-            expected = model.dynamics(expected, model.embed_blind(model.embed_action(actions[:, k])))
+            expected = model.dynamics(expected, model.embed_open_loop(model.embed_action(actions[:, k])))
     torch.testing.assert_close(world_model.imagine(belief, actions).belief[:, -1], expected)
 
 
@@ -45,11 +45,11 @@ def test_imagined_return_stops_with_the_episode(world_model: WorldModel) -> None
 
 def test_sampled_imagination_does_not_depend_on_other_rows(world_model: WorldModel) -> None:
     belief = torch.randn(6, 16)
-    together = world_model.imagine(belief, horizon=5, mode="sample", seed=3)
-    first = world_model.imagine(belief[:2], horizon=5, mode="sample", seed=3)
+    together = world_model.imagine(belief, horizon=5, rollout="sample", seed=3)
+    first = world_model.imagine(belief[:2], horizon=5, rollout="sample", seed=3)
     assert torch.equal(together.action[:2], first.action)
     assert torch.equal(together.observation["place"][:2], first.observation["place"])
-    other = world_model.imagine(belief, horizon=5, mode="sample", seed=4)
+    other = world_model.imagine(belief, horizon=5, rollout="sample", seed=4)
     assert not torch.equal(together.action, other.action)
 
 
@@ -90,14 +90,14 @@ def test_reward_is_drawn_given_the_end() -> None:
         model.reward.logits.weight.copy_(torch.tensor([[-1.0], [1.0]]).expand(2, 16))
         model.reward.logits.bias.copy_(torch.tensor([50.0, -50.0]))
     world_model = WorldModel(model, "none")
-    imagined = world_model.imagine(0.1 * torch.randn(500, 16), horizon=30, mode="sample")
+    imagined = world_model.imagine(0.1 * torch.randn(500, 16), horizon=30, rollout="sample")
     ended = 1 - imagined.running
     assert torch.equal((imagined.alive * imagined.reward).sum(1), ended)
     assert ended.mean() > 0.99
-    blind = world_model.imagine(0.1 * torch.randn(5, 16), horizon=30, mode="blind")
-    torch.testing.assert_close((blind.alive * blind.reward).sum(1), torch.ones(5), atol=1e-4, rtol=0)
+    imagined = world_model.imagine(0.1 * torch.randn(5, 16), horizon=30, rollout="open_loop")
+    torch.testing.assert_close((imagined.alive * imagined.reward).sum(1), torch.ones(5), atol=1e-4, rtol=0)
 
 
 def test_deterministic_imagination_takes_the_most_likely_actions(world_model: WorldModel) -> None:
-    imagined = world_model.imagine(torch.randn(6, 16), horizon=4, mode="sample", deterministic=True)
+    imagined = world_model.imagine(torch.randn(6, 16), horizon=4, rollout="sample", deterministic=True)
     assert torch.equal(imagined.action, world_model.policy(imagined.belief[:, :-1]))

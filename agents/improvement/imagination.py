@@ -13,8 +13,8 @@ from torch import Tensor
 
 from nextlat_rl.agents.improvement.heads import Heads
 from nextlat_rl.config import ImproveSettings
-from nextlat_rl.models.returns import lambda_returns
-from nextlat_rl.models.weights import weighted_mean
+from nextlat_rl.objectives.returns import lambda_returns
+from nextlat_rl.objectives.weights import weighted_mean
 from nextlat_rl.world_model import WorldModel
 
 
@@ -32,7 +32,7 @@ class ImaginationImprover:
         key = self.seed * 1_000_003 + self.step
         generator = torch.Generator().manual_seed(key)
         start = self.beliefs[torch.randint(len(self.beliefs), (settings.batch_size,), generator=generator)]
-        dream = self.world_model.imagine(start, horizon=settings.horizon, mode="sample", seed=key)
+        dream = self.world_model.imagine(start, horizon=settings.horizon, rollout="sample", seed=key)
         alive = dream.alive > 0  # [B, K]
         goes_on = torch.cat((dream.alive[:, 1:], dream.running[:, None]), dim=1) > 0
         nothing = torch.zeros_like(alive[:, :1])

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from nextlat_rl.models.nextlat import NextLat
-from nextlat_rl.models.objective import forward
-from nextlat_rl.training import Batches
+from nextlat_rl.objectives.objective import forward
+from nextlat_rl.training.trainer import Batches
 
 
 @torch.no_grad()

@@ -35,7 +35,7 @@ def explain(planner: AnyPlanner, belief: Tensor, episode: int, step: int, count:
     lines: list[Tensor] = [chosen]
     returns: list[float | None] = [None]
     if isinstance(planner, LookaheadPlanner):
-        noise = uniform(planner.seed, *keys, planner.noise)
+        noise = uniform(planner.seed, *keys, planner.num_uniforms)
         levels = lookahead(planner.model, belief, noise, planner.config, greedy=True)[1]
         lines, returns = _ranked(levels, chosen, count)
     prior = planner.model.root(belief)[0][0].softmax(-1)

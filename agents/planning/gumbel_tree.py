@@ -21,15 +21,15 @@ class GumbelConfig:
     """Size of the search.
 
     Attributes:
-        simulations: network calls for each decision.
-        considered: how many root actions sequential halving starts with.
+        num_simulations: network calls for each decision.
+        max_considered_actions: how many root actions sequential halving starts with.
         value_scale: weight of the values beside the prior's logits.
         visit_offset: added to the visits of the most visited action before that weight is taken.
 
     """
 
-    simulations: int = 64
-    considered: int = 16
+    num_simulations: int = 64
+    max_considered_actions: int = 16
     value_scale: float = 0.1
     visit_offset: float = 50.0
 
@@ -76,7 +76,7 @@ def gumbel_tree_search(
     Args:
         model: the world.
         belief: the roots.
-        uniform: `[B, A + simulations * model.noise]` in [0, 1).
+        uniform: `[B, A + simulations * model.num_uniforms]` in [0, 1).
         config: the size of the search.
         greedy: without Gumbel noise at the root.
 
@@ -84,12 +84,12 @@ def gumbel_tree_search(
     logits, value = model.root(belief)
     actions = logits.shape[-1]
     noise = gumbel(uniform[:, :actions]) * (not greedy)
-    tree = _Tree(belief, logits, value, config.simulations + 1)
-    schedule = considered_visits(min(config.considered, actions), config.simulations)
+    tree = _Tree(belief, logits, value, config.num_simulations + 1)
+    schedule = considered_visits(min(config.max_considered_actions, actions), config.num_simulations)
     for simulation, considered in enumerate(schedule):
         node, action = _select(tree, noise, considered, config)
-        start = actions + simulation * model.noise
-        _expand(model, tree, node, action, simulation + 1, uniform[:, start : start + model.noise])
+        start = actions + simulation * model.num_uniforms
+        _expand(model, tree, node, action, simulation + 1, uniform[:, start : start + model.num_uniforms])
         _back_up(tree, simulation + 1)
     root = torch.zeros_like(tree.rows)
     visits, preference = tree.visits[:, 0], tree.preference(root, config)

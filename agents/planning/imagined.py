@@ -14,7 +14,7 @@ from nextlat_rl.agents.planning.model import Prediction
 from nextlat_rl.errors import UserError
 from nextlat_rl.spaces.binned import BinnedCodec
 from nextlat_rl.spaces.categorical import FieldsCodec
-from nextlat_rl.world_model import Mode, WorldModel
+from nextlat_rl.world_model import RolloutMode, WorldModel
 
 _MOST_ACTIONS = 512
 
@@ -24,15 +24,15 @@ class ImaginedModel:
 
     Args:
         world_model: with a Discrete or MultiDiscrete action space.
-        mode: what takes the place of the observation, see `WorldModel.imagine`.
+        rollout: what takes the place of the observation, see `WorldModel.imagine`.
 
     Raises:
         UserError: the actions are not discrete, or too many to enumerate.
 
     """
 
-    def __init__(self, world_model: WorldModel, mode: Mode = "blind") -> None:
-        self.world_model, self.mode, network = world_model, mode, world_model.model
+    def __init__(self, world_model: WorldModel, rollout: RolloutMode = "open_loop") -> None:
+        self.world_model, self.rollout, network = world_model, rollout, world_model.model
         codec = network.action
         if not isinstance(codec, FieldsCodec):
             raise UserError(
@@ -42,7 +42,7 @@ class ImaginedModel:
         self.actions = len(self.table)
         # Logits of a joint action: the sum of its fields' logits, which differs from the log-probability by a constant.
         self.joint = codec.one_hot(self.table).T.to(network.start.dtype)  # [P, A]
-        self.noise = network.answer_noise if mode == "sample" else 0
+        self.num_uniforms = network.transition_num_uniforms if rollout == "sample" else 0
         centres = network.value.centres
         self.value_range = float(centres[-1] - centres[0])
 
@@ -55,11 +55,15 @@ class ImaginedModel:
         """One imagined step from `belief: [N, D]` by `action: [N]`."""
         network = self.world_model.model
         embedded = network.embed_action(self.table[action])
-        answer = network.answer(network.after(belief, embedded))
-        if self.mode == "blind":
-            token = network.embed_blind(embedded)
+        answer = network.transition(network.after(belief, embedded))
+        if self.rollout == "open_loop":
+            token = network.embed_open_loop(embedded)
         else:
-            drawn = network.sample_answer(answer, noise) if self.mode == "sample" else network.mode_answer(answer)
+            drawn = (
+                network.sample_transition(answer, noise)
+                if self.rollout == "sample"
+                else network.argmax_transition(answer)
+            )
             reward, end, observation = drawn
             token = network.embed_step(embedded, reward, observation, torch.zeros_like(end))
         belief = network.dynamics(belief, token)
@@ -80,7 +84,7 @@ def _every_action(space: gym.Space[Any]) -> list[Any]:
 
 
 class ImaginedContinuousModel:
-    """Blind steps of the latent dynamics under continuous actions, scaled to [-1, 1].
+    """Open-loop steps of the latent dynamics under continuous actions, scaled to [-1, 1].
 
     Raises:
         UserError: the actions are not a Box.
@@ -92,7 +96,7 @@ class ImaginedContinuousModel:
         codec = world_model.model.action
         if not isinstance(codec, BinnedCodec):
             raise UserError(f"planner=mppi on {world_model.model.spaces.action}: use planner=lookahead")
-        self.codec, self.size, self.policy_noise = codec, codec.noise, codec.noise
+        self.codec, self.size, self.policy_num_uniforms = codec, codec.num_uniforms, codec.num_uniforms
 
     def stored(self, action: Tensor) -> Tensor:
         """Actions `[N, d]` in [-1, 1] to stored form `[N, *action]`."""
@@ -103,11 +107,11 @@ class ImaginedContinuousModel:
         return self.codec.normalise(self.codec.sample(self.codec.head(belief), noise))
 
     def step(self, belief: Tensor, action: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """One blind step from `belief: [N, D]` by `action: [N, d]`: belief, reward, discount."""
+        """One open-loop step from `belief: [N, D]` by `action: [N, d]`: belief, reward, discount."""
         network = self.world_model.model
         embedded = network.embed_action(self.stored(action))
-        answer = network.answer(network.after(belief, embedded))
-        after = network.dynamics(belief, network.embed_blind(embedded))
+        answer = network.transition(network.after(belief, embedded))
+        after = network.dynamics(belief, network.embed_open_loop(embedded))
         return after, network.expected_reward(answer), self.world_model.discount * torch.sigmoid(-answer.end)
 
     def value(self, belief: Tensor) -> Tensor:

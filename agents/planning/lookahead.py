@@ -27,14 +27,14 @@ class LookaheadConfig:
     Attributes:
         depth: imagined steps ahead.
         width: sequences kept at each step.
-        sharpness: nats of preference for a difference of the whole value range; 0 follows the prior, more trusts the
+        value_scale: nats of preference for a difference of the whole value range; 0 follows the prior, more trusts the
             imagined values more.
 
     """
 
     depth: int = 8
     width: int = 16
-    sharpness: float = 20.0
+    value_scale: float = 20.0
 
     def sizes(self, actions: int) -> list[int]:
         """How many sequences there are at each depth, the root's one included."""
@@ -43,11 +43,11 @@ class LookaheadConfig:
             sizes.append(min(self.width, sizes[-1] * actions))
         return sizes
 
-    def noise(self, model: PlanningModel) -> list[int]:
+    def num_uniforms(self, model: PlanningModel) -> list[int]:
         """How many uniforms each depth takes, in turn for the choice of its sequences and for the model."""
         sizes = self.sizes(model.actions)
         pairs = itertools.pairwise(sizes)
-        return [count for before, now in pairs for count in (before * model.actions, now * model.noise)]
+        return [count for before, now in pairs for count in (before * model.actions, now * model.num_uniforms)]
 
 
 @dataclass
@@ -68,7 +68,7 @@ class Level:
 def lookahead(
     model: PlanningModel, belief: Tensor, uniform: Tensor, config: LookaheadConfig, greedy: bool
 ) -> tuple[Plan, list[Level]]:
-    """Decide for `belief: [B, D]` with `uniform: [B, sum(config.noise(model))]` in [0, 1).
+    """Decide for `belief: [B, D]` with `uniform: [B, sum(config.num_uniforms(model))]` in [0, 1).
 
     Args:
         model: the world.
@@ -78,8 +78,8 @@ def lookahead(
         greedy: take the best of the improved policy instead of drawing from it.
 
     """
-    scale = config.sharpness / model.value_range
-    parts = uniform.split(config.noise(model), dim=1)
+    scale = config.value_scale / model.value_range
+    parts = uniform.split(config.num_uniforms(model), dim=1)
     levels = [_root(model, belief)]
     for count, for_choice, for_model in zip(config.sizes(model.actions)[1:], parts[::2], parts[1::2], strict=True):
         levels.append(_deepen(model, levels[-1], count, gumbel(for_choice), for_model, scale))
@@ -112,7 +112,7 @@ def _deepen(model: PlanningModel, level: Level, count: int, noise: Tensor, for_m
     # Copies whole rows, where `gather` would look every number up.
     row = parent + nodes * torch.arange(batch, device=noise.device)[:, None]
     above = level.prediction.belief.flatten(0, 1).index_select(0, row.flatten())
-    flat = model.step(above, action.flatten(), for_model.reshape(batch * count, model.noise))
+    flat = model.step(above, action.flatten(), for_model.reshape(batch * count, model.num_uniforms))
     prediction = Prediction(*(part.unflatten(0, (batch, count)) for part in flat))
     before = level.weight.gather(1, parent)
     collected = level.collected.gather(1, parent) + before * prediction.reward

@@ -23,20 +23,20 @@ class PlanningModel(Protocol):
 
     Attributes:
         actions: A.
-        noise: how many uniforms in [0, 1) `step` takes for each row; 0 for a deterministic model.
+        num_uniforms: how many uniforms in [0, 1) `step` takes for each row; 0 for a deterministic model.
         value_range: the spread of returns; planners measure differences of value in it.
 
     """
 
     actions: int
-    noise: int
+    num_uniforms: int
     value_range: float
 
     def root(self, belief: Tensor) -> tuple[Tensor, Tensor]:
         """Policy logits `[N, A]` and values `[N]` of real beliefs `[N, D]`."""
 
     def step(self, belief: Tensor, action: Tensor, noise: Tensor) -> Prediction:
-        """One imagined step from `belief: [N, D]` by `action: [N]` int64 with `noise: [N, noise]`."""
+        """One imagined step from `belief: [N, D]` by `action: [N]` int64 with `noise: [N, num_uniforms]`."""
 
 
 class Plan(NamedTuple):

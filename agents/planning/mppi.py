@@ -14,12 +14,12 @@ class ContinuousModel(Protocol):
 
     Attributes:
         size: d.
-        policy_noise: how many uniforms the policy takes for each row.
+        policy_num_uniforms: how many uniforms the policy takes for each row.
 
     """
 
     size: int
-    policy_noise: int
+    policy_num_uniforms: int
 
     def policy(self, belief: Tensor, noise: Tensor) -> Tensor:
         """Draw actions `[N, d]` at `belief: [N, D]`."""
@@ -37,8 +37,8 @@ class MPPIConfig:
 
     Attributes:
         horizon: imagined steps ahead.
-        samples: action sequences in each iteration.
-        policy_samples: sequences drawn from the policy, evaluated once and kept in every iteration.
+        num_samples: action sequences in each iteration.
+        num_policy_samples: sequences drawn from the policy, evaluated once and kept in every iteration.
         iterations: refits of the Gaussian.
         elites: best sequences that it is fitted to.
         temperature: how much the best of them count more, in spreads of the elites' returns.
@@ -47,8 +47,8 @@ class MPPIConfig:
     """
 
     horizon: int = 3
-    samples: int = 32
-    policy_samples: int = 16
+    num_samples: int = 32
+    num_policy_samples: int = 16
     iterations: int = 3
     elites: int = 12
     temperature: float = 1.0
@@ -57,12 +57,12 @@ class MPPIConfig:
     @property
     def evaluations(self) -> int:
         """Dynamics evaluations for each decision; the policy's sequences are drawn in imagination, then scored."""
-        return self.horizon * (2 * self.policy_samples + self.samples * self.iterations)
+        return self.horizon * (2 * self.num_policy_samples + self.num_samples * self.iterations)
 
-    def noise(self, model: ContinuousModel) -> list[int]:
+    def num_uniforms(self, model: ContinuousModel) -> list[int]:
         """How many uniforms the policy's sequences take, and then each iteration."""
-        drawn = self.horizon * self.policy_samples * model.policy_noise
-        return [drawn] + self.iterations * [self.horizon * self.samples * model.size]
+        drawn = self.horizon * self.num_policy_samples * model.policy_num_uniforms
+        return [drawn] + self.iterations * [self.horizon * self.num_samples * model.size]
 
 
 class ContinuousPlan(NamedTuple):
@@ -74,13 +74,15 @@ class ContinuousPlan(NamedTuple):
 
 
 def mppi(model: ContinuousModel, belief: Tensor, uniform: Tensor, config: MPPIConfig) -> ContinuousPlan:
-    """Decide for `belief: [B, D]` with `uniform: [B, sum(config.noise(model))]` in [0, 1)."""
-    for_policy, *for_iterations = uniform.split(config.noise(model), dim=1)
+    """Decide for `belief: [B, D]` with `uniform: [B, sum(config.num_uniforms(model))]` in [0, 1)."""
+    for_policy, *for_iterations = uniform.split(config.num_uniforms(model), dim=1)
     own = _policy_sequences(model, belief, for_policy, config)  # [B, P, H, d]
     own_return = _returns(model, belief, own)
     mean, std = _fit(own, own_return, config)
     for noise in for_iterations:
-        normal = torch.special.ndtri(noise.clamp(1e-6, 1 - 1e-6)).reshape(len(belief), config.samples, *mean.shape[1:])
+        normal = torch.special.ndtri(noise.clamp(1e-6, 1 - 1e-6)).reshape(
+            len(belief), config.num_samples, *mean.shape[1:]
+        )
         drawn = (mean[:, None] + std[:, None] * normal).clamp(-1, 1)
         sequences = torch.cat((own, drawn), dim=1)
         returns = torch.cat((own_return, _returns(model, belief, drawn)), dim=1)
@@ -90,12 +92,12 @@ def mppi(model: ContinuousModel, belief: Tensor, uniform: Tensor, config: MPPICo
 
 def _policy_sequences(model: ContinuousModel, belief: Tensor, noise: Tensor, config: MPPIConfig) -> Tensor:
     """Sequences that the policy draws in its own imagination, `[B, P, H, d]`."""
-    now = belief.repeat_interleave(config.policy_samples, dim=0)
+    now = belief.repeat_interleave(config.num_policy_samples, dim=0)
     actions = []
-    for part in noise.reshape(len(now), config.horizon, model.policy_noise).unbind(1):
+    for part in noise.reshape(len(now), config.horizon, model.policy_num_uniforms).unbind(1):
         actions.append(model.policy(now, part))
         now = model.step(now, actions[-1])[0]
-    return torch.stack(actions, dim=1).unflatten(0, (len(belief), config.policy_samples))
+    return torch.stack(actions, dim=1).unflatten(0, (len(belief), config.num_policy_samples))
 
 
 def _returns(model: ContinuousModel, belief: Tensor, sequences: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from nextlat_rl.config import PlannerSettings
 from nextlat_rl.noise import uniform
 from nextlat_rl.spaces.binned import BinnedCodec
 from nextlat_rl.tracing import Traced
-from nextlat_rl.world_model import Mode, WorldModel
+from nextlat_rl.world_model import RolloutMode, WorldModel
 
 
 class Planner(Protocol):
@@ -29,15 +29,17 @@ class Planner(Protocol):
 class LookaheadPlanner:
     """Batched sequence look-ahead, the whole search one traced function."""
 
-    def __init__(self, world_model: WorldModel, mode: Mode, config: LookaheadConfig, greedy: bool, seed: int) -> None:
-        self.model, self.config, self.seed = ImaginedModel(world_model, mode), config, seed
-        self.noise = sum(config.noise(self.model))
+    def __init__(
+        self, world_model: WorldModel, rollout: RolloutMode, config: LookaheadConfig, greedy: bool, seed: int
+    ) -> None:
+        self.model, self.config, self.seed = ImaginedModel(world_model, rollout), config, seed
+        self.num_uniforms = sum(config.num_uniforms(self.model))
         network = world_model.model
         self._search = Traced(network, lambda b, u: tuple(lookahead(self.model, b, u, config, greedy)[0]))
 
     def plan(self, belief: Tensor, episode: Tensor, step: Tensor) -> Plan:
         """The decision at `belief: [B, D]` and what it rests on."""
-        return Plan(*self._search(belief, uniform(self.seed, episode, step, self.noise)))
+        return Plan(*self._search(belief, uniform(self.seed, episode, step, self.num_uniforms)))
 
     def decide(self, belief: Tensor, episode: Tensor, step: Tensor) -> Tensor:
         """Stored actions `[B, *action]`."""
@@ -47,14 +49,18 @@ class LookaheadPlanner:
 class GumbelPlanner:
     """Gumbel MuZero tree search."""
 
-    def __init__(self, world_model: WorldModel, mode: Mode, config: GumbelConfig, greedy: bool, seed: int) -> None:
-        self.model, self.config, self.greedy, self.seed = ImaginedModel(world_model, mode), config, greedy, seed
+    def __init__(
+        self, world_model: WorldModel, rollout: RolloutMode, config: GumbelConfig, greedy: bool, seed: int
+    ) -> None:
+        self.model, self.config, self.greedy, self.seed = ImaginedModel(world_model, rollout), config, greedy, seed
         self._traced = _TracedSteps(self.model)
 
     @torch.no_grad()
     def plan(self, belief: Tensor, episode: Tensor, step: Tensor) -> Plan:
         """The decision at `belief: [B, D]` and what it rests on."""
-        noise = uniform(self.seed, episode, step, self.model.actions + self.config.simulations * self.model.noise)
+        noise = uniform(
+            self.seed, episode, step, self.model.actions + self.config.num_simulations * self.model.num_uniforms
+        )
         return gumbel_tree_search(self._traced, belief, noise, self.config, self.greedy)
 
     def decide(self, belief: Tensor, episode: Tensor, step: Tensor) -> Tensor:
@@ -67,12 +73,12 @@ class MPPIPlanner:
 
     def __init__(self, world_model: WorldModel, config: MPPIConfig, seed: int) -> None:
         self.model, self.config, self.seed = ImaginedContinuousModel(world_model), config, seed
-        self.noise = sum(config.noise(self.model))
+        self.num_uniforms = sum(config.num_uniforms(self.model))
         self._search = Traced(world_model.model, lambda b, u: tuple(mppi(self.model, b, u, config)))
 
     def plan(self, belief: Tensor, episode: Tensor, step: Tensor) -> ContinuousPlan:
         """The decision at `belief: [B, D]` and what it rests on."""
-        return ContinuousPlan(*self._search(belief, uniform(self.seed, episode, step, self.noise)))
+        return ContinuousPlan(*self._search(belief, uniform(self.seed, episode, step, self.num_uniforms)))
 
     def decide(self, belief: Tensor, episode: Tensor, step: Tensor) -> Tensor:
         """Stored actions `[B, *action]`."""
@@ -86,9 +92,9 @@ class _TracedSteps:
     """An `ImaginedModel` whose steps are replayed."""
 
     def __init__(self, model: ImaginedModel) -> None:
-        self.actions, self.noise, self.value_range, self.root = (
+        self.actions, self.num_uniforms, self.value_range, self.root = (
             model.actions,
-            model.noise,
+            model.num_uniforms,
             model.value_range,
             model.root,
         )
@@ -111,21 +117,21 @@ def build_planner(world_model: WorldModel, settings: PlannerSettings, greedy: bo
         UserError: the planner does not fit the action space.
 
     """
-    mode: Mode = settings.mode  # type: ignore[assignment]  # validated at the edge
+    rollout: RolloutMode = settings.rollout  # type: ignore[assignment]  # validated at the edge
     name = settings.name
     if name == "auto":
         name = "mppi" if isinstance(world_model.model.action, BinnedCodec) else "lookahead"
     if name == "lookahead":
-        search = LookaheadConfig(settings.depth, settings.width, settings.sharpness)
-        return LookaheadPlanner(world_model, mode, search, greedy, seed)
+        search = LookaheadConfig(settings.depth, settings.width, settings.value_scale)
+        return LookaheadPlanner(world_model, rollout, search, greedy, seed)
     if name == "gumbel":
-        tree = GumbelConfig(settings.simulations, settings.considered)
-        return GumbelPlanner(world_model, mode, tree, greedy, seed)
+        tree = GumbelConfig(settings.num_simulations, settings.max_considered_actions)
+        return GumbelPlanner(world_model, rollout, tree, greedy, seed)
     if name == "mppi":
         control = MPPIConfig(
             horizon=settings.horizon,
-            samples=settings.samples,
-            policy_samples=settings.policy_samples,
+            num_samples=settings.num_samples,
+            num_policy_samples=settings.num_policy_samples,
             iterations=settings.iterations,
             elites=settings.elites,
             temperature=settings.temperature,

@@ -90,9 +90,9 @@ class BeliefVecEnv(VecEnvWrapper):
         # Filled up with copies of the first row: the world model's functions are traced anew for every new shape.
         filling = (1 << (len(rows) - 1).bit_length()) - len(rows)
         filled = torch.cat((rows, rows[:1].expand(filling))).to(self.world_model.device)
-        part = self.memory.take(filled)
+        part = self.memory.index_select(filled)
         belief = _array(self.world_model.observe(self._first_step(elements + elements[:1] * filling), part))
-        self.memory.put(filled, part)
+        self.memory.index_copy(filled, part)
         return belief[: len(rows)]
 
     def _next_step(self, elements: list[Any], rewards: np.ndarray) -> Step:

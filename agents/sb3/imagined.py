@@ -17,8 +17,8 @@ from nextlat_rl.data.minari_io import load_datasets
 from nextlat_rl.data.space_check import check_spaces
 from nextlat_rl.data.store import build_store
 from nextlat_rl.errors import UserError
-from nextlat_rl.models.objective import forward
 from nextlat_rl.noise import uniform
+from nextlat_rl.objectives.objective import forward
 from nextlat_rl.tracing import Traced
 from nextlat_rl.world_model import WorldModel
 
@@ -102,7 +102,7 @@ class ImaginedVecEnv(VecEnv):
     @torch.no_grad()
     def step_wait(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict[str, Any]]]:
         """Beliefs `[B, D]`, rewards `[B]`, ends `[B]`, infos; where an episode ended, the next one's first belief."""
-        noise = uniform(self._key, self._rows, self._clock, 1 + self.world_model.model.answer_noise)
+        noise = uniform(self._key, self._rows, self._clock, 1 + self.world_model.model.transition_num_uniforms)
         belief, reward, go_on = self._imagine(self._belief, self._action, noise[:, 1:])
         if self.behaviour_price:
             reward = reward - self.behaviour_price * departure(self.world_model, self._belief, self._action)

@@ -105,5 +105,5 @@ class PlannerPolicy:
     def _expected_reward(self, agent: Agent | SpeculativeAgent) -> np.ndarray:
         """The most likely r_t `[B]` of the action just taken, given that the episode goes on."""
         model = self.world_model.model
-        answer = model.answer(model.after(agent.belief, model.embed_action(agent.last_action)))
+        answer = model.transition(model.after(agent.belief, model.embed_action(agent.last_action)))
         return model.reward.mode(answer.reward[..., 0, :]).cpu().numpy()

@@ -29,8 +29,8 @@ class ImaginedReplay(BaseCallback):
         horizon: length of a roll-out; an error of the model grows with every step.
         recent: real steps to branch from, at most so many back.
         every: real steps (of each environment) between two batches of roll-outs.
-        mode: `sample` draws rewards, ends and observations, as MBPO does; `mode` takes the most likely ones, which is
-            less noise where the environment itself is deterministic.
+        rollout: `sample` draws rewards, ends and observations, as MBPO does; `argmax` takes the most likely ones, which
+            is less noise where the environment itself is deterministic.
         seed: of the draws.
 
     Raises:
@@ -46,7 +46,7 @@ class ImaginedReplay(BaseCallback):
         horizon: int = 3,
         recent: int = 10_000,
         every: int = 64,
-        mode: Literal["sample", "mode"] = "sample",
+        rollout: Literal["sample", "argmax"] = "sample",
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -54,9 +54,9 @@ class ImaginedReplay(BaseCallback):
         if ratio < 0 or horizon < 1 or recent < 1 or every < 1:
             raise UserError(f"ratio={ratio} must be at least 0, horizon, recent and every at least 1")
         self.world_model, self.ratio, self.horizon, self.recent, self.every = world_model, ratio, horizon, recent, every
-        if mode not in ("sample", "mode"):
-            raise UserError(f"mode={mode} is unknown; choose sample or mode")
-        self.mode, self.seed = mode, seed
+        if rollout not in ("sample", "argmax"):
+            raise UserError(f"rollout={rollout} is unknown; choose sample or argmax")
+        self.rollout, self.seed = rollout, seed
         self.imagined = 0  # transitions added so far
         self._batches = 0
 
@@ -95,8 +95,8 @@ class ImaginedReplay(BaseCallback):
             seen = belief.cpu().numpy()
             action, _ = self._agent.predict(seen, deterministic=False)
             stored = wm.encode_actions(list(action))
-            noise = uniform(self.seed, rows, key + k, wm.model.answer_noise)
-            belief, reward, go_on, _ = wm.imagine_step(belief, stored, self.mode, noise)
+            noise = uniform(self.seed, rows, key + k, wm.model.transition_num_uniforms)
+            belief, reward, go_on, _ = wm.imagine_step(belief, stored, self.rollout, noise)
             self._add(seen, belief, action, reward, go_on, alive)
             alive &= go_on > 0
 

@@ -18,8 +18,8 @@ from nextlat_rl.envs.behaviours.explorer_map import (
 )
 from nextlat_rl.envs.behaviours.grid_actions import GOAL, KEY, LEFT, PICKUP, TOGGLE
 from nextlat_rl.envs.behaviours.poses import NOWHERE, Poses, Reach, both, facing
-from nextlat_rl.envs.behaviours.sight import view_values
-from nextlat_rl.envs.behaviours.surmise import expected_walls, unknown_by_distance
+from nextlat_rl.envs.behaviours.visibility import view_values
+from nextlat_rl.envs.behaviours.wall_prediction import expected_walls, unknown_by_distance
 
 # Tuned on FourRooms: the value of seeing an unknown cell near, not so near and far from known floor, and an expected
 # wall (it may have an opening). A closed door is worth about one glance into a new room.

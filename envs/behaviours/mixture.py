@@ -120,7 +120,7 @@ def _bot(env_id: str) -> Behaviour:
 def _expert(env_id: str) -> Behaviour:
     from nextlat_rl.envs.behaviours.balance import BalanceBehaviour
     from nextlat_rl.envs.behaviours.expert import ExpertBehaviour
-    from nextlat_rl.envs.behaviours.recall import RecallBehaviour
+    from nextlat_rl.envs.behaviours.memory_expert import RecallBehaviour
     from nextlat_rl.envs.behaviours.solver import SolverBehaviour
 
     if env_id.startswith("CartPole-"):

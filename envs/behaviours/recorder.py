@@ -4,7 +4,7 @@ from typing import Any
 
 import gymnasium as gym
 
-from nextlat_rl.envs.episode import EVALUATION_SEEDS, Episode, check_seed, record, snapshot
+from nextlat_rl.envs.episode import EVALUATION_SEED, Episode, check_seed, record, snapshot
 
 
 class Recording:
@@ -35,7 +35,7 @@ class Recording:
             check_seed(seed)
             self._open[recorder] = Episode(seed, self._behaviour)
             self._next_seed += 1
-        return min(seed, EVALUATION_SEEDS - 1)
+        return min(seed, EVALUATION_SEED - 1)
 
     def first(self, recorder: int, observation: Any) -> None:
         """Keep the observation the episode starts with."""

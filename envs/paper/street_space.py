@@ -1,4 +1,4 @@
-"""A street map as the metrics of `nextlat_rl.diagnostics` see a world, and a trip in it as the model reads it."""
+"""A street map as the metrics of `nextlat_rl.metrics` see a world, and a trip in it as the model reads it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nextlat_rl.envs.paper.street_graph import UNREACHABLE
 from nextlat_rl.envs.paper.street_map import StreetMapEnv, is_held_out
 
 if TYPE_CHECKING:
-    from nextlat_rl.diagnostics.state_space import Trip
+    from nextlat_rl.metrics.state_space import Trip
 
 
 class StreetSpace:

@@ -9,7 +9,7 @@ from torch import Tensor
 from nextlat_rl.data.store import Store
 from nextlat_rl.errors import UserError
 
-Place = tuple[Tensor, Tensor]
+BatchIndex = tuple[Tensor, Tensor]
 """Rows and columns `[R]` of a batch."""
 
 

@@ -67,7 +67,7 @@ class Drafter(ABC):
         Args:
             belief: `[B, D]` true beliefs h_t.
             token: `[B]` the step taken there, already final.
-            uniform: `[B, K, token_noise]` in [0, 1).
+            uniform: `[B, K, token_num_uniforms]` in [0, 1).
 
         """
 
@@ -107,7 +107,7 @@ class SequentialDrafter(Drafter):
         """The feature `[B, D]` after a step `[B]` taken at `feature: [B, D]`, at first a true belief."""
 
     def guess(self, feature: Tensor, token: Token, uniform: Tensor) -> tuple[Tensor, Token]:
-        """`next_feature`, and a step `[B]` drawn there with `uniform: [B, token_noise]`."""
+        """`next_feature`, and a step `[B]` drawn there with `uniform: [B, token_num_uniforms]`."""
         feature = self.next_feature(feature, token)
         return feature, from_parts(self.heads.observation, self._draw(feature, uniform))
 

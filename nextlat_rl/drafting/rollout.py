@@ -25,7 +25,7 @@ from nextlat_rl.drafting.token import (
     replace_rows,
     sample_token,
     token_log_prob,
-    token_noise,
+    token_num_uniforms,
 )
 from nextlat_rl.drafting.verify import accepted, draw_residual
 from nextlat_rl.noise import uniform
@@ -139,7 +139,7 @@ class SpeculativeRollout:
         if self.drafter:
             self.drafter.begin(memory)
         state = _State(memory, horizon, seed)
-        state.token = self.draw(memory.belief, state.noise(0, token_noise(self.model)))
+        state.token = self.draw(memory.belief, state.noise(0, token_num_uniforms(self.model)))
         statistics = DraftStatistics()
         while state.running.any():
             started, traces = time.perf_counter(), Traced.slow
@@ -165,7 +165,7 @@ class SpeculativeRollout:
         cache, rows = memory.cache, state.rows
         assert cache is not None
         before = cache.position.clone()
-        size = token_noise(self.model)
+        size = token_num_uniforms(self.model)
         noise = state.noise(1, length * (size + 1) + size)
         for_draft, for_verify, for_next = noise.split((length * size, length, size), dim=1)
         chunk, draft = state.token.map(lambda x: x[:, None]), None
@@ -197,7 +197,7 @@ class SpeculativeRollout:
         return length, judged, kept
 
     def draw(self, belief: Tensor, noise: Tensor) -> Token:
-        """One step `[B]` of the trunk's own, from `belief: [B, D]` and `noise: [B, token_noise]`."""
+        """One step `[B]` of the trunk's own, from `belief: [B, D]` and `noise: [B, token_num_uniforms]`."""
         return from_parts(self.model.observation, self._drawn(belief, noise))
 
     def _replace(self, state: _State, draft: Draft, belief: Tensor, kept: Tensor, rows: Tensor) -> None:

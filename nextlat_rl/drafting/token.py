@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nextlat_rl.models.nextlat import Answer, NextLat, given_end
+from nextlat_rl.models.nextlat import NextLat, TransitionParams, given_end
 
 
 @dataclass
@@ -62,36 +62,36 @@ def same_token(a: Token, b: Token) -> Tensor:
     return torch.stack([(x == y).reshape(len(x), -1).all(1) for x, y in pairs]).all(0)
 
 
-def token_noise(model: NextLat) -> int:
+def token_num_uniforms(model: NextLat) -> int:
     """How many uniforms `sample_token` takes per element."""
-    return model.action.noise + model.answer_noise
+    return model.action.num_uniforms + model.transition_num_uniforms
 
 
 def sample_token(model: NextLat, belief: Tensor, uniform: Tensor) -> Token:
-    """Draw a step at `belief: [*B, D]` with `uniform: [*B, token_noise]` in [0, 1)."""
-    for_action, for_answer = uniform.split((model.action.noise, model.answer_noise), dim=-1)
+    """Draw a step at `belief: [*B, D]` with `uniform: [*B, token_num_uniforms]` in [0, 1)."""
+    for_action, for_answer = uniform.split((model.action.num_uniforms, model.transition_num_uniforms), dim=-1)
     action = model.action.sample(model.action.head(belief), for_action)
-    answer = model.answer(model.after(belief, model.embed_action(action)))
-    return Token(action, *model.sample_answer(answer, for_answer))
+    answer = model.transition(model.after(belief, model.embed_action(action)))
+    return Token(action, *model.sample_transition(answer, for_answer))
 
 
 def draw_token(model: NextLat, belief: Tensor, uniform: Tensor) -> tuple[Token, Tensor]:
     """The step of `sample_token` and its log-probability `[*B]`, with the heads read once."""
-    for_action, for_answer = uniform.split((model.action.noise, model.answer_noise), dim=-1)
+    for_action, for_answer = uniform.split((model.action.num_uniforms, model.transition_num_uniforms), dim=-1)
     policy = model.action.head(belief)
     action = model.action.sample(policy, for_action)
-    answer = model.answer(model.after(belief, model.embed_action(action)))
-    token = Token(action, *model.sample_answer(answer, for_answer))
+    answer = model.transition(model.after(belief, model.embed_action(action)))
+    token = Token(action, *model.sample_transition(answer, for_answer))
     return token, _log_prob(model, policy, answer, token)
 
 
 def draw_tokens_at(model: NextLat, belief: Tensor, at: Tensor, uniform: Tensor) -> tuple[Token, Tensor]:
     """`draw_token` N times at few places, `belief: [R, D]` with `at: [N]` into R; the heads are read once a place."""
-    for_action, for_answer = uniform.split((model.action.noise, model.answer_noise), dim=-1)
+    for_action, for_answer = uniform.split((model.action.num_uniforms, model.transition_num_uniforms), dim=-1)
     policy = model.action.head(belief)[at]
     action = model.action.sample(policy, for_action)
     answer = _answer_at(model, belief, at, action)
-    token = Token(action, *model.sample_answer(answer, for_answer))
+    token = Token(action, *model.sample_transition(answer, for_answer))
     return token, _log_prob(model, policy, answer, token)
 
 
@@ -100,30 +100,30 @@ def token_log_prob_at(model: NextLat, belief: Tensor, at: Tensor, token: Token) 
     return _log_prob(model, model.action.head(belief)[at], _answer_at(model, belief, at, token.action), token)
 
 
-def _answer_at(model: NextLat, belief: Tensor, at: Tensor, action: Tensor) -> Answer:
+def _answer_at(model: NextLat, belief: Tensor, at: Tensor, action: Tensor) -> TransitionParams:
     """The answer's parameters `[N]`, worked out once for each pair of a place and an action."""
     pairs = torch.cat((at[:, None].double(), action.reshape(len(at), -1).double()), 1)
     places, index = pairs.unique(dim=0, return_inverse=True)
     one = at.new_zeros(len(places)).scatter_(0, index, torch.arange(len(at), device=at.device))  # of each pair
-    answer = model.answer(model.after(belief[at[one]], model.embed_action(action[one])))
+    answer = model.transition(model.after(belief[at[one]], model.embed_action(action[one])))
     leaves = {name: parameters[index] for name, parameters in answer.observation.items()}
-    return Answer(answer.end[index], answer.reward[index], leaves)
+    return TransitionParams(answer.end[index], answer.reward[index], leaves)
 
 
 def mode_token(model: NextLat, belief: Tensor, action: Tensor) -> Token:
     """The answer most often drawn at `belief: [*B, D]` to the stored `action: [*B, *action]`, part by part."""
-    answer = model.answer(model.after(belief, model.embed_action(action)))
-    _, end, observation = model.mode_answer(answer)
+    answer = model.transition(model.after(belief, model.embed_action(action)))
+    _, end, observation = model.argmax_transition(answer)
     return Token(action, model.reward.likeliest_centre(given_end(answer.reward, end)), end, observation)
 
 
 def token_log_prob(model: NextLat, belief: Tensor, token: Token) -> Tensor:
     """Log-probability of a step at `belief: [*B, D]`, `[*B]`; a density where a part is continuous."""
-    answer = model.answer(model.after(belief, model.embed_action(token.action)))
+    answer = model.transition(model.after(belief, model.embed_action(token.action)))
     return _log_prob(model, model.action.head(belief), answer, token)
 
 
-def _log_prob(model: NextLat, policy: Tensor, answer: Answer, token: Token) -> Tensor:
+def _log_prob(model: NextLat, policy: Tensor, answer: TransitionParams, token: Token) -> Tensor:
     """The same from the policy's parameters and those of the answer to the token's action."""
     chosen = model.action.log_prob(policy, token.action)
     leaves = [c.log_prob(answer.observation[name], token.observation[name]) for name, c in model.observation.items()]

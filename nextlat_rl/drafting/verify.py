@@ -13,7 +13,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from nextlat_rl.drafting.token import Token, draw_tokens_at, replace_rows, token_noise
+from nextlat_rl.drafting.token import Token, draw_tokens_at, replace_rows, token_num_uniforms
 from nextlat_rl.models.nextlat import NextLat
 
 Noise = Callable[[Tensor, int, int], Tensor]
@@ -43,7 +43,7 @@ def draw_residual(model: NextLat, belief: Tensor, log_q: Callable[[Tensor, Token
         noise: fresh uniforms.
 
     """
-    size = token_noise(model)
+    size = token_num_uniforms(model)
     open_rows = torch.arange(len(belief), device=belief.device)
     chosen: Token | None = None
     for attempt in range(_MOST_TRIES):

@@ -21,8 +21,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nextlat_rl.models.baselines.registry import BASELINES
 from nextlat_rl.models.transformer import Transformer, TrunkConfig
+from nextlat_rl.objectives.registry import BASELINES
 from nextlat_rl.spaces import Codec, build_codec, build_scalar, leaves
 
 
@@ -54,7 +54,7 @@ class Spaces:
 
 
 @dataclass
-class Answer:
+class TransitionParams:
     """Parameters of p(end_t, r_t, o_{t+1} | g_t); the batch shape is the afterstate's."""
 
     end: Tensor  # [*B] logit of termination
@@ -86,7 +86,7 @@ class NextLat(nn.Module):
         # reward and end apart could be paid and go on.
         self.ending = nn.Parameter(torch.zeros(width))
         self.start = nn.Parameter(0.02 * torch.randn(width))  # stands for a_{-1}, r_{-1}
-        self.unseen = nn.Parameter(0.02 * torch.randn(width))  # stands for the answer in blind imagination
+        self.unseen = nn.Parameter(0.02 * torch.randn(width))  # stands for the answer in open-loop imagination
         self.trunk = Transformer(config.trunk)
         self.dynamics_net = nn.Sequential(
             nn.LayerNorm(2 * width),
@@ -123,7 +123,7 @@ class NextLat(nn.Module):
         before = torch.where(is_first[..., None], self.start, action_embedding + self.reward.embed(reward))
         return before + self.embed_observation(observation)
 
-    def embed_blind(self, action_embedding: Tensor) -> Tensor:
+    def embed_open_loop(self, action_embedding: Tensor) -> Tensor:
         """emb(x_t) when only a_{t-1} is known, `[*B, D] -> [*B, D]`."""
         return action_embedding + self.unseen
 
@@ -135,51 +135,51 @@ class NextLat(nn.Module):
         """Afterstate g_t `[*B, D]`."""
         return belief + self.after_net(torch.cat((belief, action_embedding), dim=-1))
 
-    def answer(self, afterstate: Tensor) -> Answer:
+    def transition(self, afterstate: Tensor) -> TransitionParams:
         """Parameters of the world's answer to an afterstate `[*B, D]`."""
-        return Answer(
+        return TransitionParams(
             end=self.end(afterstate).squeeze(-1),
             reward=self.reward.head(torch.stack((afterstate, afterstate + self.ending), dim=-2)),
             observation={name: codec.head(afterstate) for name, codec in self.observation.items()},
         )
 
-    def expected_reward(self, answer: Answer) -> Tensor:
+    def expected_reward(self, answer: TransitionParams) -> Tensor:
         """E[r_t | g_t], `[*B]`."""
         given = self.reward.mean(answer.reward)
         return torch.lerp(given[..., 0], given[..., 1], torch.sigmoid(answer.end))
 
-    def reward_log_prob(self, answer: Answer, reward: Tensor, end: Tensor) -> Tensor:
+    def reward_log_prob(self, answer: TransitionParams, reward: Tensor, end: Tensor) -> Tensor:
         """log p(r_t | g_t, end_t), `[*B]`."""
         return self.reward.log_prob(given_end(answer.reward, end), reward)
 
-    def end_log_prob(self, answer: Answer, end: Tensor) -> Tensor:
+    def end_log_prob(self, answer: TransitionParams, end: Tensor) -> Tensor:
         """log p(end_t | g_t), `[*B]`."""
         return -F.binary_cross_entropy_with_logits(answer.end, end.to(answer.end.dtype), reduction="none")
 
-    def reward_and_end_kl(self, p: Answer, q: Answer) -> Tensor:
+    def reward_and_end_kl(self, p: TransitionParams, q: TransitionParams) -> Tensor:
         """KL(p || q) of the joint distribution of r_t and end_t, `[*B]`."""
         ends = torch.sigmoid(p.end)
         given = self.reward.kl(p.reward, q.reward)
         return bernoulli_kl(p.end, q.end) + torch.lerp(given[..., 0], given[..., 1], ends)
 
-    def observation_loss(self, answer: Answer, observation: dict[str, Tensor]) -> Tensor:
+    def observation_loss(self, answer: TransitionParams, observation: dict[str, Tensor]) -> Tensor:
         """What training minimises of p(o_{t+1} | g_t), `[*B]`, a sum over the leaves."""
         parts = [c.loss(answer.observation[name], observation[name]) for name, c in self.observation.items()]
         return torch.stack(parts).sum(0)
 
-    def observation_kl(self, p: Answer, q: Answer) -> Tensor:
+    def observation_kl(self, p: TransitionParams, q: TransitionParams) -> Tensor:
         """KL(p || q) of the observation part, `[*B]`."""
         parts = [c.kl(p.observation[name], q.observation[name]) for name, c in self.observation.items()]
         return torch.stack(parts).sum(0)
 
     @property
-    def answer_noise(self) -> int:
-        """How many uniforms `sample_answer` takes per element."""
-        return self.reward.noise + 1 + sum(codec.noise for codec in self.observation.values())
+    def transition_num_uniforms(self) -> int:
+        """How many uniforms `sample_transition` takes per element."""
+        return self.reward.num_uniforms + 1 + sum(codec.num_uniforms for codec in self.observation.values())
 
-    def sample_answer(self, answer: Answer, uniform: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """Draw reward `[*B]`, end `[*B]` bool and observation from `uniform: [*B, answer_noise]`."""
-        sizes = [self.reward.noise, 1, *(codec.noise for codec in self.observation.values())]
+    def sample_transition(self, answer: TransitionParams, uniform: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """Draw reward `[*B]`, end `[*B]` bool and observation from `uniform: [*B, transition_num_uniforms]`."""
+        sizes = [self.reward.num_uniforms, 1, *(codec.num_uniforms for codec in self.observation.values())]
         for_reward, for_end, *for_leaves = uniform.split(sizes, dim=-1)
         observation = {
             name: codec.sample(answer.observation[name], noise)
@@ -188,7 +188,7 @@ class NextLat(nn.Module):
         end = for_end.squeeze(-1) < torch.sigmoid(answer.end)
         return self.reward.sample(given_end(answer.reward, end), for_reward), end, observation
 
-    def mode_answer(self, answer: Answer) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+    def argmax_transition(self, answer: TransitionParams) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """The most likely reward `[*B]`, end `[*B]` bool and observation, part by part."""
         observation = {name: codec.mode(answer.observation[name]) for name, codec in self.observation.items()}
         end = answer.end > 0

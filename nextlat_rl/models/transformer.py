@@ -52,15 +52,15 @@ class KVCache:
         self.slot_position.masked_fill_(self.slot_position >= length[:, None], -1)
         self.position.copy_(torch.minimum(self.position, length))
 
-    def take(self, rows: Tensor) -> KVCache:
+    def index_select(self, rows: Tensor) -> KVCache:
         """A copy of `rows` (`[R]` int)."""
         part = copy(self)
         part.entries = self.entries[:, :, rows]
         part.slot_position, part.position = self.slot_position[rows], self.position[rows]
         return part
 
-    def put(self, rows: Tensor, part: KVCache) -> None:
-        """Replace `rows` (`[R]` int) by what `take` gave and others have changed since."""
+    def index_copy(self, rows: Tensor, part: KVCache) -> None:
+        """Replace `rows` (`[R]` int) by what `index_select` gave and others have changed since."""
         self.entries[:, :, rows] = part.entries
         self.slot_position[rows], self.position[rows] = part.slot_position, part.position
 

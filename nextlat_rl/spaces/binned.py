@@ -35,13 +35,13 @@ class BinnedCodec(Codec):
 
     def __init__(self, space: gym.Space[Any], width: int, statistics: dict[str, Any]) -> None:
         super().__init__(space, width, statistics)
-        self.noise = int(np.prod(self.storage_shape))
+        self.num_uniforms = int(np.prod(self.storage_shape))
         low, high = _bounds(space, statistics)
         self.register_buffer("low", torch.from_numpy(low), persistent=False)
         self.register_buffer("high", torch.from_numpy(high), persistent=False)
         self.register_buffer("centres", torch.linspace(-1.0, 1.0, BINS), persistent=False)
-        self.embedding = mlp(self.noise, width)
-        self.logits = nn.Linear(width, BINS * self.noise)
+        self.embedding = mlp(self.num_uniforms, width)
+        self.logits = nn.Linear(width, BINS * self.num_uniforms)
 
     @classmethod
     def storage(cls, space: gym.Space[Any]) -> Storage:
@@ -107,7 +107,7 @@ class BinnedCodec(Codec):
 
     def _bins(self, parameters: Tensor) -> Tensor:
         """`[*batch, P]` to logits `[*batch, d, 41]`."""
-        return parameters.unflatten(-1, (self.noise, BINS))
+        return parameters.unflatten(-1, (self.num_uniforms, BINS))
 
     def normalise(self, x: Tensor) -> Tensor:
         """Stored actions to `[*batch, d]` in [-1, 1]."""

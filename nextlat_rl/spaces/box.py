@@ -29,14 +29,14 @@ class BoxCodec(Codec):
 
     def __init__(self, space: gym.Space[Any], width: int, statistics: dict[str, Any]) -> None:
         super().__init__(space, width, statistics)
-        self.noise = int(np.prod(self.storage_shape))
-        mean = torch.tensor(statistics.get("mean", [0.0] * self.noise), dtype=torch.float32)
-        std = torch.tensor(statistics.get("std", [1.0] * self.noise), dtype=torch.float32)
+        self.num_uniforms = int(np.prod(self.storage_shape))
+        mean = torch.tensor(statistics.get("mean", [0.0] * self.num_uniforms), dtype=torch.float32)
+        std = torch.tensor(statistics.get("std", [1.0] * self.num_uniforms), dtype=torch.float32)
         self.register_buffer("mean", mean, persistent=False)
         # A number that never changed carries no scale; dividing by its tiny std would blow up the first change.
         self.register_buffer("std", torch.where(std < _SMALLEST_STD, 1.0, std), persistent=False)
-        self.embedding = mlp(self.noise, width)
-        self.gaussian = nn.Linear(width, 2 * self.noise)
+        self.embedding = mlp(self.num_uniforms, width)
+        self.gaussian = nn.Linear(width, 2 * self.num_uniforms)
 
     @classmethod
     def storage(cls, space: gym.Space[Any]) -> Storage:

@@ -38,12 +38,12 @@ class FieldsCodec(Codec):
     def __init__(self, space: gym.Space[Any], width: int, statistics: dict[str, Any]) -> None:
         super().__init__(space, width, statistics)
         cardinalities = self.fields(space)[0].reshape(-1)
-        self.noise = len(cardinalities)
+        self.num_uniforms = len(cardinalities)
         self._index_fields(cardinalities)
         total = int(cardinalities.sum())
         self.table = nn.Embedding(total, width)
         nn.init.normal_(self.table.weight, std=len(cardinalities) ** -0.5)
-        self.mix = nn.Sequential(nn.GELU(), nn.Linear(width, width)) if self.noise > 1 else nn.Identity()
+        self.mix = nn.Sequential(nn.GELU(), nn.Linear(width, width)) if self.num_uniforms > 1 else nn.Identity()
         self.logits = nn.Linear(width, total)
 
     @classmethod
@@ -74,12 +74,12 @@ class FieldsCodec(Codec):
 
     def embed(self, x: Tensor) -> Tensor:
         """Sum of one learned vector per field, mixed by GELU and a linear layer when there is more than one."""
-        if self.noise == 1:
+        if self.num_uniforms == 1:
             return self.table(self._flat(x)[..., 0].long())
         if torch.is_grad_enabled():  # the gradient of a bag is three times slower than a product with one-hot rows
             return self.mix(self.one_hot(x) @ self.table.weight)
         index = self._flat(x).long() * self.stored_stride + self.stored_base
-        bags = F.embedding_bag(index.reshape(-1, self.noise), self.table.weight, mode="sum")
+        bags = F.embedding_bag(index.reshape(-1, self.num_uniforms), self.table.weight, mode="sum")
         return self.mix(bags.view(*index.shape[:-1], self.width))
 
     def one_hot(self, x: Tensor) -> Tensor:
@@ -96,7 +96,7 @@ class FieldsCodec(Codec):
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
         """Sum of the log-probabilities of the fields."""
         batch, size = parameters.shape[:-1], parameters.shape[-1]
-        target = self._ordered(x).expand(*batch, self.noise).reshape(-1, self.noise)
+        target = self._ordered(x).expand(*batch, self.num_uniforms).reshape(-1, self.num_uniforms)
         groups = list(zip(self._classes, self._sizes, strict=True))
         return -fields_cross_entropy(parameters.reshape(-1, size), target, groups).view(batch)
 
@@ -140,13 +140,13 @@ class FieldsCodec(Codec):
 
     def _restored(self, groups: list[Tensor]) -> Tensor:
         """Inverse of `_ordered` for class indices given by group."""
-        if self.noise == 1:
+        if self.num_uniforms == 1:
             return self._as_stored(groups[0])
         return self._as_stored(torch.cat(groups, -1).index_select(-1, self.inverse_order))
 
     def _groups(self, parameters: Tensor) -> Iterator[Tensor]:
         """Logits `[*batch, c, m]` of every group."""
-        if self.noise == 1:
+        if self.num_uniforms == 1:
             yield parameters.unsqueeze(-1)
             return
         lengths = [c * m for c, m in zip(self._classes, self._sizes, strict=True)]

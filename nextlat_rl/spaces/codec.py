@@ -24,12 +24,12 @@ class Codec(nn.Module, ABC):
         space: the Gymnasium space.
         width: size of embeddings and of the features a head reads.
         storage_dtype, storage_shape: how one element is stored.
-        noise: how many uniforms in [0, 1) `sample` consumes per element.
+        num_uniforms: how many uniforms in [0, 1) `sample` consumes per element.
         discrete: whether values come from a finite set, so that a guess can be exactly right.
         exact: whether `log_prob` is the log-probability, or the log-density, with which `sample` draws a value.
     """
 
-    noise: int
+    num_uniforms: int
     discrete: ClassVar[bool] = False
     exact: ClassVar[bool] = True
 
@@ -86,7 +86,7 @@ class Codec(nn.Module, ABC):
 
     @abstractmethod
     def sample(self, parameters: Tensor, uniform: Tensor) -> Tensor:
-        """Inverse-CDF sample `[*batch, *storage_shape]` from uniforms `[*batch, noise]` in [0, 1)."""
+        """Inverse-CDF sample `[*batch, *storage_shape]` from uniforms `[*batch, num_uniforms]` in [0, 1)."""
 
     @abstractmethod
     def kl(self, p: Tensor, q: Tensor) -> Tensor:

@@ -40,7 +40,7 @@ class ImageCodec(Codec):
         self._size = (pixels[0], pixels[1])
         self._embed_size = (min(pixels[0], _EMBED_SIZE), min(pixels[1], _EMBED_SIZE))
         self._target_shape = (channels, _PREDICT_SIZE, _PREDICT_SIZE)
-        self.noise = channels * _PREDICT_SIZE**2
+        self.num_uniforms = channels * _PREDICT_SIZE**2
         self.encoder = _encoder(channels, self._embed_size, width)
         self.decoder = _decoder(channels, width)
         self.log_std = nn.Parameter(torch.tensor([_FIRST_LOG_STD]))
@@ -69,7 +69,7 @@ class ImageCodec(Codec):
 
     def head(self, features: Tensor) -> Tensor:
         """Pixel means of the 32x32 image and the log-std."""
-        means = self.decoder(features.reshape(-1, self.width)).flatten(1).view(*features.shape[:-1], self.noise)
+        means = self.decoder(features.reshape(-1, self.width)).flatten(1).view(*features.shape[:-1], self.num_uniforms)
         return torch.cat([full_precision(means), self.log_std.expand(*means.shape[:-1], 1)], dim=-1)
 
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
@@ -77,12 +77,14 @@ class ImageCodec(Codec):
 
         It is the joint density that exactness needs; its scale is hundreds of nats, so weigh it in a loss.
         """
-        target = self._shrunk(x, (_PREDICT_SIZE, _PREDICT_SIZE)).flatten(1).view(*parameters.shape[:-1], self.noise)
+        target = (
+            self._shrunk(x, (_PREDICT_SIZE, _PREDICT_SIZE)).flatten(1).view(*parameters.shape[:-1], self.num_uniforms)
+        )
         return gaussian_log_prob(target, *self._split(parameters)).sum(-1)
 
     def loss(self, parameters: Tensor, x: Tensor) -> Tensor:
         """The negative log-density as if the image had 100 numbers, so that it weighs like other observations."""
-        return -self.log_prob(parameters, x) * (_LOSS_PARTS / self.noise)
+        return -self.log_prob(parameters, x) * (_LOSS_PARTS / self.num_uniforms)
 
     def mode(self, parameters: Tensor) -> Tensor:
         """Mean image, enlarged to the original size (nearest)."""

@@ -33,7 +33,7 @@ class ScalarCodec(nn.Module, ABC):
 
     storage_dtype = np.dtype(np.float32)
     storage_shape: tuple[int, ...] = ()
-    noise = 1
+    num_uniforms = 1
     centres: Tensor
 
     def __init__(self, width: int, centres: list[float]) -> None:

@@ -37,7 +37,7 @@ class TextCodec(Codec):
     def __init__(self, space: gym.Space[Any], width: int, statistics: dict[str, Any]) -> None:
         super().__init__(space, width, statistics)
         assert isinstance(space, gym.spaces.Text)
-        self.noise = 1
+        self.num_uniforms = 1
         texts = statistics.get("texts") or [_characters(space)[0] * space.min_length]
         # "Other" has no text of its own and stands for the most frequent one, which comes first.
         known = torch.from_numpy(self.encode(space, [*texts, texts[0]]))

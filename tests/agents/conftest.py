@@ -6,18 +6,18 @@ import gymnasium as gym
 import pytest
 import torch
 
-from nextlat_rl.commands.setup import value_statistics
 from nextlat_rl.config import TrainerConfig
 from nextlat_rl.data.batches import Batcher
 from nextlat_rl.data.minari_io import write_dataset
 from nextlat_rl.data.store import Store, build_store
 from nextlat_rl.envs.episodes import collect_episodes
+from nextlat_rl.jobs.setup import value_statistics
 from nextlat_rl.models.nextlat import ModelConfig, NextLat, Spaces
-from nextlat_rl.models.objective import ObjectiveConfig
 from nextlat_rl.models.transformer import TrunkConfig
-from nextlat_rl.training import Trainer
+from nextlat_rl.objectives.objective import ObjectiveConfig
+from nextlat_rl.training.trainer import Trainer
 from nextlat_rl.world_model import WorldModel
-from tests.ring import Ring
+from tests.helpers.ring import Ring
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def ring(ring_data: Store) -> WorldModel:
     statistics = {**store.statistics, "value": value_statistics(store, 0.9)}
     spaces = Spaces(store.observation_space, store.action_space, statistics)
     model = NextLat(spaces, ModelConfig(TrunkConfig(2, 2, 32, 16), 32))
-    settings = TrainerConfig(steps=150, follow_steps=0, batch_size=16, learning_rate=4e-3, warmup=10)
+    settings = TrainerConfig(steps=150, dynamics_finetune_steps=0, batch_size=16, learning_rate=4e-3, warmup=10)
     objective = ObjectiveConfig(horizon=3, policy_temperature=0.3, observation_weight=1.0)
     trainer = Trainer(model, Batcher(store, 16, 16, 0), objective, settings, 0)
     while trainer.step < trainer.total_steps:

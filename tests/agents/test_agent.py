@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from nextlat_rl.agents.agent import Agent
-from nextlat_rl.agents.episodes import EVALUATION_SEED, evaluation_seeds, run_episodes
-from nextlat_rl.models.objective import forward
+from nextlat_rl.agents.episodes import evaluation_seeds, run_episodes
+from nextlat_rl.objectives.objective import forward
 from nextlat_rl.world_model import Acting, Step, WorldModel
-from tests.tiny import cartpole_model, make_batch, tiny_model
+from tests.helpers.tiny import cartpole_model, make_batch, tiny_model
 
 
 def beliefs(acting: Acting) -> tuple[torch.Tensor, WorldModel]:
@@ -77,10 +77,10 @@ def test_deterministic_acting_ignores_the_noise_seed(cartpole: WorldModel) -> No
 
 
 def test_evaluation_seeds_are_fixed_and_apart_from_the_data() -> None:
-    from nextlat_rl.envs.episodes import EVALUATION_SEEDS
+    from nextlat_rl.envs.episodes import EVALUATION_SEED
 
     assert evaluation_seeds(3) == [10_000_000, 10_000_001, 10_000_002]
-    assert EVALUATION_SEED == EVALUATION_SEEDS
+    assert EVALUATION_SEED == EVALUATION_SEED
 
 
 def test_recorded_episode_has_a_frame_per_observation(cartpole: WorldModel) -> None:

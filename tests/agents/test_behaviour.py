@@ -7,15 +7,15 @@ from pathlib import Path
 import gymnasium as gym
 import torch
 
-from nextlat_rl import checkpoint
 from nextlat_rl.agents.agent import Agent
 from nextlat_rl.agents.behaviour import AgentBehaviour
 from nextlat_rl.agents.episodes import run_episodes
 from nextlat_rl.config import TrainerConfig
 from nextlat_rl.envs.episodes import collect_episodes
-from nextlat_rl.training import make_optimizer
+from nextlat_rl.training import checkpoint
+from nextlat_rl.training.trainer import make_optimizer
 from nextlat_rl.world_model import WorldModel
-from tests.tiny import cartpole_model
+from tests.helpers.tiny import cartpole_model
 
 
 def saved(folder: Path) -> Path:

@@ -16,8 +16,8 @@ from nextlat_rl.config import PlannerSettings
 from nextlat_rl.drafting.length import AdaptiveLength, DraftLength, FixedLength
 from nextlat_rl.drafting.token import Token
 from nextlat_rl.world_model import WorldModel
-from tests.ring import played
-from tests.tiny import cartpole_model
+from tests.helpers.ring import played
+from tests.helpers.tiny import cartpole_model
 
 
 @pytest.mark.parametrize("planner", ["none", "lookahead"])

@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from nextlat_rl.agents.agent import Agent
-from nextlat_rl.agents.calibration import Beside, accepted_at, calibrate, changed, upper_end
+from nextlat_rl.agents.calibration import ShadowAgent, accepted_at, calibrate, changed, upper_end
 from nextlat_rl.agents.episodes import run_episodes
 from nextlat_rl.agents.tolerant import TolerantAgent
 from nextlat_rl.drafting.length import AdaptiveLength, FixedLength
 from nextlat_rl.world_model import WorldModel
-from tests.ring import played
-from tests.tiny import cartpole_model
+from tests.helpers.ring import played
+from tests.helpers.tiny import cartpole_model
 
 
 class _InTurns(FixedLength):
@@ -54,7 +54,7 @@ def test_with_all_tolerance_every_draft_is_used_to_its_end(ring: WorldModel) -> 
 def test_reading_late_reads_the_same(ring: WorldModel) -> None:
     """After a draft was used up, the trunk's belief is that of an agent which read every step."""
     tolerant = TolerantAgent(ring, 2, FixedLength(2), tolerance=float("inf"), deterministic=True)
-    both = Beside(Agent(ring, 2, "trunk", True), tolerant, tolerant_plays=True)
+    both = ShadowAgent(Agent(ring, 2, "trunk", True), tolerant, tolerant_plays=True)
     seen = 0
 
     class Watch:
@@ -74,7 +74,7 @@ def test_reading_late_reads_the_same(ring: WorldModel) -> None:
 def test_the_calibrated_risk_holds_on_fresh_seeds(ring: WorldModel) -> None:
     def share_wrong(tolerance: float) -> tuple[float, int]:
         agent = TolerantAgent(ring, 4, FixedLength(4), tolerance, deterministic=True)
-        both = Beside(Agent(ring, 4, "trunk", True), agent, tolerant_plays=True)
+        both = ShadowAgent(Agent(ring, 4, "trunk", True), agent, tolerant_plays=True)
         run_episodes("Ring-v0", both, range(1000, 1100), 4)
         wrong = torch.cat(both.wrong)
         return float(wrong.float().mean()), len(wrong)

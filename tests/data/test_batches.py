@@ -5,10 +5,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toy_data import numbered_store
 
 from nextlat_rl.data.batches import Batcher, held_out_batch, split
 from nextlat_rl.errors import UserError
+from tests.helpers.toy_data import numbered_store
 
 LENGTHS = st.lists(st.integers(1, 12), min_size=1, max_size=12)
 

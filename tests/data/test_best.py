@@ -1,10 +1,10 @@
 """The best episodes come as often as asked for, and batches stay a function of the step."""
 
 import numpy as np
-from toy_data import numbered_store
 
 from nextlat_rl.data.batches import Batcher
 from nextlat_rl.data.best import BestBatcher, best_episodes
+from tests.helpers.toy_data import numbered_store
 
 EPISODES = np.arange(20)
 

@@ -11,12 +11,12 @@ import minari
 import numpy as np
 import pytest
 from minari.storage import get_dataset_path
-from toy_data import Episode, Nested, gather, write
 
 import nextlat_rl
 from nextlat_rl.data import hub, minari_io
 from nextlat_rl.data.minari_io import exists, load_dataset, local_datasets
 from nextlat_rl.errors import UserError
+from tests.helpers.toy_data import Episode, Nested, gather, write
 
 
 def files_below(folder: Path) -> list[Path]:
@@ -144,13 +144,13 @@ def test_episodes_of_wrong_length_and_no_episodes_are_user_errors(tmp_path):
 def test_killed_writer_leaves_no_data_set(tmp_path):
     code = (
         "import os, sys; sys.path.insert(0, sys.argv[1])\n"
-        "from toy_data import *\n"
+        "from tests.helpers.toy_data import *\n"
         "def episodes():\n"
         "    yield from gather(Nested(), 5)\n"
         "    os._exit(9)\n"
         "write('toy/nested-v0', Nested(), episodes())\n"
     )
-    run = subprocess.run([sys.executable, "-c", code, str(Path(__file__).parent)], cwd=Path(__file__).parents[2])
+    run = subprocess.run([sys.executable, "-c", code, str(Path(__file__).parents[2])], cwd=Path(__file__).parents[2])
     assert run.returncode == 9
     assert local_datasets() == [] and not exists("toy/nested-v0")
     write("toy/nested-v0", Nested(), gather(Nested(), 1))

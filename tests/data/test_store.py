@@ -8,7 +8,6 @@ import minari
 import numpy as np
 import pytest
 from minari.data_collector import EpisodeBuffer
-from toy_data import Nested, gather, write
 
 from nextlat_rl.data import fingerprint, npy, rows
 from nextlat_rl.data.minari_io import load_dataset
@@ -16,6 +15,7 @@ from nextlat_rl.data.store import Store, build_store
 from nextlat_rl.envs import make_env
 from nextlat_rl.errors import UserError
 from nextlat_rl.spaces import codec_class, flatten_list, leaves
+from tests.helpers.toy_data import Nested, gather, write
 
 
 def assert_store_equals(store, env, episodes):

@@ -11,24 +11,24 @@ import pytest
 import torch
 from torch import Tensor
 
-from nextlat_rl import checkpoint
 from nextlat_rl.drafting.drafter import CachedDrafter, Drafter
-from nextlat_rl.drafting.drafters.lookahead import step_names
 from nextlat_rl.drafting.drafters.nextlat import NextLatDrafter
+from nextlat_rl.drafting.drafters.ngram import step_names
 from nextlat_rl.drafting.drafters.registry import UNTRAINED, load_net, make_drafter, make_net, save_net
 from nextlat_rl.drafting.exactness import check_verified
+from nextlat_rl.drafting.fit import train_drafter
 from nextlat_rl.drafting.length import FixedLength
 from nextlat_rl.drafting.rollout import SpeculativeRollout
-from nextlat_rl.drafting.token import Token, embed_token, same_token, sample_token, token_noise
-from nextlat_rl.drafting.training import train_drafter
+from nextlat_rl.drafting.token import Token, embed_token, same_token, sample_token, token_num_uniforms
 from nextlat_rl.errors import UserError
 from nextlat_rl.models.nextlat import ModelConfig, NextLat, Spaces
-from nextlat_rl.models.objective import ObjectiveConfig
 from nextlat_rl.models.transformer import TrunkConfig
+from nextlat_rl.objectives.objective import ObjectiveConfig
 from nextlat_rl.settings_check import DRAFTERS
+from nextlat_rl.training import checkpoint
 from nextlat_rl.world_model import Step, WorldModel
 from tests.drafting.test_rollout import BATCH, chi_square, enumerable_model, exact_distribution, keys, start
-from tests.tiny import STATISTICS, make_batch, tiny_model
+from tests.helpers.tiny import STATISTICS, make_batch, tiny_model
 
 TRAINED = [name for name in DRAFTERS if name not in UNTRAINED]
 
@@ -46,7 +46,7 @@ def drafter_for(name: str, model: NextLat) -> Drafter:
 @pytest.mark.parametrize("name", [name for name in DRAFTERS if name != "nextlat"])
 def test_any_drafter_leaves_the_distribution_alone(name: str) -> None:
     world_model = WorldModel(enumerable_model(), "none")
-    batch = 2000 if name == "lookahead" else BATCH  # it goes through its rows one by one
+    batch = 2000 if name == "ngram" else BATCH  # it goes through its rows one by one
     exact = exact_distribution(world_model, 3)
     seen: Counter[tuple[int, ...]] = Counter()
     alone = SpeculativeRollout(world_model, None, FixedLength(0))
@@ -64,7 +64,7 @@ def test_training_lowers_the_losses_and_leaves_the_trunk_alone(name: str) -> Non
     before = {key: value.clone() for key, value in model.state_dict().items()}
     net = make_net(name, model)
     history: list[float] = []
-    settings = ObjectiveConfig(fewest_starts=32)
+    settings = ObjectiveConfig(min_rollouts=32)
     train_drafter(
         net, model, SameBatch(), settings, 60, 3e-3, on_step=lambda step, losses: history.append(sum(losses.values()))
     )
@@ -79,11 +79,11 @@ def test_what_a_drafter_remembers_does_not_depend_on_how_the_steps_came(name: st
     world_model = WorldModel(enumerable_model(), "none")
     model = world_model.model
     memory = start(world_model, 5, 3)
-    noise = torch.rand(5, 3, token_noise(model), generator=torch.Generator().manual_seed(0))
+    noise = torch.rand(5, 3, token_num_uniforms(model), generator=torch.Generator().manual_seed(0))
     first, second = drafter_for(name, model), drafter_for(name, model)
     hidden = torch.randn(5, 4, 16, generator=torch.Generator().manual_seed(1))
-    chunk = sample_token(model, hidden, torch.rand(5, 4, token_noise(model)))
-    token = sample_token(model, hidden[:, 0], torch.rand(5, token_noise(model)))
+    chunk = sample_token(model, hidden, torch.rand(5, 4, token_num_uniforms(model)))
+    token = sample_token(model, hidden[:, 0], torch.rand(5, token_num_uniforms(model)))
     with torch.no_grad():
         first.begin(memory)
         first.draft(memory.belief, token, noise)  # a guess of which nothing is kept
@@ -102,7 +102,7 @@ def test_what_a_drafter_remembers_does_not_depend_on_how_the_steps_came(name: st
 def song_of(model: NextLat, action: list[list[int]], reward: list[list[float]]) -> tuple[Token, Tensor]:
     """Steps `[B, K]` of `enumerable_model` that end nowhere, and beliefs `[B, K, D]` to go with them."""
     hidden = torch.zeros(len(action), len(action[0]), 16)
-    song = sample_token(model, hidden, torch.zeros(*hidden.shape[:2], token_noise(model)))
+    song = sample_token(model, hidden, torch.zeros(*hidden.shape[:2], token_num_uniforms(model)))
     song.action.copy_(torch.tensor(action))
     song.reward.copy_(torch.tensor(reward))
     song.end.zero_()
@@ -111,7 +111,7 @@ def song_of(model: NextLat, action: list[list[int]], reward: list[list[float]]) 
 
 def test_lookahead_repeats_what_followed() -> None:
     world_model = WorldModel(enumerable_model(), "none")
-    drafter = drafter_for("lookahead", world_model.model)
+    drafter = drafter_for("ngram", world_model.model)
     memory = start(world_model, 1, 3)
     song, hidden = song_of(world_model.model, [[0, 1, 1, 0, 1, 0]], [[0.0, 0.0, 1.0, 1.0, 1.0, 0.0]])
     drafter.begin(memory)
@@ -124,7 +124,7 @@ def test_lookahead_repeats_what_followed() -> None:
 
 def test_lookahead_knows_which_steps_it_would_have_guessed() -> None:
     world_model = WorldModel(enumerable_model(), "none")
-    drafter = drafter_for("lookahead", world_model.model)
+    drafter = drafter_for("ngram", world_model.model)
     memory = start(world_model, 2, 3)
     song, hidden = song_of(world_model.model, [[0, 1, 0, 1, 0, 0], [1, 1, 1, 0, 0, 1]], [6 * [0.0], 6 * [0.0]])
     drafter.begin(memory)
@@ -146,11 +146,11 @@ def test_lookahead_knows_which_steps_it_would_have_guessed() -> None:
 
 def test_lookahead_is_refused_where_no_step_comes_twice() -> None:
     """Its guesses have probability 1, which must not be held against a density: steps would come twice."""
-    with pytest.raises(UserError, match=r"drafter=lookahead repeats steps.*drafter=nextlat"):
-        make_drafter("lookahead", tiny_model())
+    with pytest.raises(UserError, match=r"drafter=ngram repeats steps.*drafter=nextlat"):
+        make_drafter("ngram", tiny_model())
 
 
-@pytest.mark.parametrize("name", [name for name in DRAFTERS if name != "lookahead"])
+@pytest.mark.parametrize("name", [name for name in DRAFTERS if name != "ngram"])
 def test_any_drafter_leaves_continuous_parts_alone(name: str) -> None:
     world_model = WorldModel(tiny_model(), "none")
     batch = 20_000
@@ -190,14 +190,14 @@ def test_images_are_drawn_one_at_a_time_or_not_at_all() -> None:
 
 
 def test_lookahead_forgets_what_its_pool_has_no_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nextlat_rl.drafting.drafters.lookahead._CAPACITY", 8)
+    monkeypatch.setattr("nextlat_rl.drafting.drafters.ngram._CAPACITY", 8)
     statistics = STATISTICS | {"observation": {"observation": {}}}
     spaces = Spaces(gym.spaces.Discrete(1000), gym.spaces.Discrete(3), statistics)
     world_model = WorldModel(NextLat(spaces, ModelConfig(TrunkConfig(2, 2, 16, 8), 16)).eval(), "none")
-    drafter = drafter_for("lookahead", world_model.model)
+    drafter = drafter_for("ngram", world_model.model)
     memory = world_model.memory(1, "trunk", 3)
     hidden = torch.zeros(1, 30, 16)
-    noise = torch.rand(1, 30, token_noise(world_model.model), generator=torch.Generator().manual_seed(0))
+    noise = torch.rand(1, 30, token_num_uniforms(world_model.model), generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         song = sample_token(world_model.model, hidden, noise)
     song.observation["observation"][0] = torch.arange(30)  # thirty different steps
@@ -214,7 +214,7 @@ def test_lookahead_forgets_what_its_pool_has_no_room_for(monkeypatch: pytest.Mon
 
 def test_equal_steps_and_only_these_have_equal_names() -> None:
     model = tiny_model()
-    noise = torch.rand(500, token_noise(model), generator=torch.Generator().manual_seed(0))
+    noise = torch.rand(500, token_num_uniforms(model), generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         token = sample_token(model, torch.zeros(500, 16), noise)
     # The same steps, whichever batch they are in. (Drawn anew in a smaller one they could differ in the last bit:
@@ -247,7 +247,7 @@ def test_a_drafter_that_rests_reads_nothing_and_begins_anew(name: str) -> None:
     model = world_model.model
     drafter, fresh = drafter_for(name, model), drafter_for(name, model)
     assert isinstance(drafter, CachedDrafter) and isinstance(fresh, CachedDrafter)
-    noise = torch.rand(2, 3, token_noise(model), generator=torch.Generator().manual_seed(0))
+    noise = torch.rand(2, 3, token_num_uniforms(model), generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         memory = start(world_model, 2, 3)
         step = sample_token(model, memory.belief, noise[:, 0])
@@ -273,7 +273,7 @@ def test_dflash_looks_at_nothing_while_it_rests_and_begins_anew() -> None:
     world_model = WorldModel(enumerable_model(), "none")
     model = world_model.model
     drafter, fresh = drafter_for("dflash", model), drafter_for("dflash", model)
-    noise = torch.rand(2, 3, token_noise(model), generator=torch.Generator().manual_seed(0))
+    noise = torch.rand(2, 3, token_num_uniforms(model), generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         memory = start(world_model, 2, 3)
         drafter.begin(memory)

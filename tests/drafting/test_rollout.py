@@ -29,13 +29,13 @@ from nextlat_rl.drafting.token import (
     stack,
     token_log_prob,
     token_log_prob_at,
-    token_noise,
+    token_num_uniforms,
 )
 from nextlat_rl.models.nextlat import ModelConfig, NextLat, Spaces
 from nextlat_rl.models.transformer import TrunkConfig
 from nextlat_rl.tracing import Traced
 from nextlat_rl.world_model import Memory, Step, WorldModel
-from tests.tiny import tiny_model
+from tests.helpers.tiny import tiny_model
 
 BATCH = 20_000
 
@@ -429,10 +429,10 @@ def test_adaptive_length_does_not_draft_for_next_to_nothing() -> None:
 def test_reading_the_heads_once_a_place_changes_nothing(make: Callable[[], NextLat]) -> None:
     model = make()
     width = model.config.trunk.width
-    belief, at, noise = torch.randn(3, width), torch.randint(3, (40,)), torch.rand(40, token_noise(model))
+    belief, at, noise = torch.randn(3, width), torch.randint(3, (40,)), torch.rand(40, token_num_uniforms(model))
     token, log_p = draw_tokens_at(model, belief, at, noise)
     one_by_one, expected = draw_token(model, belief[at], noise)
     assert same_token(token, one_by_one).all()
     torch.testing.assert_close(log_p, expected)
-    other = sample_token(model, torch.randn(40, width), torch.rand(40, token_noise(model)))
+    other = sample_token(model, torch.randn(40, width), torch.rand(40, token_num_uniforms(model)))
     torch.testing.assert_close(token_log_prob_at(model, belief, at, other), token_log_prob(model, belief[at], other))

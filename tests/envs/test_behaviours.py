@@ -12,7 +12,7 @@ from nextlat_rl.envs.behaviours.explorer import ExplorerBehaviour
 from nextlat_rl.envs.behaviours.grid_actions import LEFT
 from nextlat_rl.envs.behaviours.poses import Reach, facing
 from nextlat_rl.envs.behaviours.random import RandomBehaviour
-from nextlat_rl.envs.behaviours.sight import FULL, HALF, START, VIEW, row_tables, windows
+from nextlat_rl.envs.behaviours.visibility import FULL, HALF, START, VIEW, row_tables, windows
 from nextlat_rl.errors import UserError
 
 

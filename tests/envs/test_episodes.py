@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nextlat_rl.envs import make_env
-from nextlat_rl.envs.episodes import EVALUATION_SEEDS, Episode, collect_episodes, default_behaviour
+from nextlat_rl.envs.episodes import EVALUATION_SEED, Episode, collect_episodes, default_behaviour
 from nextlat_rl.errors import UserError
 
 
@@ -76,11 +76,11 @@ def test_progress_counts_steps_and_episodes() -> None:
 
 def test_evaluation_seeds_are_refused() -> None:
     with pytest.raises(UserError, match="evaluation"):
-        collect_episodes("CartPole", "random", episodes=1, seed=EVALUATION_SEEDS)
+        collect_episodes("CartPole", "random", episodes=1, seed=EVALUATION_SEED)
     with pytest.raises(UserError, match="evaluation"):
-        collect_episodes("CartPole", "random", episodes=2, seed=EVALUATION_SEEDS - 1)
+        collect_episodes("CartPole", "random", episodes=2, seed=EVALUATION_SEED - 1)
     with pytest.raises(UserError, match="evaluation"):
-        list(collect_episodes("CartPole", "random", steps=10_000, seed=EVALUATION_SEEDS - 2))
+        list(collect_episodes("CartPole", "random", steps=10_000, seed=EVALUATION_SEED - 2))
 
 
 def test_worker_errors_surface_as_they_are() -> None:

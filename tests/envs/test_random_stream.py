@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.worlds import recall_episodes
+from tests.helpers.worlds import recall_episodes
 
 
 def test_actions_are_independent_of_the_environment() -> None:

@@ -3,11 +3,11 @@ import pytest
 import torch
 from gymnasium import spaces
 from hypothesis import given
-from space_strategies import SEEDS, WIDTH, box, grid_of_uniforms, parameters_of
 
 from nextlat_rl.errors import UserError
 from nextlat_rl.spaces import build_codec, codec_class
 from nextlat_rl.spaces.binned import BINS
+from tests.helpers.space_strategies import SEEDS, WIDTH, box, grid_of_uniforms, parameters_of
 
 SPACE = spaces.Box(np.array([-2.0, 0.0], np.float32), np.array([2.0, 0.1], np.float32))
 
@@ -26,9 +26,9 @@ def certain(codec, bins):
 @given(box(bounded=True), SEEDS)
 def test_outermost_bins_are_exactly_the_bounds(space, seed):
     codec = codec_of(space)
-    uniform = torch.rand(1, codec.noise)
+    uniform = torch.rand(1, codec.num_uniforms)
     for index, bound in ((0, space.low), (BINS - 1, space.high)):
-        parameters = certain(codec, [index] * codec.noise)
+        parameters = certain(codec, [index] * codec.num_uniforms)
         for action in (codec.mode(parameters), codec.sample(parameters, uniform)):
             np.testing.assert_array_equal(codec.decode(space, action.numpy())[0], bound)
 

@@ -8,10 +8,10 @@ import torch
 from gymnasium import spaces
 from hypothesis import given
 from hypothesis import strategies as st
-from space_strategies import SEEDS, WIDTH, grid_of_uniforms, multi_discrete, parameters_of
 
 from nextlat_rl.spaces import build_codec
 from nextlat_rl.spaces.distributions import inverse_cdf
+from tests.helpers.space_strategies import SEEDS, WIDTH, grid_of_uniforms, multi_discrete, parameters_of
 
 small = st.one_of(
     st.builds(spaces.Discrete, st.integers(1, 9), start=st.integers(-3, 3)),

@@ -8,7 +8,10 @@ import pytest
 import torch
 from gymnasium import spaces
 from hypothesis import given, settings
-from space_strategies import (
+
+from nextlat_rl.errors import UserError
+from nextlat_rl.spaces import build_codec, codec_class
+from tests.helpers.space_strategies import (
     SEEDS,
     WIDTH,
     action_spaces,
@@ -20,9 +23,6 @@ from space_strategies import (
     parameters_of,
     samples,
 )
-
-from nextlat_rl.errors import UserError
-from nextlat_rl.spaces import build_codec, codec_class
 
 EVERY = [(observation_leaves, "observation"), (action_spaces, "action")]
 every = pytest.mark.parametrize("role", ["observation", "action"])
@@ -73,7 +73,7 @@ def test_round_trip(space, seed, role):
 def test_mode_and_samples_are_in_the_space(space, seed, role):
     codec, stored, _ = fitted(space, seed, role)
     parameters = parameters_of(codec, 4)
-    uniform = torch.rand(4, codec.noise)
+    uniform = torch.rand(4, codec.num_uniforms)
     uniform[0], uniform[1] = 0.0, 1.0 - 2**-24
     for values in (codec.mode(parameters), codec.sample(parameters, uniform)):
         assert values.dtype == stored.dtype
@@ -101,7 +101,7 @@ def test_batch_shape_does_not_matter(space, seed, role):
     flat = torch.cat([stored, stored.flip(0)])[:6]
     x = flat.view(2, 3, *codec.storage_shape)
     features = torch.randn(2, 3, WIDTH)
-    uniform = torch.rand(2, 3, codec.noise)
+    uniform = torch.rand(2, 3, codec.num_uniforms)
     p, q = codec.head(features), codec.head(features.flip(0))
     p_flat, q_flat = p.flatten(0, 1), q.flatten(0, 1)
     torch.testing.assert_close(codec.head(features.flatten(0, 1)), p_flat, rtol=1e-4, atol=1e-5)
@@ -145,7 +145,7 @@ def test_statistics_are_json(space, seed, role):
     torch.manual_seed(0)
     loaded = build_codec(space, WIDTH, json.loads(json.dumps(statistics)), role)
     parameters = parameters_of(codec, 3)
-    uniform = torch.rand(3, codec.noise)
+    uniform = torch.rand(3, codec.num_uniforms)
     assert torch.equal(codec.sample(parameters, uniform), loaded.sample(parameters, uniform))
 
 

@@ -5,12 +5,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from space_strategies import WIDTH, grid_of_uniforms
 
 from nextlat_rl.errors import UserError
 from nextlat_rl.spaces import build_scalar, scalar_statistics
 from nextlat_rl.spaces.distributions import two_hot
 from nextlat_rl.spaces.scalar import FiniteSet, TwoHot
+from tests.helpers.space_strategies import WIDTH, grid_of_uniforms
 
 numbers = st.floats(-1e4, 1e4, width=32)
 ranges = st.tuples(numbers, numbers).map(sorted).filter(lambda ends: ends[1] - ends[0] > 1e-2)

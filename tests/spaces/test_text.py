@@ -2,9 +2,9 @@ from collections import Counter
 
 import torch
 from gymnasium import spaces
-from space_strategies import WIDTH, grid_of_uniforms, parameters_of
 
 from nextlat_rl.spaces import build_codec, codec_class
+from tests.helpers.space_strategies import WIDTH, grid_of_uniforms, parameters_of
 
 SPACE = spaces.Text(200, charset="abcdefghijklmnopqrstuvwxyz ")
 TEXTS = ["reach the goal", "open the door", "pick up the ball"]

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 from hypothesis import given
-from space_strategies import SEEDS, nested, samples
 
 from nextlat_rl.errors import UserError
 from nextlat_rl.spaces import codec_class, flatten, flatten_list, leaves, unflatten
+from tests.helpers.space_strategies import SEEDS, nested, samples
 
 BOX = spaces.Box(-1.0, 1.0, (2,))
 NESTED = spaces.Dict(image=BOX, inner=spaces.Tuple([spaces.Dict(velocity=BOX), spaces.Discrete(3)]))

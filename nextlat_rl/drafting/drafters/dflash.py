@@ -8,13 +8,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from nextlat_rl.data.batches import Batch, Place
+from nextlat_rl.data.batches import Batch, BatchIndex
 from nextlat_rl.drafting.drafter import LONGEST, BlockDrafter
 from nextlat_rl.drafting.drafters.net import FeatureNet, rolled_places
 from nextlat_rl.drafting.token import Token, embed_token
 from nextlat_rl.models.nextlat import NextLat
-from nextlat_rl.models.objective import Forward, rollout_starts
 from nextlat_rl.models.transformer import TrunkConfig
+from nextlat_rl.objectives.objective import Forward, rollout_starts
 from nextlat_rl.world_model import Memory
 
 _CONTEXT = 16  # beliefs looked at
@@ -53,7 +53,9 @@ class DFlashNet(FeatureNet):
             block = layer(block, memory, memory_key_padding_mask=~known)
         return self.norm(block)
 
-    def predict(self, model: NextLat, batch: Batch, out: Forward, generator: torch.Generator) -> tuple[Place, Tensor]:
+    def predict(
+        self, model: NextLat, batch: Batch, out: Forward, generator: torch.Generator
+    ) -> tuple[BatchIndex, Tensor]:
         """Whole blocks from a random subset of positions."""
         row, column = rollout_starts(batch.has_next, 256, generator)
         back = column[:, None] + torch.arange(1 - _CONTEXT, 1, device=column.device)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from nextlat_rl.data.batches import Batch, Place
+from nextlat_rl.data.batches import Batch, BatchIndex
 from nextlat_rl.drafting.drafter import CachedDrafter
 from nextlat_rl.drafting.drafters.net import FeatureNet
 from nextlat_rl.drafting.token import Token, embed_token
 from nextlat_rl.models.nextlat import NextLat
-from nextlat_rl.models.objective import Forward
 from nextlat_rl.models.transformer import Transformer, TrunkConfig
+from nextlat_rl.objectives.objective import Forward
 
 _NOISE = 0.1  # half-width of the uniform noise on features that EAGLE trains with, against its own errors
 
@@ -28,7 +28,9 @@ class EagleNet(FeatureNet):
         """`[*B, D]` twice to `[*B, D]`."""
         return self.join(torch.cat((feature, step_embedding), -1))
 
-    def predict(self, model: NextLat, batch: Batch, out: Forward, generator: torch.Generator) -> tuple[Place, Tensor]:
+    def predict(
+        self, model: NextLat, batch: Batch, out: Forward, generator: torch.Generator
+    ) -> tuple[BatchIndex, Tensor]:
         """Every position that has a successor."""
         noise = torch.rand(out.belief.shape, generator=generator).to(out.belief) * 2 - 1
         pairs = self.embed((out.belief + _NOISE * noise)[:, :-1], out.step_embedding[:, 1:])

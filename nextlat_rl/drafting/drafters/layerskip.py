@@ -12,13 +12,13 @@ from copy import copy
 import torch
 from torch import Tensor, nn
 
-from nextlat_rl.data.batches import Batch, Place
+from nextlat_rl.data.batches import Batch, BatchIndex
 from nextlat_rl.drafting.drafter import Draft, SequentialDrafter
 from nextlat_rl.drafting.drafters.net import FeatureNet
 from nextlat_rl.drafting.token import Token, embed_token
 from nextlat_rl.models.nextlat import NextLat
-from nextlat_rl.models.objective import Forward
 from nextlat_rl.models.transformer import TrunkConfig
+from nextlat_rl.objectives.objective import Forward
 from nextlat_rl.world_model import Memory
 
 
@@ -30,7 +30,9 @@ class LayerSkipNet(FeatureNet):
         self.layers = max(1, trunk.layers // 4)
         self.exit = nn.Sequential(nn.LayerNorm(trunk.width), nn.Linear(trunk.width, trunk.width))
 
-    def predict(self, model: NextLat, batch: Batch, out: Forward, generator: torch.Generator) -> tuple[Place, Tensor]:
+    def predict(
+        self, model: NextLat, batch: Batch, out: Forward, generator: torch.Generator
+    ) -> tuple[BatchIndex, Tensor]:
         """Every position."""
         with torch.no_grad():
             early = model.trunk(out.step_embedding, batch.segment, self.layers)

@@ -6,12 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nextlat_rl.data.batches import Batch, Place
+from nextlat_rl.data.batches import Batch, BatchIndex
 from nextlat_rl.drafting.drafter import LONGEST, BlockDrafter
 from nextlat_rl.drafting.drafters.net import FeatureNet, rolled_places
 from nextlat_rl.drafting.token import Token
 from nextlat_rl.models.nextlat import NextLat
-from nextlat_rl.models.objective import Forward, rollout_starts
+from nextlat_rl.objectives.objective import Forward, rollout_starts
 from nextlat_rl.tracing import Traced
 
 
@@ -27,7 +27,9 @@ class MedusaNet(FeatureNet):
         """`[B, D] -> [B, K, D]`."""
         return belief[:, None] + F.silu(torch.einsum("bd,kde->bke", belief, self.weight[:length]) + self.bias[:length])
 
-    def predict(self, model: NextLat, batch: Batch, out: Forward, generator: torch.Generator) -> tuple[Place, Tensor]:
+    def predict(
+        self, model: NextLat, batch: Batch, out: Forward, generator: torch.Generator
+    ) -> tuple[BatchIndex, Tensor]:
         """All heads at a random subset of positions."""
         starts = rollout_starts(batch.has_next, 256, generator)
         (row, column), inside = rolled_places(batch, starts, LONGEST)

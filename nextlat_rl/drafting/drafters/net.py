@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nextlat_rl.data.batches import Batch, Place
+from nextlat_rl.data.batches import Batch, BatchIndex
 from nextlat_rl.models.nextlat import NextLat
-from nextlat_rl.models.objective import Forward, ObjectiveConfig, head_kl, random_subset
+from nextlat_rl.objectives.objective import Forward, ObjectiveConfig, head_kl, random_subset
 
 
 class DrafterNet(nn.Module, ABC):
@@ -27,7 +27,9 @@ class FeatureNet(DrafterNet):
     """Learns the trunk's beliefs and what its heads say of them: the latent losses of NextLat (eqs. 3-5)."""
 
     @abstractmethod
-    def predict(self, model: NextLat, batch: Batch, out: Forward, generator: torch.Generator) -> tuple[Place, Tensor]:
+    def predict(
+        self, model: NextLat, batch: Batch, out: Forward, generator: torch.Generator
+    ) -> tuple[BatchIndex, Tensor]:
         """Where beliefs are guessed, and the guesses `[R, D]`."""
 
     def losses(
@@ -36,12 +38,12 @@ class FeatureNet(DrafterNet):
         """Smooth-L1 on all guesses, KL on a random subset of them as in the latent losses."""
         (row, column), feature = self.predict(model, batch, out, generator)
         latent = F.smooth_l1_loss(feature, out.belief[row, column])
-        chosen = random_subset(len(row), config.fewest_starts, generator).to(row.device)
+        chosen = random_subset(len(row), config.min_rollouts, generator).to(row.device)
         kl = head_kl(model, batch, out, (row[chosen], column[chosen]), feature[chosen], config).mean()
         return {"latent": config.latent_weight * latent, "kl": config.kl_weight * kl}
 
 
-def rolled_places(batch: Batch, starts: Place, length: int) -> tuple[Place, Tensor]:
+def rolled_places(batch: Batch, starts: BatchIndex, length: int) -> tuple[BatchIndex, Tensor]:
     """The `length` places that follow each of `starts: [S]`, row by row `[S * length]`, and whether they are inside.
 
     Places outside the start's episode or the window are clamped to the window; the mask `[S, length]` says which.

@@ -10,21 +10,21 @@ from pathlib import Path
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from nextlat_rl import checkpoint
 from nextlat_rl.drafting.drafter import Drafter, SequentialDrafter
 from nextlat_rl.drafting.drafters.dflash import DFlashDrafter, DFlashNet
 from nextlat_rl.drafting.drafters.draft_model import DraftModelDrafter, DraftModelNet
 from nextlat_rl.drafting.drafters.eagle import EagleDrafter, EagleNet
 from nextlat_rl.drafting.drafters.layerskip import LayerSkipDrafter, LayerSkipNet
-from nextlat_rl.drafting.drafters.lookahead import LookaheadDrafter
 from nextlat_rl.drafting.drafters.medusa import MedusaDrafter, MedusaNet
 from nextlat_rl.drafting.drafters.net import DrafterNet
 from nextlat_rl.drafting.drafters.nextlat import NextLatDrafter
+from nextlat_rl.drafting.drafters.ngram import NgramDrafter
 from nextlat_rl.drafting.entropy_stop import EntropyStop
 from nextlat_rl.errors import UserError
 from nextlat_rl.models.nextlat import NextLat
+from nextlat_rl.training import checkpoint
 
-UNTRAINED = ("nextlat", "lookahead")  # these need no training of their own
+UNTRAINED = ("nextlat", "ngram")  # these need no training of their own
 
 
 def make_net(name: str, model: NextLat) -> DrafterNet:
@@ -44,13 +44,13 @@ def make_drafter(name: str, model: NextLat, net: DrafterNet | None = None) -> Dr
     """A drafter for the trunk; `net` as `make_net` made it and training changed it.
 
     Raises:
-        UserError: `lookahead` with continuous observations.
+        UserError: `ngram` with continuous observations.
 
     """
     if name == "nextlat":
         return NextLatDrafter(model)
-    if name == "lookahead":
-        return LookaheadDrafter(model)
+    if name == "ngram":
+        return NgramDrafter(model)
     match net:
         case DraftModelNet():
             return DraftModelDrafter(net)

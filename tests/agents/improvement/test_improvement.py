@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from nextlat_rl import checkpoint
 from nextlat_rl.agents.improvement.imagination import ImaginationImprover
 from nextlat_rl.agents.improvement.reanalyse import ReanalyseImprover
 from nextlat_rl.agents.improvement.starts import real_beliefs
 from nextlat_rl.config import ImproveSettings, PlannerSettings
 from nextlat_rl.errors import UserError
-from nextlat_rl.training import make_optimizer
+from nextlat_rl.training import checkpoint
+from nextlat_rl.training.trainer import make_optimizer
 from nextlat_rl.world_model import WorldModel
-from tests.tiny import make_batch, tiny_model
+from tests.helpers.tiny import make_batch, tiny_model
 
 PAYS = 1
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from nextlat_rl.agents.planning.gumbel_tree import GumbelConfig, gumbel_tree_search
-from tests.agents.planning.fake_worlds import FakeWorld
+from tests.helpers.fake_worlds import FakeWorld
 
 CASES = json.loads((Path(__file__).parent / "mctx_reference.json").read_text())["cases"]
 

@@ -17,7 +17,7 @@ class Track:
     One dimension of the action does nothing.
     """
 
-    size, policy_noise = 2, 2
+    size, policy_num_uniforms = 2, 2
 
     def __init__(self) -> None:
         self.evaluated = 0
@@ -37,19 +37,19 @@ class Track:
 
 def decide(belief: Tensor, config: MPPIConfig = DEFAULT, seed: int = 0) -> Tensor:
     world = Track()
-    noise = torch.rand(len(belief), sum(config.noise(world)), generator=torch.Generator().manual_seed(seed))
+    noise = torch.rand(len(belief), sum(config.num_uniforms(world)), generator=torch.Generator().manual_seed(seed))
     return mppi(world, belief, noise, config).action
 
 
 @pytest.mark.parametrize(("start", "best"), [(0.0, 0.0), (0.3, -0.6), (-0.2, 0.4), (3.0, -1.0), (-3.0, 1.0)])
 def test_moves_to_the_origin(start: float, best: float) -> None:
-    config = MPPIConfig(horizon=3, samples=128, iterations=5)
+    config = MPPIConfig(horizon=3, num_samples=128, iterations=5)
     assert decide(torch.tensor([[start]]), config)[0, 0] == pytest.approx(best, abs=0.2)
 
 
 def test_evaluations_are_as_stated_and_a_tenth_of_tdmpc2() -> None:
     world, config = Track(), MPPIConfig()
-    mppi(world, torch.zeros(2, 1), torch.rand(2, sum(config.noise(world))), config)
+    mppi(world, torch.zeros(2, 1), torch.rand(2, sum(config.num_uniforms(world))), config)
     assert world.evaluated == 2 * config.evaluations
     assert config.evaluations <= 9216 / 10
 
@@ -57,7 +57,7 @@ def test_evaluations_are_as_stated_and_a_tenth_of_tdmpc2() -> None:
 def test_rows_are_decided_on_their_own() -> None:
     belief = torch.tensor([[0.5], [-1.0], [2.0]])
     world, config = Track(), MPPIConfig()
-    noise = torch.rand(3, sum(config.noise(world)))
+    noise = torch.rand(3, sum(config.num_uniforms(world)))
     together = mppi(world, belief, noise, config).action
     for i in range(3):
         torch.testing.assert_close(mppi(world, belief[i : i + 1], noise[i : i + 1], config).action[0], together[i])

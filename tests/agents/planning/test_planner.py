@@ -39,34 +39,34 @@ def world_model(action: gym.Space) -> WorldModel:
     return WorldModel(NextLat(spaces, ModelConfig(TrunkConfig(1, 2, 16, 16), 16)), "none")
 
 
-def settings(name: str, mode: str = "blind") -> PlannerSettings:
+def settings(name: str, rollout: str = "open_loop") -> PlannerSettings:
     return PlannerSettings(
-        name, mode, depth=3, width=6, simulations=8, horizon=2, samples=8, policy_samples=4, elites=4
+        name, rollout, depth=3, width=6, num_simulations=8, horizon=2, num_samples=8, num_policy_samples=4, elites=4
     )
 
 
 CASES = [
-    ("discrete", "lookahead", "blind"),
-    ("discrete", "lookahead", "mode"),
+    ("discrete", "lookahead", "open_loop"),
+    ("discrete", "lookahead", "argmax"),
     ("discrete", "lookahead", "sample"),
-    ("discrete", "gumbel", "blind"),
+    ("discrete", "gumbel", "open_loop"),
     ("discrete", "gumbel", "sample"),
-    ("multidiscrete", "lookahead", "blind"),
-    ("multidiscrete", "gumbel", "mode"),
-    ("box", "mppi", "blind"),
-    ("multidiscrete", "auto", "blind"),
-    ("box", "auto", "blind"),
+    ("multidiscrete", "lookahead", "open_loop"),
+    ("multidiscrete", "gumbel", "argmax"),
+    ("box", "mppi", "open_loop"),
+    ("multidiscrete", "auto", "open_loop"),
+    ("box", "auto", "open_loop"),
 ]
 
 
-@pytest.mark.parametrize(("space", "name", "mode"), CASES)
+@pytest.mark.parametrize(("space", "name", "rollout"), CASES)
 @pytest.mark.parametrize("greedy", [True, False])
-def test_decisions_are_legal_and_do_not_depend_on_the_batch(space: str, name: str, mode: str, greedy: bool) -> None:
+def test_decisions_are_legal_and_do_not_depend_on_the_batch(space: str, name: str, rollout: str, greedy: bool) -> None:
     wm = world_model(ACTIONS[space])
     observations = [np.full(3, 0.1 * i, np.float32) for i in range(5)]
 
     def act(rows: list[int]) -> list[np.ndarray]:
-        agent = Agent(wm, len(rows), "trunk", greedy, 7, build_planner(wm, settings(name, mode), greedy, 7))
+        agent = Agent(wm, len(rows), "trunk", greedy, 7, build_planner(wm, settings(name, rollout), greedy, 7))
         taken = []
         for t in range(3):
             chosen = agent.act([observations[i] for i in rows], [0.0] * len(rows), [t == 0] * len(rows), rows)
@@ -99,7 +99,7 @@ def test_joint_logits_are_the_joint_policy() -> None:
         torch.testing.assert_close(model.root(belief)[0].log_softmax(-1), log_prob)
 
 
-def test_blind_steps_are_the_world_models_own() -> None:
+def test_open_loop_steps_are_the_world_models_own() -> None:
     wm = world_model(ACTIONS["discrete"])
     model, belief = ImaginedModel(wm), torch.randn(3, 16)
     action = torch.tensor([0, 3, 1])

@@ -13,20 +13,20 @@ from hypothesis import strategies as st
 from nextlat_rl.agents.planning.gumbel_tree import GumbelConfig, considered_visits, gumbel_tree_search
 from nextlat_rl.agents.planning.lookahead import LookaheadConfig, lookahead
 from nextlat_rl.agents.planning.model import Plan
-from tests.agents.planning.fake_worlds import Peek, Shuffled, bandit, chain, grid
+from tests.helpers.fake_worlds import Peek, Shuffled, bandit, chain, grid
 
 Plan_ = Callable[..., Plan]
 
 
 def plan_lookahead(world: Any, belief: torch.Tensor, seed: int = 0, greedy: bool = True, depth: int = 6) -> Plan:
-    config = LookaheadConfig(depth=depth, width=32, sharpness=50.0)
-    noise = torch.rand(len(belief), sum(config.noise(world)), generator=torch.Generator().manual_seed(seed))
+    config = LookaheadConfig(depth=depth, width=32, value_scale=50.0)
+    noise = torch.rand(len(belief), sum(config.num_uniforms(world)), generator=torch.Generator().manual_seed(seed))
     return lookahead(world, belief, noise, config, greedy)[0]
 
 
 def plan_gumbel(world: Any, belief: torch.Tensor, seed: int = 0, greedy: bool = True) -> Plan:
-    config = GumbelConfig(simulations=64)
-    size = world.actions + config.simulations * world.noise
+    config = GumbelConfig(num_simulations=64)
+    size = world.actions + config.num_simulations * world.num_uniforms
     noise = torch.rand(len(belief), size, generator=torch.Generator().manual_seed(seed))
     return gumbel_tree_search(world, belief, noise, config, greedy)
 
@@ -76,13 +76,13 @@ def test_rows_are_decided_on_their_own(plan: Plan_) -> None:
     belief = world.at(0, 3, 5, 7)
     together = plan(world, belief, greedy=False)
     for i in range(4):
-        config = LookaheadConfig(depth=6, width=32, sharpness=50.0)
-        size = sum(config.noise(world)) if plan is plan_lookahead else world.actions
+        config = LookaheadConfig(depth=6, width=32, value_scale=50.0)
+        size = sum(config.num_uniforms(world)) if plan is plan_lookahead else world.actions
         noise = torch.rand(4, size, generator=torch.Generator().manual_seed(0))[i : i + 1]
         if plan is plan_lookahead:
             alone = lookahead(world, belief[i : i + 1], noise, config, False)[0]
         else:
-            alone = gumbel_tree_search(world, belief[i : i + 1], noise, GumbelConfig(simulations=64), False)
+            alone = gumbel_tree_search(world, belief[i : i + 1], noise, GumbelConfig(num_simulations=64), False)
         assert alone.action[0] == together.action[i]
         torch.testing.assert_close(alone.weights[0], together.weights[i])
 
@@ -113,7 +113,7 @@ def test_lookahead_cost_is_one_call_per_depth_and_linear_in_width() -> None:
     for width in (16, 32, 64):
         world = grid(4)
         config = LookaheadConfig(depth=8, width=width)
-        lookahead(world, world.at(0), torch.rand(1, sum(config.noise(world))), config, True)
+        lookahead(world, world.at(0), torch.rand(1, sum(config.num_uniforms(world))), config, True)
         assert world.calls == 8
         assert world.evaluated == sum(config.sizes(4)[1:])
         evaluated[width] = world.evaluated
@@ -123,23 +123,23 @@ def test_lookahead_cost_is_one_call_per_depth_and_linear_in_width() -> None:
 
 def test_gumbel_cost_is_one_call_per_simulation() -> None:
     world = grid(4)
-    gumbel_tree_search(world, world.at(0, 1), torch.rand(2, 4), GumbelConfig(simulations=24), True)
+    gumbel_tree_search(world, world.at(0, 1), torch.rand(2, 4), GumbelConfig(num_simulations=24), True)
     assert world.calls == 24
 
 
 def test_lookahead_with_no_trust_in_values_follows_the_prior() -> None:
     world = bandit([0.0, 1.0])
     world.logits = torch.tensor([[2.0, 0.0], [0.0, 0.0]])
-    config = LookaheadConfig(depth=3, width=8, sharpness=0.0)
-    decided = lookahead(world, world.at(0), torch.rand(1, sum(config.noise(world))), config, True)[0]
+    config = LookaheadConfig(depth=3, width=8, value_scale=0.0)
+    decided = lookahead(world, world.at(0), torch.rand(1, sum(config.num_uniforms(world))), config, True)[0]
     torch.testing.assert_close(decided.weights[0], world.logits[0].softmax(-1))
 
 
 def test_lookahead_without_greed_draws_from_the_improved_policy() -> None:
     world = bandit([0.0, 0.02, 0.04])
-    config = LookaheadConfig(depth=1, width=3, sharpness=20.0)
+    config = LookaheadConfig(depth=1, width=3, value_scale=20.0)
     count = 20_000
-    noise = torch.rand(count, sum(config.noise(world)), generator=torch.Generator().manual_seed(1))
+    noise = torch.rand(count, sum(config.num_uniforms(world)), generator=torch.Generator().manual_seed(1))
     decided = lookahead(world, world.at(*[0] * count), noise, config, False)[0]
     frequency = torch.bincount(decided.action, minlength=3) / count
     torch.testing.assert_close(frequency, decided.weights[0], atol=0.015, rtol=0)
@@ -150,9 +150,9 @@ def test_sequences_are_drawn_without_replacement_and_from_the_prior() -> None:
     world = bandit([0.0, 0.0])
     world.ends[:] = False
     world.logits = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-    config = LookaheadConfig(depth=2, width=3, sharpness=0.0)
+    config = LookaheadConfig(depth=2, width=3, value_scale=0.0)
     count = 20_000
-    noise = torch.rand(count, sum(config.noise(world)), generator=torch.Generator().manual_seed(2))
+    noise = torch.rand(count, sum(config.num_uniforms(world)), generator=torch.Generator().manual_seed(2))
     level = lookahead(world, world.at(*[0] * count), noise, config, True)[1][-1]
     first = lookahead(world, world.at(*[0] * count), noise, config, True)[1][1].action.gather(1, level.parent)
     codes = first * 2 + level.action

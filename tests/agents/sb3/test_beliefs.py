@@ -22,7 +22,7 @@ from nextlat_rl.agents.sb3 import (
 )
 from nextlat_rl.errors import UserError
 from nextlat_rl.world_model import Acting, Step, WorldModel
-from tests.tiny import cartpole_model
+from tests.helpers.tiny import cartpole_model
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from nextlat_rl.data.minari_io import write_dataset
 from nextlat_rl.envs import make_env
 from nextlat_rl.envs.episodes import collect_episodes
 from nextlat_rl.world_model import WorldModel
-from tests.tiny import cartpole_model, pendulum_model
+from tests.helpers.tiny import cartpole_model, pendulum_model
 
 
 @pytest.fixture(scope="module")

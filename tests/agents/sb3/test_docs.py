@@ -10,7 +10,7 @@ from nextlat_rl.data.minari_io import load_dataset, write_dataset
 from nextlat_rl.envs import make_env
 from nextlat_rl.envs.episodes import collect_episodes
 from nextlat_rl.world_model import WorldModel
-from tests.tiny import cartpole_model
+from tests.helpers.tiny import cartpole_model
 
 PAGE = Path(__file__).parents[3] / "docs" / "sb3.md"
 

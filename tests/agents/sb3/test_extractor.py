@@ -11,7 +11,7 @@ from stable_baselines3 import PPO
 from nextlat_rl.agents.sb3 import BeliefExtractor
 from nextlat_rl.errors import UserError
 from nextlat_rl.world_model import WorldModel
-from tests.tiny import cartpole_model
+from tests.helpers.tiny import cartpole_model
 
 
 @pytest.fixture

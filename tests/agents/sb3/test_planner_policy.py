@@ -12,7 +12,7 @@ from nextlat_rl.agents.agent import Agent
 from nextlat_rl.agents.episodes import run_episodes
 from nextlat_rl.agents.sb3 import PlannerPolicy, make_real_env
 from nextlat_rl.world_model import WorldModel
-from tests.tiny import cartpole_model
+from tests.helpers.tiny import cartpole_model
 
 
 @pytest.fixture(scope="module")

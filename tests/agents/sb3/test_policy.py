@@ -15,7 +15,7 @@ from nextlat_rl.agents.sb3.policy import policy_weights
 from nextlat_rl.errors import UserError
 from nextlat_rl.spaces.categorical import MultiDiscreteCodec
 from nextlat_rl.world_model import WorldModel
-from tests.tiny import cartpole_model, pendulum_model
+from tests.helpers.tiny import cartpole_model, pendulum_model
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from nextlat_rl.agents.sb3 import ImaginedReplay, make_belief_env
 from nextlat_rl.errors import UserError
 from nextlat_rl.world_model import WorldModel
-from tests.tiny import cartpole_model, pendulum_model
+from tests.helpers.tiny import cartpole_model, pendulum_model
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def test_dqn_gets_the_asked_for_ratio_of_the_models_own_steps(cartpole: WorldMod
     before, after = (torch.from_numpy(x[: buffer.pos, 0]) for x in (buffer.observations, buffer.next_observations))
     action = torch.from_numpy(buffer.actions[: buffer.pos, 0, 0])
     with torch.no_grad():
-        ends = torch.sigmoid(model.answer(model.after(before, model.embed_action(action.to(torch.uint8)))).end)
+        ends = torch.sigmoid(model.transition(model.after(before, model.embed_action(action.to(torch.uint8)))).end)
     assert 0.2 < float(ends.mean()) < 0.8
     found = int((buffer.dones[: buffer.pos, 0] > 0).sum())
     assert found > 0.2 * buffer.pos  # imagined ends are kept as ends
@@ -53,21 +53,21 @@ def test_sac_stores_scaled_actions() -> None:
     assert np.abs(buffer.actions[: buffer.pos]).max() <= 1.0
 
 
-@pytest.mark.parametrize("mode", ["sample", "mode"])
-def test_only_the_most_likely_transitions_are_the_same_every_time(mode: Literal["sample", "mode"]) -> None:
+@pytest.mark.parametrize("rollout", ["sample", "argmax"])
+def test_only_the_most_likely_transitions_are_the_same_every_time(rollout: Literal["sample", "argmax"]) -> None:
     world_model = WorldModel(pendulum_model(), "Pendulum-v1")
     agent = SAC("MlpPolicy", make_belief_env(world_model, 1), learning_starts=50, seed=0, device="cpu")
-    callback = ImaginedReplay(world_model, ratio=1.0, horizon=2, every=16, mode=mode)
+    callback = ImaginedReplay(world_model, ratio=1.0, horizon=2, every=16, rollout=rollout)
     agent.learn(150, callback=callback)
     buffer = agent.replay_buffer
     assert buffer is not None and callback.imagined > 0
     belief, after = (torch.from_numpy(x[: buffer.pos, 0]) for x in (buffer.observations, buffer.next_observations))
     action = world_model.encode_actions(list(agent.policy.unscale_action(buffer.actions[: buffer.pos, 0])))
-    noise = torch.zeros(buffer.pos, world_model.model.answer_noise)
+    noise = torch.zeros(buffer.pos, world_model.model.transition_num_uniforms)
     with torch.no_grad():
-        likeliest, reward, _, _ = world_model.imagine_step(belief, action, "mode", noise)
+        likeliest, reward, _, _ = world_model.imagine_step(belief, action, "argmax", noise)
     same = torch.isclose(likeliest, after, atol=1e-4).all(1).numpy()
-    assert same.sum() == (callback.imagined if mode == "mode" else 0)
+    assert same.sum() == (callback.imagined if rollout == "argmax" else 0)
     np.testing.assert_allclose(reward.numpy()[same], buffer.rewards[: buffer.pos, 0][same], atol=1e-4)
 
 
@@ -76,8 +76,8 @@ def test_no_ratio_no_imagination(cartpole: WorldModel) -> None:
         ImaginedReplay(cartpole, ratio=-1)
     with pytest.raises(UserError, match="horizon"):
         ImaginedReplay(cartpole, horizon=0)
-    with pytest.raises(UserError, match="mode=blind"):
-        ImaginedReplay(cartpole, mode="blind")  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="rollout=open_loop"):
+        ImaginedReplay(cartpole, rollout="open_loop")  # type: ignore[arg-type]
 
 
 def test_agents_it_cannot_serve_are_told_so(cartpole: WorldModel) -> None:

@@ -28,7 +28,7 @@ class Walk:
         model = nn.Module()
         model.config = SimpleNamespace(trunk=SimpleNamespace(width=2))
         model.spaces = SimpleNamespace(action=gym.spaces.Discrete(2))
-        model.answer_noise = 1
+        model.transition_num_uniforms = 1
         self.model: Any = model
 
     def check_dynamics(self, user: str, remedy: str) -> None:
@@ -37,7 +37,7 @@ class Walk:
     def encode_actions(self, actions: Any) -> Tensor:
         return torch.as_tensor(np.asarray(actions))
 
-    def imagine_step(self, belief: Tensor, action: Tensor, mode: str, noise: Tensor) -> tuple[Tensor, ...]:
+    def imagine_step(self, belief: Tensor, action: Tensor, rollout: str, noise: Tensor) -> tuple[Tensor, ...]:
         belief = belief + torch.tensor([1.0, 0.0])
         ends = (belief[:, 0] >= 4) & (action == 1)
         return belief, torch.ones(len(belief)), (~ends).float(), noise

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from nextlat_rl.diagnostics.compression import random_walks, same_state_pairs, sequence_compression
-from nextlat_rl.diagnostics.next_token import next_token_test
-from nextlat_rl.diagnostics.reconstruction import free_trips, reconstruct
-from nextlat_rl.diagnostics.state_space import Trip, state_after
-from nextlat_rl.diagnostics.trips import detour_robustness, travel, valid_trajectories
 from nextlat_rl.envs.episodes import collect_episodes
 from nextlat_rl.envs.paper import StreetMapEnv
 from nextlat_rl.envs.paper.street_map import is_held_out
 from nextlat_rl.envs.paper.street_space import StreetSpace
+from nextlat_rl.metrics.compression import random_walks, same_state_pairs, sequence_compression
+from nextlat_rl.metrics.next_token import next_token_test
+from nextlat_rl.metrics.reconstruction import free_trips, reconstruct
+from nextlat_rl.metrics.state_space import Trip, state_after
+from nextlat_rl.metrics.trips import detour_robustness, travel, valid_trajectories
 
 ENV = StreetMapEnv(rows=5, columns=5, longest=20)
 SPACE = StreetSpace(ENV)

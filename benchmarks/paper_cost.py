@@ -1,0 +1,65 @@
+"""What a training step of each objective costs beside GPT's, on the same batches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+
+from benchmarks.paper_data import gathered
+from benchmarks.paper_fit import train_settings
+from benchmarks.speed import interleave
+from nextlat_rl.console import bar
+from nextlat_rl.data.batches import Batcher
+from nextlat_rl.data.store import Store
+from nextlat_rl.jobs.setup import build_model, objective_config, window_length
+from nextlat_rl.training.trainer import Trainer
+
+_ENV = "NextLat/StreetMap-10x10"
+_EPISODES = 1000
+
+# Seconds per step beside GPT's at d = 1, 2, 8, from the paper's steps per second (Table 4); BST has no d.
+_PAPER = {
+    "nextlat": {1: 1.00, 2: 1.11, 8: 1.79},
+    "mtp": {1: 1.10, 2: 1.20, 8: 1.82},
+    "jtp": {1: 0.98, 2: 1.06, 8: 1.53},
+    "bst": {1: 3.47},
+}
+
+
+def cost_rows(model: tuple[str, ...], quick: bool, console: Console) -> list[dict[str, Any]]:
+    """A row for each objective and horizon: the median of the ratios of two interleaved steps.
+
+    Args:
+        model: settings of `nextlat_rl.train` that say what model is timed; none is the main job's default.
+        quick: only see that it runs.
+        console: for the progress bar.
+
+    """
+    store = gathered(_ENV, "random_walk", 60 if quick else _EPISODES, console)
+    rounds = 2 if quick else 10
+    rows: list[dict[str, Any]] = []
+    settings = [(name, d) for name, costs in _PAPER.items() for d in costs]
+    with bar(console, "Timing training steps", len(settings), "settings") as shown:
+        for name, d in settings:
+            ours, gpt = _trainer(store, name, d, model), _trainer(store, "gpt", d, model)
+            seconds, seconds_gpt, ratio = interleave(ours.train_step, gpt.train_step, rounds)
+            agent = name if name == "bst" else f"{name}, d = {d}"
+            row = {"agent": agent, "measure": "step / GPT's", "value": ratio, "paper": f"{_PAPER[name][d]:.2f}"}
+            rows.append(row | {"step_seconds": seconds, "gpt_step_seconds": seconds_gpt})
+            shown.update(len(rows))
+    return rows
+
+
+def _trainer(store: Store, name: str, horizon: int, model: tuple[str, ...]) -> Trainer:
+    """The main job's default objective, but without open-loop roll-outs, which the paper does not have."""
+    options = (
+        f"env.id={_ENV}",
+        f"objective.name={name}",
+        f"objective.horizon={horizon}",
+        "objective.open_loop_weight=0",
+    )
+    config = train_settings(*options, *model)
+    length = window_length(config, store)
+    batches = Batcher(store, config.trainer.batch_size, length, seed=0)
+    return Trainer(build_model(config, store, length), batches, objective_config(config), config.trainer, seed=0)

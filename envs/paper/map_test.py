@@ -1,0 +1,82 @@
+"""What is in a trained model's map of a city: the paper's metrics of world models, and the map itself."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from nextlat_rl.envs import make_env
+from nextlat_rl.envs.paper.street_map import StreetMapEnv
+from nextlat_rl.envs.paper.street_space import StreetSpace
+from nextlat_rl.metrics.beliefs import effective_rank
+from nextlat_rl.metrics.compression import random_walks, same_state_pairs, sequence_compression
+from nextlat_rl.metrics.next_token import next_token_test
+from nextlat_rl.metrics.reconstruction import Reconstruction, free_trips, reconstruct
+from nextlat_rl.metrics.state_space import Trip
+from nextlat_rl.metrics.traveller import ModelTraveller
+from nextlat_rl.metrics.trips import detour_robustness, valid_trajectories
+from nextlat_rl.models.nextlat import NextLat
+from nextlat_rl.plotting.street_map import map_figure
+from nextlat_rl.world_model import Acting, WorldModel
+
+_BELIEFS = 256  # rows of the matrix whose effective rank is taken
+_TRIPS = 500
+_WALKS = 2000
+_DRAW = 0x6D6170  # of trips and walks: the same for every model
+
+
+class MapTest:
+    """The same trips, walks and detours for every model of one city.
+
+    Args:
+        env_id: the city as it was trained on; the trips are between held-out origins and destinations.
+        trips: how many to make.
+        walks: how many histories to pair up for the compression.
+
+    """
+
+    def __init__(self, env_id: str, trips: int = _TRIPS, walks: int = _WALKS) -> None:
+        env = make_env(env_id).unwrapped
+        assert isinstance(env, StreetMapEnv)
+        self.env_id, self.space, self.limit, self.end = env_id, StreetSpace(env), env.longest + 1, env.end
+        rng = np.random.default_rng(_DRAW)
+        pairs = self.space.pairs(held_out=True)
+        self.trips = [Trip(*pairs[i]) for i in rng.integers(len(pairs), size=trips)]
+        ends = [pairs[i] for i in rng.integers(len(pairs), size=walks)]
+        self.walks = [
+            walk for n in range(1, 5) for walk in random_walks(self.space, ends[n - 1 :: 4], length=2 * n, seed=n)
+        ]
+        self.pairs = same_state_pairs(self.space, self.walks)
+
+    def measures(self, model: NextLat, acting: Acting = "trunk") -> dict[str, float]:
+        """Every metric by its name; shares of 1, but for the rank."""
+        traveller = self.traveller(model, acting)
+        return {
+            "valid trajectories": valid_trajectories(traveller, self.space, self.trips, self.limit),
+            "compression": sequence_compression(traveller, self.space, self.pairs, self.limit),
+            "effective rank": effective_rank(self.beliefs(traveller)),
+            "detour robustness": detour_robustness(traveller, self.space, self.trips, self.limit),
+            "legal next moves": next_token_test(traveller, self.space, self.walks[: len(self.trips)]),
+        }
+
+    def traveller(self, model: NextLat, acting: Acting = "trunk") -> ModelTraveller:
+        """The model on its way."""
+        return ModelTraveller(WorldModel(model, self.env_id), self.space.read, self.space.moves, acting)
+
+    def beliefs(self, traveller: ModelTraveller) -> Tensor:
+        """`[N, D]`, after each of N different walks."""
+        chosen = np.random.default_rng(_DRAW).permutation(len(self.walks))[:_BELIEFS]
+        return traveller.beliefs([self.walks[i] for i in chosen])
+
+    def map(self, model: NextLat) -> Reconstruction:
+        """What the model's trips between the held-out places tell of its map, drawn with a fixed seed."""
+        traveller = self.traveller(model)
+        rng = np.random.default_rng(_DRAW)
+        trips = free_trips(traveller, self.trips, self.end, self.limit, rng)
+        return reconstruct(self.space, trips, self.space.nearby)
+
+    def figure(self, found: Reconstruction, title: str) -> Figure:
+        """The map, with what does not exist in red."""
+        places = {node: (float(x), float(y)) for node, (x, y) in enumerate(self.space.graph.places)}
+        return map_figure(places, self.space.graph.edges, found, title)

@@ -1,0 +1,100 @@
+"""Training a drafter on a trunk, and showing what it is worth."""
+
+from __future__ import annotations
+
+import json
+import time
+
+from rich.console import Console
+
+from nextlat_rl.config import DraftConfig
+from nextlat_rl.console import bar, make_console, table
+from nextlat_rl.data.minari_io import load_datasets
+from nextlat_rl.drafting.drafter import Drafter
+from nextlat_rl.drafting.drafters.net import DrafterNet
+from nextlat_rl.drafting.drafters.registry import UNTRAINED, load_net, make_drafter, make_net, save_net, until_unsure
+from nextlat_rl.drafting.exactness import can_come_true, check_verified
+from nextlat_rl.drafting.fit import train_drafter
+from nextlat_rl.drafting.length import DraftLength, FixedLength, draft_length
+from nextlat_rl.drafting.rollout import SpeculativeRollout
+from nextlat_rl.errors import UserError
+from nextlat_rl.jobs.draft_race import ALONE, COLUMNS, cells, race
+from nextlat_rl.jobs.evaluation import check_env
+from nextlat_rl.jobs.setup import drafter_batches, open_store
+from nextlat_rl.objectives.objective import ObjectiveConfig
+from nextlat_rl.runtime import set_threads
+from nextlat_rl.settings_check import check_draft, check_dynamics
+from nextlat_rl.training import checkpoint
+from nextlat_rl.training.tracking import Tracker, write_json
+from nextlat_rl.world_model import WorldModel
+
+_LONGEST = 16  # of an adaptive draft by the latent dynamics, which have no end; the rivals are built for 8
+
+
+def draft(config: DraftConfig) -> None:
+    """`python -m nextlat_rl.draft`."""
+    check_draft(config)
+    console = make_console(config.json)
+    set_threads(config.threads)
+    world_model = WorldModel.load(config.checkpoint, config.device)
+    check_env(world_model, world_model.env_id)
+    check_verified(config.drafter, world_model.model)
+    if config.draft == "entropy" and not can_come_true(world_model.model):
+        raise UserError(
+            "draft=entropy needs discrete observations, whose guesses have probabilities; use draft=adaptive"
+        )
+    if config.drafter == "nextlat":
+        trained = checkpoint.load_config(config.checkpoint)["train_config"]["objective"]["name"]
+        check_dynamics(trained, "drafter", "nextlat", "eagle")
+    net = None if config.drafter in UNTRAINED else _net(world_model, config, console)
+    longest = _LONGEST if config.drafter == "nextlat" else 8
+    drafter: Drafter
+    length: DraftLength
+    if config.draft == "entropy":
+        drafter, length = until_unsure(config.drafter, world_model.model, net, longest)
+    else:
+        drafter, length = make_drafter(config.drafter, world_model.model, net), draft_length(config.draft, longest)
+    drawn = {
+        ALONE: SpeculativeRollout(world_model, None, FixedLength(0)),
+        f"{config.drafter} {config.draft}": SpeculativeRollout(world_model, drafter, length),
+    }
+    with bar(console, "Racing", config.rounds, "rounds") as shown:
+        rows = race(world_model, drawn, config.horizon, config.n_envs, config.rounds, shown.update)
+    folder = checkpoint.run_folder(config.checkpoint)
+    name = f"draft-{time.strftime('%Y%m%d-%H%M%S')}-{config.drafter}"
+    write_json(folder / f"{name}.json", rows)
+    tracker = Tracker(folder / name)
+    tracker.scalars({"speculation/speed_up": rows[-1]["speed_up"]}, 0)
+    for k, chance in enumerate(rows[-1]["acceptance_by_position"]):
+        tracker.scalars({"speculation/acceptance_by_position": chance}, k + 1)
+    tracker.close()
+    if config.json:
+        print(json.dumps(rows, indent=1))
+        return
+    title = f"{world_model.env_id}: trajectories of up to {config.horizon} steps, {config.n_envs} side by side"
+    console.print(table(title, COLUMNS, [cells(row) for row in rows]))
+    console.print(f"Written to {folder / name}.json", highlight=False)
+
+
+def _net(world_model: WorldModel, config: DraftConfig, console: Console) -> DrafterNet:
+    """The drafter's weights: trained and saved, or with `steps=0` those that were saved before."""
+    if config.steps == 0:
+        return load_net(config.drafter, world_model.model, config.checkpoint)
+    saved = checkpoint.load_config(config.checkpoint)
+    store = open_store(load_datasets(config.data or saved["dataset_id"]), console)
+    batches = drafter_batches(store, saved, config.seed)
+    net = make_net(config.drafter, world_model.model)
+    started = time.monotonic()
+    with bar(console, f"Training {config.drafter}", config.steps, "steps") as shown:
+
+        def on_step(done: int, losses: dict[str, float]) -> None:
+            shown.update(done, "  ".join(f"{name} {value:.3g}" for name, value in losses.items()))
+
+        objective = ObjectiveConfig(**saved["train_config"]["objective"])
+        train_drafter(
+            net, world_model.model, batches, objective, config.steps, config.learning_rate, config.seed, on_step
+        )
+    record = {"steps": config.steps, "seconds": time.monotonic() - started, "learning_rate": config.learning_rate}
+    folder = save_net(config.drafter, net, config.checkpoint, record)
+    console.print(f"The drafter lies in {folder}", highlight=False)
+    return net

@@ -1,0 +1,116 @@
+"""One decision as a person would want to see it."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+
+from nextlat_rl.agents.agent import Agent
+from nextlat_rl.agents.planning.explain import Explanation, explain
+from nextlat_rl.agents.planning.planner import build_planner
+from nextlat_rl.config import PlanConfig
+from nextlat_rl.console import make_console, table
+from nextlat_rl.envs import make_env, resolve_env_id
+from nextlat_rl.envs.drawing import observation_drawer
+from nextlat_rl.errors import UserError
+from nextlat_rl.jobs.evaluation import check_env
+from nextlat_rl.plotting.plans import plan_figure
+from nextlat_rl.settings_check import check_plan, check_trained
+from nextlat_rl.training.checkpoint import load_config, run_folder
+from nextlat_rl.training.tracking import Tracker
+from nextlat_rl.world_model import WorldModel
+
+
+def plan(config: PlanConfig) -> None:
+    """`python -m nextlat_rl.plan`."""
+    check_plan(config)
+    saved = load_config(config.checkpoint)
+    trained = saved["train_config"]["objective"]
+    check_trained(trained["name"], trained["value_weight"], config.planner.name, config.acting)
+    env_id = resolve_env_id(config.env.id or saved["env_id"])
+    world_model = WorldModel.load(config.checkpoint, config.device)
+    check_env(world_model, env_id)
+    planner = build_planner(world_model, config.planner, greedy=True, seed=0)
+    assert planner is not None  # `check_plan` refuses none
+    agent = Agent(world_model, 1, config.acting, True, 0, planner)  # type: ignore[arg-type]
+    env = make_env(env_id)
+    observation = _play_to(env, agent, config)
+    found = explain(planner, agent.memory.belief, config.seed, config.step, config.lines)
+    names = _action_names(env)
+    captions = [
+        _caption(world_model, line, reached, names) for line, reached in zip(found.lines, found.returns, strict=True)
+    ]
+    drawer = observation_drawer(env.observation_space)
+    figure = plan_figure(world_model, agent.memory.belief, found.lines, captions, drawer, observation)
+    folder = run_folder(config.checkpoint)
+    out = Path(config.out or folder / f"plan-{time.strftime('%Y%m%d-%H%M%S')}.png")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(out, dpi=110)
+    tracker = Tracker(folder / out.stem)
+    tracker.figure("plan/decision", figure, config.step)
+    tracker.close()
+    _print(config, env_id, _action_rows(found, names), captions, out)
+
+
+def _play_to(env: gym.Env, agent: Agent, config: PlanConfig) -> Any:
+    """Play up to the decision; its observation. The agent has then seen it, and has decided."""
+    observation, _ = env.reset(seed=config.seed)
+    reward = 0.0
+    for t in range(config.step + 1):
+        action = agent.act([observation], [reward], [t == 0], [config.seed])[0]
+        if t == config.step:
+            return observation
+        observation, received, terminated, truncated, _ = env.step(action)
+        reward = float(received)
+        if terminated or truncated:
+            raise UserError(f"the episode with seed={config.seed} is over after {t + 1} steps; choose a smaller step=")
+    return observation
+
+
+def _action_names(env: gym.Env) -> list[str] | None:
+    """MiniGrid's names of its actions, where there are any."""
+    actions = getattr(env.unwrapped, "actions", None)
+    return [action.name for action in actions] if isinstance(actions, type) and hasattr(actions, "__iter__") else None
+
+
+def _caption(world_model: WorldModel, line: Any, reached: float | None, names: list[str] | None) -> str:
+    decoded = world_model.decode_actions(line)
+    steps = " ".join(names[int(a)] if names else str(a) for a in decoded)
+    return steps if reached is None else f"{reached:+.3f}  {steps}"
+
+
+def _action_rows(found: Explanation, names: list[str] | None) -> list[dict[str, Any]]:
+    """What the planner holds of each action, the best first."""
+    if found.plan is None or found.prior is None:
+        return []
+    return [
+        {
+            "action": names[a] if names else str(a),
+            "policy": float(found.prior[a]),
+            "improved": float(found.plan.weights[0, a]),
+            "q": float(found.plan.q[0, a]),
+            "lines": int(found.plan.visits[0, a]),
+        }
+        for a in found.plan.weights[0].argsort(descending=True).tolist()
+    ]
+
+
+def _print(config: PlanConfig, env_id: str, rows: list[dict[str, Any]], captions: list[str], out: Path) -> None:
+    if config.json:
+        print(json.dumps({"env": env_id, "actions": rows, "lines": captions, "picture": str(out)}, indent=1))
+        return
+    console = make_console(False)
+    cells = [
+        [r["action"], f"{r['policy']:.3f}", f"{r['improved']:.3f}", f"{r['q']:.4f}", str(r["lines"])] for r in rows
+    ]
+    if cells:
+        columns = ["action", "policy", "improved policy", "q", "lines"]
+        console.print(table(f"{env_id}, seed {config.seed}, step {config.step}", columns, cells))
+    console.print("Lines compared, the chosen one first (imagined return, actions):", highlight=False)
+    for caption in captions:
+        console.print(f"  {caption}", highlight=False)
+    console.print(f"Drawn in {out}", highlight=False)

@@ -1,1 +1,0 @@
-"""How good is the belief, how good is the world model: numbers and figures."""

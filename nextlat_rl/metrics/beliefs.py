@@ -1,0 +1,63 @@
+"""Measures of the belief and of the latent dynamics on held-out windows."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nextlat_rl.data.batches import Batch
+from nextlat_rl.models.nextlat import NextLat
+from nextlat_rl.objectives.objective import ObjectiveConfig, forward, next_token_losses
+
+
+def effective_rank(hidden: Tensor) -> float:
+    """Exponential of the entropy of the normalised singular values of `hidden: [N, D]` (arXiv 2511.05963, metrics).
+
+    Between 1 and D: how many directions the beliefs really use. Singular values below 1e-12 of the sum are dropped.
+    """
+    singular = torch.linalg.svdvals(hidden.double())
+    share = singular / singular.sum()
+    share = share[share > 1e-12]
+    return float(torch.exp(-(share * share.log()).sum()))
+
+
+@torch.no_grad()
+def held_out_losses(model: NextLat, batch: Batch, config: ObjectiveConfig) -> dict[str, float]:
+    """The next-token losses on windows that are not trained on; beside the training's they show overfitting."""
+    losses = next_token_losses(model, batch, forward(model, batch), config)
+    return {name: float(loss) for name, loss in losses.items()}
+
+
+@torch.no_grad()
+def belief_rank(model: NextLat, batch: Batch) -> float:
+    """Effective rank of the beliefs of a batch's real steps."""
+    belief = forward(model, batch).belief
+    return effective_rank(belief[batch.has_action])
+
+
+@torch.no_grad()
+def latent_error_by_horizon(model: NextLat, batch: Batch, horizon: int) -> dict[str, list[float]]:
+    """Smooth-L1 between true and rolled-out beliefs after 1..horizon steps, from every position of a batch.
+
+    Returns:
+        `grounded` (the roll-out sees the observations), `open_loop` (it does not), and `still` (the belief that stays
+        where it was: what a model without dynamics would score); a horizon that no episode reaches is left out.
+
+    """
+    out = forward(model, batch)
+    grounded, open_loop = out.belief, out.belief
+    alive = torch.ones_like(batch.has_next)
+    errors: dict[str, list[float]] = {"grounded": [], "open_loop": [], "still": []}
+    for i in range(1, min(horizon, batch.has_next.shape[1] - 1) + 1):
+        # Column t of `grounded` holds the roll-out that began at column t, now i - 1 steps on.
+        alive = alive[:, :-1] & batch.has_next[:, i - 1 : -1]
+        if not alive.any():
+            break
+        grounded = model.dynamics(grounded[:, :-1], out.step_embedding[:, i:])
+        open_loop = model.dynamics(open_loop[:, :-1], model.embed_open_loop(out.previous_action_embedding[:, i:]))
+        truth = out.belief[:, i:]
+        for name, guess in (("grounded", grounded), ("open_loop", open_loop), ("still", out.belief[:, :-i])):
+            error = F.smooth_l1_loss(guess, truth, reduction="none").mean(-1)
+            errors[name].append(float(error[alive].mean()))
+    return errors

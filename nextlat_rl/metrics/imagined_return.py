@@ -1,0 +1,46 @@
+"""Imagined against real return: does the policy do in the world what it does in its imagination?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nextlat_rl.world_model import WorldModel
+
+
+def imagined_returns(
+    world_model: WorldModel,
+    first_observations: Sequence[Any],
+    horizon: int,
+    seed: int = 0,
+    deterministic: bool = False,
+) -> Tensor:
+    """Undiscounted returns `[B]` of the policy in closed-loop imagination from the given episode starts.
+
+    The world's answers are drawn, and so are the actions unless `deterministic`; episodes that the model does not end
+    are cut at `horizon`, as a time limit would. Beside the real returns from the same starts this prices how far the
+    model can be trusted: a model that learned from data with hidden causes imagines more than the world gives.
+    """
+    with torch.no_grad():
+        step = world_model.first_step(first_observations)
+        belief = world_model.observe(step, world_model.memory(len(first_observations)))
+        reward = torch.zeros(len(first_observations), device=world_model.device)
+        alive = torch.ones_like(reward)
+        chunk = 25  # keeps at most this many steps of imagination in memory
+        for start in range(0, horizon, chunk):
+            imagined = world_model.imagine(
+                belief,
+                horizon=min(chunk, horizon - start),
+                rollout="sample",
+                seed=seed * 100_003 + start,
+                deterministic=deterministic,
+            )
+            reward += alive * imagined.imagined_return()
+            alive = alive * imagined.running
+            belief = imagined.belief[:, -1]
+            if not alive.any():
+                break
+    return reward

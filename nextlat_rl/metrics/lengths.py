@@ -1,0 +1,38 @@
+"""Length generalisation: is the next action still right far beyond the length that was trained on?"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from nextlat_rl.data.batches import Batch
+from nextlat_rl.models.nextlat import NextLat
+from nextlat_rl.objectives.dynamics_finetune import follow
+from nextlat_rl.objectives.objective import forward
+
+
+@torch.no_grad()
+def accuracy_by_length(model: NextLat, batch: Batch, scored: Tensor | None = None) -> dict[str, list[float]]:
+    """How often the most likely action is the data's, by the number of steps read.
+
+    Args:
+        model: what is measured.
+        batch: episodes from their first step on, one per window, as `held_out_batch` gives them.
+        scored: `[B, L]` bool, the steps that count; all by default. Where an agent only waits there is nothing to err.
+
+    Returns:
+        `length` (steps read; those at which nothing is scored are left out), and the accuracies of `trunk` and of
+        `recurrent`: beliefs that the latent dynamics alone carries from the first step on (arXiv 2511.05963).
+
+    """
+    out = forward(model, batch)
+    followed, _ = follow(model, batch, out)
+    counted = batch.has_action if scored is None else batch.has_action & scored
+    total = counted.sum(0)
+    lengths = total.nonzero().squeeze(1)
+    table = {"length": [float(t + 1) for t in lengths]}
+    for name, belief in (("trunk", out.belief), ("recurrent", followed)):
+        action = model.action.mode(model.action.head(belief))
+        right = (action == batch.action).flatten(2).all(2) if action.ndim > 2 else action == batch.action
+        table[name] = ((right & counted).sum(0)[lengths] / total[lengths]).tolist()
+    return table

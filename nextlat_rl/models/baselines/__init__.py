@@ -1,1 +1,0 @@
-"""The paper's rivals: objectives that add predictions of their own to the next-token losses, on the same trunk."""

@@ -1,0 +1,1 @@
+"""What a model is trained on: NextLat and the rivals of the paper, one file each."""

@@ -1,0 +1,1 @@
+"""Pictures of what `nextlat_rl.metrics` measures."""

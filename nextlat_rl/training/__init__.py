@@ -1,0 +1,1 @@
+"""Optimisation and what it leaves behind: trainer, checkpoints, TensorBoard events, data parallelism."""

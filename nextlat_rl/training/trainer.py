@@ -1,0 +1,114 @@
+"""The optimisation: batches in, losses out. A step is a function of (seed, step) and of what the last one left."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from nextlat_rl.config import TrainerConfig
+from nextlat_rl.data.batches import Batch
+from nextlat_rl.models.nextlat import NextLat
+from nextlat_rl.objectives.dynamics_finetune import dynamics_finetune_losses
+from nextlat_rl.objectives.objective import ObjectiveConfig, compute_losses, total_loss
+from nextlat_rl.training.distributed import average_gradients
+
+_LR_FLOOR = 0.1
+_FOLLOW_WARMUP = 10
+
+
+class Batches(Protocol):
+    """Where batches come from: a pure function of the step."""
+
+    def batch(self, step: int) -> Batch:
+        """The batch of optimiser step `step`."""
+
+
+class Trainer:
+    """AdamW on the objective of a model, then on its latent dynamics alone.
+
+    Nothing random outlives a step, so weights, optimiser state and `step` are all there is to save.
+
+    Args:
+        model: what is trained.
+        batches: of the first `settings.steps` steps.
+        objective: the losses.
+        settings: of the optimisation.
+        seed: keys the random choices together with the step.
+        dynamics_finetune_batches: of the last `settings.dynamics_finetune_steps` steps; `batches` if there are none.
+
+    """
+
+    def __init__(
+        self,
+        model: NextLat,
+        batches: Batches,
+        objective: ObjectiveConfig,
+        settings: TrainerConfig,
+        seed: int,
+        dynamics_finetune_batches: Batches | None = None,
+    ) -> None:
+        self.model, self.batches, self.dynamics_finetune_batches = model, batches, dynamics_finetune_batches or batches
+        self.objective, self.settings, self.seed = objective, settings, seed
+        self.optimizer = make_optimizer(model, settings)
+        self.step = 0
+        self.total_steps = total_steps(settings, objective.name)
+
+    @property
+    def following(self) -> bool:
+        """Whether the trunk is done and the latent dynamics learns alone."""
+        return self.settings.steps <= self.step < self.total_steps
+
+    def train_step(self) -> dict[str, Tensor]:
+        """One optimiser step; the unweighted losses, `loss` and `grad_norm`, as scalars on the device."""
+        self.model.train()
+        device = self.model.start.device
+        batches, losses_of = (
+            (self.dynamics_finetune_batches, dynamics_finetune_losses)
+            if self.following
+            else (self.batches, compute_losses)
+        )
+        batch = batches.batch(self.step).to(device)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate()
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)
+        objective = self.objective.after(self.step / self.settings.steps)
+        losses = losses_of(self.model, batch, objective, generator)
+        loss = total_loss(losses, objective)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        average_gradients(self.model)
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
+        self.optimizer.step()
+        self.step += 1
+        return {name: value.detach() for name, value in losses.items()} | {"loss": loss.detach(), "grad_norm": norm}
+
+    def learning_rate(self) -> float:
+        """Linear warm-up, constant, then linear cool-down to a tenth; once more, without the constant, to follow."""
+        settings = self.settings
+        if self.following:
+            done = self.step - settings.steps
+            warm = min(1.0, (done + 1) / _FOLLOW_WARMUP)
+            return (
+                settings.dynamics_finetune_learning_rate
+                * warm
+                * (1 - (1 - _LR_FLOOR) * done / settings.dynamics_finetune_steps)
+            )
+        warm = min(1.0, (self.step + 1) / max(settings.warmup, 1))
+        remaining = (settings.steps - self.step) / max(settings.cooldown * settings.steps, 1)
+        cool = min(1.0, _LR_FLOOR + (1 - _LR_FLOOR) * max(remaining, 0.0))
+        return settings.learning_rate * warm * cool
+
+
+def total_steps(settings: TrainerConfig, objective: str) -> int:
+    """Steps of both phases; without latent losses there is no dynamics that could follow anything."""
+    return settings.steps + (settings.dynamics_finetune_steps if objective == "nextlat" else 0)
+
+
+def make_optimizer(model: NextLat, settings: TrainerConfig) -> torch.optim.Optimizer:
+    """AdamW with the paper's betas (Table 5); weight decay on matrices only."""
+    matrices = [p for p in model.parameters() if p.ndim >= 2]
+    others = [p for p in model.parameters() if p.ndim < 2]
+    groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.95), fused=True)

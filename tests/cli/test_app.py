@@ -1,0 +1,147 @@
+"""Promise 6: bad input gets one clear line and exit code 2, at once, and nothing is left behind."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def command(tmp_path: Path, name: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    caches = {"MINARI_DATASETS_PATH": str(tmp_path / "minari"), "NEXTLAT_CACHE": str(tmp_path / "cache")}
+    return subprocess.run(
+        [sys.executable, "-m", f"nextlat_rl.{name}", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=os.environ | caches | {"PYTHONPATH": str(Path(__file__).parents[2])} | environment,
+        check=False,
+        timeout=120,
+    )
+
+
+BAD = [
+    ("train", ["env=MiniGrid-ForRooms"], ["MiniGrid-ForRooms", "MiniGrid-FourRooms-v0"]),
+    ("train", ["trainer.stepps=3"], ["trainer.stepps", "trainer.steps"]),
+    ("train", ["env=ALE"], ["unknown environment 'ALE'"]),
+    ("train", ["trainer.steps=many"], ["trainer.steps", "many"]),
+    ("train", ["trainer.steps=0"], ["steps=0", "at least 1"]),
+    ("train", ["model.width=130"], ["model.width=130", "multiple"]),
+    ("train", ["objective=gpd"], ["gpd", "gpt"]),
+    ("train", ["env=CartPole-v1", "data=not/there-v0"], ["not/there-v0", "nextlat_rl.collect"]),
+    ("train", ["resume=runs/nothing"], ["runs/nothing", "does not exist"]),
+    ("train", ["device=tpu"], ["tpu", "device=auto"]),
+    ("collect", ["env=CartPole-v1", "behaviour=clever"], ["clever", "explorer"]),
+    ("collect", ["env=CartPole-v1", "behaviour=random", "seed=10000000"], ["10000000", "evaluation"]),
+    ("collect", ["env=CartPole-v1", "epsilon=2"], ["epsilon", "1"]),
+    ("evaluate", ["checkpoint=x", "speculate=lossles"], ["speculate", "lossless"]),
+    ("evaluate", ["checkpoint=x", "speculate=lossless", "draft=-1"], ["draft=-1", "adaptive"]),
+    ("evaluate", ["checkpoint=x", "speculate=lossless", "acting=recurrent"], ["acting=trunk"]),
+    ("evaluate", ["checkpoint=x", "speculate=tolerant", "risk=0"], ["risk=0", "between 0 and 1"]),
+    ("evaluate", [], ["checkpoint="]),
+    ("evaluate", ["checkpoint=missing"], ["missing", "does not exist"]),
+    ("evaluate", ["checkpoint=missing", "env=CartPole-v1"], ["missing", "does not exist"]),
+    ("evaluate", ["checkpoint=missing", "acting=magic"], ["magic", "trunk, recurrent"]),
+    ("train", ["planner=lookahead", "objective.value_weight=0"], ["value_weight=0", "planner=none"]),
+    ("train", ["trainer.top_return_fraction=1"], ["top_return_fraction=1", "0 <= share < 1"]),
+    ("train", ["objective.latent_warmup=2"], ["latent_warmup=2", "between 0 and 1"]),
+    ("train", ["objective.latent_warmup_power=0"], ["latent_warmup_power=0", "above 0"]),
+    ("train", ["objective.layer_dropout=-1"], ["layer_dropout=-1", "between 0 and 1"]),
+    ("train", ["objective.policy_baseline=median"], ["median", "value, mean"]),
+    ("train", ["planner=lookahead", "objective=gpt"], ["objective=gpt", "planner=none"]),
+    ("evaluate", ["checkpoint=missing", "planner.horizon=0"], ["horizon=0", "at least 1"]),
+    ("evaluate", ["checkpoint=missing", "planner.num_simulations=0"], ["num_simulations=0", "at least 1"]),
+    ("evaluate", ["checkpoint=missing", "first_seed=-1"], ["first_seed=-1", "at least 0"]),
+    ("evaluate", ["checkpoint=missing", "planner=chess"], ["chess", "lookahead"]),
+    ("evaluate", ["checkpoint=missing", "planner.rollout=wild"], ["wild", "sample"]),
+    ("evaluate", ["checkpoint=missing", "planner.depth=0"], ["depth=0", "at least 1"]),
+    ("plan", [], ["checkpoint="]),
+    ("plan", ["checkpoint=missing", "planner=none"], ["planner=none", "lookahead"]),
+    ("improve", [], ["checkpoint="]),
+    ("improve", ["checkpoint=missing"], ["missing", "does not exist"]),
+    ("improve", ["checkpoint=missing", "improve=none"], ["improve=none", "imagination"]),
+    ("improve", ["checkpoint=missing", "improve=magic"], ["magic", "reanalyse"]),
+    ("improve", ["checkpoint=missing", "improve.kl_weight=-1"], ["kl_weight=-1", "at least 0"]),
+    ("draft", [], ["checkpoint="]),
+    ("draft", ["checkpoint=missing"], ["missing", "does not exist"]),
+    ("draft", ["checkpoint=missing", "drafter=magic"], ["magic", "eagle"]),
+    ("draft", ["checkpoint=missing", "draft=-1"], ["draft=-1", "adaptive", "entropy"]),
+    ("draft", ["checkpoint=missing", "draft=entropy", "drafter=medusa"], ["draft=entropy", "medusa", "nextlat"]),
+    ("train", ["improve.horizon=0"], ["horizon=0", "at least 1"]),
+    ("train", ["rounds=0"], ["rounds=0", "at least 1"]),
+    ("train", ["env=CartPole-v1", "data=not/there-v0+nor/this-v0"], ["not/there-v0", "nextlat_rl.collect"]),
+    ("collect", ["env=NextLat/StreetMap-atlantis"], ["atlantis.graphml", "StreetMap-5x5"]),
+    ("collect", ["env=NextLat/Text-novel"], ["novel.txt"]),
+    ("collect", ["env=NextLat/PathStar-2x5", "behaviour=random_walk"], ["random_walk", "NextLat/StreetMap"]),
+]
+
+
+@pytest.mark.parametrize(("name", "arguments", "words"), BAD, ids=[" ".join([n, *a]) for n, a, _ in BAD])
+def test_bad_input_gets_one_line_and_exit_code_2(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    name: str,
+    arguments: list[str],
+    words: list[str],
+) -> None:
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
+    monkeypatch.setenv("NEXTLAT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [name, *arguments])
+    with pytest.raises(SystemExit) as stop:
+        importlib.import_module(f"nextlat_rl.{name}").main()
+    error = capfd.readouterr().err
+    lines = error.strip().splitlines()
+    assert stop.value.code == 2, error
+    assert len(lines) == 1, error
+    assert lines[0].startswith("error: ")
+    for word in words:
+        assert word in lines[0]
+    left = [p for p in tmp_path.rglob("*") if p.is_file()]
+    assert left == []
+
+
+def test_a_process_of_its_own_says_the_same(tmp_path: Path) -> None:
+    done = command(tmp_path, "train", "env=MiniGrid-ForRooms")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ") and len(done.stderr.strip().splitlines()) == 1, done.stderr
+
+
+@pytest.mark.parametrize("name", ["train", "collect", "evaluate", "plan", "improve", "draft"])
+def test_help_and_misspelt_options_do_not_load_torch(tmp_path: Path, name: str) -> None:
+    for argument, code in (("--help", 0), ("no_such_option=1", 2)):
+        script = (
+            f"import sys, importlib; sys.argv = ['{name}', '{argument}']\n"
+            f"try: importlib.import_module('nextlat_rl.{name}').main()\n"
+            "except SystemExit as error: code = error.code or 0\n"
+            "else: code = 0\n"
+            f"assert code == {code}, code\n"
+            "assert 'torch' not in sys.modules and 'minari' not in sys.modules\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", script], cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+
+
+def test_any_environment_id_is_an_option(tmp_path: Path) -> None:
+    for env in ("CartPole-v1", "ALE/Pong-v5", "MiniGrid-FourRooms-v0"):
+        done = command(tmp_path, "train", f"env={env}", "--cfg", "job")
+        assert f"id: {env}" in done.stdout
+    assert "behaviour: explorer" in done.stdout  # the defaults of MiniGrid-FourRooms, version or not
+
+
+def test_the_planner_is_the_environments_unless_one_is_named(tmp_path: Path) -> None:
+    for arguments, name in (
+        (["env=Pendulum-v1"], "mppi"),
+        (["env=Pendulum-v1", "planner=none"], "none"),
+        (["env=CartPole-v1"], "none"),
+        (["env=CartPole-v1", "planner=gumbel"], "gumbel"),
+    ):
+        done = command(tmp_path, "train", *arguments, "--cfg", "job", "--package", "planner", "--resolve")
+        assert f"name: {name}\n" in done.stdout

@@ -1,0 +1,67 @@
+"""The main job with the baseline objectives, on a tiny data set."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from nextlat_rl.cli.draft import draft
+from nextlat_rl.config import DraftConfig, EnvConfig, EvaluateConfig, TrainConfig
+from nextlat_rl.errors import UserError
+from nextlat_rl.jobs.evaluation import evaluate
+from nextlat_rl.jobs.training_run import train
+from nextlat_rl.settings_check import check_train
+from nextlat_rl.training import checkpoint
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("objectives")
+
+
+@pytest.fixture(autouse=True)
+def caches(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(folder / "minari"))
+    monkeypatch.setenv("NEXTLAT_CACHE", str(folder / "cache"))
+
+
+def settings(folder: Path, *typed: str) -> TrainConfig:
+    options = [f"runs={folder / 'runs'}", "json=true", "env.id=CartPole-v1", "collect.behaviour=random"]
+    options += ["collect.steps=300", "objective.horizon=2", "model.layers=2", "model.width=16", "model.heads=2"]
+    options += ["trainer.steps=3", "trainer.batch_size=4", "trainer.eval_episodes=2", "trainer.threads=1", *typed]
+    merged = OmegaConf.merge(OmegaConf.structured(TrainConfig), OmegaConf.from_dotlist(options))
+    return OmegaConf.to_object(merged)  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("name", ["mtp", "jtp", "bst"])
+def test_trains_and_does_not_act_by_dynamics_that_it_has_not(folder: Path, name: str) -> None:
+    rows = train(settings(folder, f"objective.name={name}", f"name={name}"), [])
+    assert [row["agent"] for row in rows] == ["policy (trunk)", "behaviour (the data)"]
+    (path,) = (folder / "runs" / "CartPole-v1").glob(f"*-{name}")
+    assert json.loads((path / "results.json").read_text()) == rows
+    saved = checkpoint.load_config(path)
+    assert saved["step"] == 3 and saved["model"]["baseline"] == name
+    with pytest.raises(UserError, match=f"acting=recurrent.*objective={name}.*acting=trunk"):
+        evaluate(EvaluateConfig(checkpoint=str(path), env=EnvConfig(id=""), acting="recurrent"))
+    with pytest.raises(UserError, match=f"speculate=lossless.*objective={name}.*speculate=off"):
+        evaluate(EvaluateConfig(checkpoint=str(path), env=EnvConfig(id=""), speculate="lossless"))
+    with pytest.raises(UserError, match=f"drafter=nextlat.*objective={name}.*drafter=eagle"):
+        draft(DraftConfig(checkpoint=str(path), drafter="nextlat"))
+
+
+@pytest.mark.parametrize(
+    ("typed", "line"),
+    [
+        (["objective.name=bst", "planner.name=lookahead"], "planner=lookahead.*objective=bst.*planner=none"),
+        (["objective.name=mtp", "acting=recurrent"], "acting=recurrent.*objective=mtp.*acting=trunk"),
+        (["objective.name=gpt", "acting=recurrent"], "acting=recurrent.*objective=gpt.*acting=trunk"),
+        (["objective.name=jtp", "improve.name=imagination"], "improve=imagination.*objective=jtp.*improve=none"),
+        (["objective.name=bst", "objective.pair_fraction=0"], "pair_fraction=0.*above 0"),
+    ],
+)
+def test_what_cannot_work_is_refused(folder: Path, typed: list[str], line: str) -> None:
+    with pytest.raises(UserError, match=line):
+        check_train(settings(folder, *typed))

@@ -1,0 +1,251 @@
+"""Promise 1: the loss and its gradients equal a plain, slow re-implementation of eqs. 3-5."""
+
+import dataclasses
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nextlat_rl.config import TrainerConfig
+from nextlat_rl.data.batches import Batch
+from nextlat_rl.models.nextlat import NextLat
+from nextlat_rl.objectives.objective import (
+    ObjectiveConfig,
+    compute_losses,
+    forward,
+    next_token_losses,
+    policy_weights,
+    random_subset,
+    rollout_starts,
+    start_count,
+    total_loss,
+)
+from nextlat_rl.objectives.returns import lambda_returns
+from nextlat_rl.training.trainer import Trainer
+from tests.helpers.tiny import assert_same_losses, double, make_batch, tiny_model
+
+WAIT = 2  # the last of a tiny model's actions
+LENGTHS = [[5, 4, 3], [12], [2, 2, 8], [1, 11]]
+
+
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(7)
+
+
+def slow_losses(model: NextLat, batch: Batch, config: ObjectiveConfig) -> dict[str, Tensor]:
+    """Position by position, roll-out by roll-out, with the head frozen by copying it."""
+    out = forward(model, batch)
+    belief = out.belief
+    frozen = tiny_model().double()
+    frozen.load_state_dict(model.state_dict())
+    frozen.requires_grad_(False)
+    rows, columns = belief.shape[:2]
+    sums: dict[str, list[Tensor]] = {k: [] for k in ("policy", "value", "reward", "end", "observation")}
+    latent: dict[str, list[Tensor]] = {k: [] for k in ("latent", "kl", "latent_open_loop", "kl_open_loop")}
+    values = model.value.mean(model.value.head(belief)).detach()
+    targets = lambda_returns(batch.reward, batch.terminated, values, batch.has_next, config.discount, config.lambda_)
+    for b in range(rows):
+        for t in range(columns):
+            h = belief[b, t]
+            if not batch.has_action[b, t]:
+                continue
+            g = model.after(h, model.embed_action(batch.action[b, t]))
+            answer = model.transition(g)
+            sums["policy"].append(-model.action.log_prob(model.action.head(h), batch.action[b, t]))
+            sums["reward"].append(
+                -model.reward.log_prob(answer.reward[int(batch.terminated[b, t])], batch.reward[b, t])
+            )
+            p_end = torch.sigmoid(answer.end)
+            sums["end"].append(-torch.log(p_end if batch.terminated[b, t] else 1 - p_end))
+            if batch.has_next[b, t]:
+                sums["value"].append(-model.value.log_prob(model.value.head(h), targets[b, t]))
+                following = {k: v[b, t + 1] for k, v in batch.observation.items()}
+                place = -model.observation["place"].log_prob(answer.observation["place"], following["place"])
+                speed = model.observation["speed"].loss(answer.observation["speed"], following["speed"])
+                sums["observation"].append(place + speed)
+    random = generator()
+    may_start = batch.has_next if config.start_in_prompts else batch.has_next & (batch.action != WAIT)
+    row, column = rollout_starts(may_start, start_count(batch.has_next.numel(), config), random)
+    for kind in ("", "_open_loop"):
+        h = [belief[b, t].detach() if kind else belief[b, t] for b, t in zip(row, column, strict=True)]
+        for i in range(1, config.horizon + 1):  # step by step, so that the pairs come in the order of the fast code
+            for s, (b, t) in enumerate(zip(row.tolist(), column.tolist(), strict=True)):
+                if t + i >= columns or not batch.has_next[b, t : t + i].all():
+                    continue
+                a = model.embed_action(batch.action[b, t + i - 1])
+                observation = {k: v[b, t + i] for k, v in batch.observation.items()}
+                x = (
+                    a + model.unseen
+                    if kind
+                    else model.embed_step(a, batch.reward[b, t + i - 1], observation, torch.tensor(False))
+                )
+                h[s] = h[s] + model.dynamics_net(torch.cat((h[s], x)))
+                truth = belief[b, t + i].detach()
+                latent[f"latent{kind}"].append(F.smooth_l1_loss(h[s], truth))
+                latent[f"kl{kind}"].append(slow_kl(frozen, truth, h[s], batch, (b, t + i), config))
+    chosen = random_subset(len(latent["kl"]), len(row), random).tolist()
+    for name in ("kl", "kl_open_loop"):
+        latent[name] = [latent[name][i] for i in chosen]
+    return {k: torch.stack(v).mean() for k, v in (sums | latent).items()}
+
+
+def slow_kl(
+    frozen: NextLat, truth: Tensor, h: Tensor, batch: Batch, at: tuple[int, int], config: ObjectiveConfig
+) -> Tensor:
+    kl = config.value_weight * frozen.value.kl(frozen.value.head(truth), frozen.value.head(h))
+    if not batch.has_action[at]:
+        return kl
+    kl = kl + frozen.action.kl(frozen.action.head(truth), frozen.action.head(h))
+    after = frozen.embed_action(batch.action[at])
+    p, q = (frozen.transition(frozen.after(state, after)) for state in (truth, h))
+    ends, guessed = torch.sigmoid(p.end), torch.sigmoid(q.end)
+    for end, probability in ((0, 1 - ends), (1, ends)):
+        kl = kl + probability * frozen.reward.kl(p.reward[end], q.reward[end])
+    kl = kl + ends * (ends / guessed).log() + (1 - ends) * ((1 - ends) / (1 - guessed)).log()
+    return kl + config.observation_weight * frozen.observation_kl(p, q)
+
+
+@pytest.mark.parametrize(("horizon", "start_in_prompts"), [(1, True), (3, True), (3, False)])
+def test_losses_and_gradients_equal_slow_reference(horizon: int, start_in_prompts: bool) -> None:
+    model, batch = double(tiny_model(), make_batch(LENGTHS))
+    torch.manual_seed(1)
+    for parameter in model.parameters():  # away from the initialisation, where heads are zero
+        torch.nn.init.normal_(parameter, std=0.3)
+    config = ObjectiveConfig(horizon=horizon, start_fraction=0.4, min_rollouts=1, start_in_prompts=start_in_prompts)
+    fast = compute_losses(model, batch, config, generator())
+    slow = slow_losses(model, batch, config)
+    assert_same_losses(model, fast, slow, config, atol=1e-6, rtol=1e-5)
+
+
+def test_latent_target_and_frozen_head_get_no_gradient() -> None:
+    model, batch = tiny_model(), make_batch([[12]])
+    losses = compute_losses(model, batch, ObjectiveConfig(start_fraction=1.0, horizon=2), generator())
+    heads = [*model.value.logits.parameters(), *model.reward.logits.parameters(), *model.end.parameters()]
+    gradients = torch.autograd.grad(losses["kl"], heads, allow_unused=True, retain_graph=True)
+    assert all(gradient is None for gradient in gradients)
+    trunk = torch.autograd.grad(losses["latent_open_loop"], list(model.trunk.parameters()), allow_unused=True)
+    assert all(gradient is None or not gradient.any() for gradient in trunk)
+
+
+def test_heads_train_again_after_being_frozen() -> None:
+    model, batch = tiny_model(), make_batch([[12]])
+    losses = compute_losses(model, batch, ObjectiveConfig(), generator())
+    losses["kl"].backward(retain_graph=True)
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_nothing_crosses_an_episode_boundary() -> None:
+    """What another episode holds changes neither the loss of this one nor its roll-outs."""
+    model, batch = tiny_model(), make_batch([[6, 6]])
+    changed = make_batch([[6, 6]])
+    for leaf in changed.observation.values():
+        leaf[:, 6:] = leaf[:, 6:].flip(1)
+    first = [forward(model, b) for b in (batch, changed)]
+    torch.testing.assert_close(first[0].belief[:, :6], first[1].belief[:, :6])
+    row, column = rollout_starts(batch.has_next, batch.has_next.numel(), generator())
+    assert set(column.tolist()) == {0, 1, 2, 3, 4, 6, 7, 8, 9, 10}
+    assert row.unique().tolist() == [0]
+
+
+def test_gpt_is_the_next_token_part_of_nextlat() -> None:
+    model, batch = tiny_model(), make_batch(LENGTHS)
+    gpt = compute_losses(model, batch, ObjectiveConfig(name="gpt"), generator())
+    nextlat = compute_losses(model, batch, ObjectiveConfig(), generator())
+    assert set(nextlat) - set(gpt) == {"latent", "kl", "latent_open_loop", "kl_open_loop"}
+    for name in gpt:
+        torch.testing.assert_close(gpt[name], nextlat[name])
+
+
+def test_without_an_open_loop_weight_the_grounded_losses_stay() -> None:
+    model, batch = tiny_model(), make_batch(LENGTHS)
+    both = compute_losses(model, batch, ObjectiveConfig(), generator())
+    grounded = compute_losses(model, batch, ObjectiveConfig(open_loop_weight=0), generator())
+    assert set(both) - set(grounded) == {"latent_open_loop", "kl_open_loop"}
+    for name in grounded:
+        torch.testing.assert_close(grounded[name], both[name])
+
+
+def test_lambda_returns_by_hand() -> None:
+    reward = torch.tensor([[1.0, 2.0, 4.0, 0.0, 8.0]])
+    value = torch.tensor([[10.0, 20.0, 30.0, 40.0, 50.0]])
+    terminated = torch.tensor([[False, False, True, False, False]])
+    has_next = torch.tensor([[True, True, True, False, False]])  # column 3 ends the episode, column 4 is cut off
+    monte_carlo = lambda_returns(reward, terminated, value, has_next, 0.5, 1.0)
+    assert monte_carlo.tolist() == [[1 + 0.5 * (2 + 0.5 * 4), 2 + 0.5 * 4, 4.0, 40.0, 50.0]]
+    one_step = lambda_returns(reward, terminated, value, has_next, 0.5, 0.0)
+    assert one_step.tolist() == [[11.0, 17.0, 4.0, 40.0, 50.0]]
+
+
+def test_time_limit_bootstraps_and_termination_does_not() -> None:
+    reward, value = torch.ones(1, 2), torch.full((1, 2), 7.0)
+    has_next = torch.tensor([[True, False]])
+    for terminated, expected in ((True, 1.0), (False, 1 + 0.9 * 7)):
+        flag = torch.tensor([[terminated, False]])
+        assert lambda_returns(reward, flag, value, has_next, 0.9, 1.0)[0, 0] == pytest.approx(expected)
+
+
+def test_policy_weights_favour_advantage_and_average_one() -> None:
+    advantage = torch.tensor([[-1.0, 0.0, 1.0, 99.0]])
+    known = torch.tensor([[True, True, True, False]])
+    weight = policy_weights(advantage, known, temperature=0.5)
+    assert weight[known].mean().item() == pytest.approx(1.0)
+    assert weight[0, 0] < weight[0, 1] < weight[0, 2]
+    assert weight[0, 2] / weight[0, 1] == pytest.approx(torch.e**2, rel=1e-4)
+    assert policy_weights(advantage, known, temperature=0).tolist() == [[1.0] * 4]
+
+
+def test_the_advantage_can_be_over_the_mean_return() -> None:
+    """A value that foresees the return leaves no advantage; the mean return does."""
+    model, batch = tiny_model(), make_batch(LENGTHS)
+    out = forward(model, batch)
+    value, known = model.value.mean(out.value.detach()), batch.has_next
+    target = lambda_returns(batch.reward, batch.terminated, value, known, 0.99, 0.95)
+    loss = -model.action.log_prob(out.policy, batch.action)
+    for baseline, advantage in (("value", target - value), ("mean", target - target[known].mean())):
+        config = ObjectiveConfig(policy_temperature=0.5, policy_baseline=baseline)
+        weighted = policy_weights(advantage, known, 0.5) * loss
+        expected = weighted[batch.has_action].mean()
+        torch.testing.assert_close(next_token_losses(model, batch, out, config)["policy"], expected)
+
+
+def test_the_latent_losses_come_in_over_the_warm_up() -> None:
+    """From 0 to their weights over the first two fifths of training; without a warm-up they are there at once."""
+    config = ObjectiveConfig(latent_weight=2.0, kl_weight=3.0, latent_warmup=0.4)
+    weights = [(at.latent_weight, at.kl_weight) for at in map(config.after, (0.0, 0.1, 0.2, 0.4, 1.0))]
+    assert np.allclose(weights, [(0, 0), (0.5, 0.75), (1, 1.5), (2, 3), (2, 3)])
+    config = dataclasses.replace(config, latent_warmup_power=2.0)
+    weights = [(at.latent_weight, at.kl_weight) for at in map(config.after, (0.0, 0.1, 0.2, 0.4, 1.0))]
+    assert np.allclose(weights, [(0, 0), (0.125, 0.1875), (0.5, 0.75), (2, 3), (2, 3)])
+    config = ObjectiveConfig()
+    assert config.after(0.0) == config
+
+
+def test_a_step_is_taken_with_the_warm_ups_weights() -> None:
+    """Halfway through the warm-up what is minimised holds half of both latent losses, grounded and open loop."""
+    model, batch = tiny_model(), make_batch([[5, 4, 3]])
+    config = ObjectiveConfig(horizon=2, start_fraction=1.0, latent_weight=4.0, kl_weight=2.0, latent_warmup=1.0)
+    batches = SimpleNamespace(batch=lambda step: batch)
+    trainer = Trainer(
+        model, batches, config, TrainerConfig(steps=4, dynamics_finetune_steps=0, learning_rate=1e-3), seed=0
+    )
+    trainer.step = 2
+    found = trainer.train_step()
+    half = dataclasses.replace(config, latent_weight=2.0, kl_weight=1.0, latent_warmup=0.0)
+    weighted = total_loss({name: x for name, x in found.items() if name not in ("loss", "grad_norm")}, half)
+    torch.testing.assert_close(found["loss"], weighted)
+    assert min(found[name] for name in ("latent", "latent_open_loop", "kl", "kl_open_loop")) > 0
+
+
+@torch.no_grad()
+def test_layer_dropout_leaves_layers_out_in_training_alone() -> None:
+    """At a rate of 1 a step is always taken without the last block; a trained model is used whole."""
+    model, batch = tiny_model(), make_batch([[5, 4, 3]])
+    config = ObjectiveConfig(name="gpt", layer_dropout=1.0)
+    found = compute_losses(model, batch, config, generator())
+    expected = next_token_losses(model, batch, forward(model, batch, dropped={1}), config)
+    assert {name: float(x) for name, x in found.items()} == {name: float(x) for name, x in expected.items()}
+    whole = next_token_losses(model, batch, forward(model, batch), config)
+    assert float(whole["policy"]) != float(found["policy"])

@@ -1,0 +1,133 @@
+"""Data-parallel training: processes that share a batch take the step that one process takes with all of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from rich.console import Console
+from torch import nn
+
+from benchmarks.paper_data import memory_store
+from benchmarks.paper_fit import QUICK, fit, train_settings
+from nextlat_rl.data.batches import Batcher
+from nextlat_rl.envs import make_env
+from nextlat_rl.envs.episodes import collect_episodes
+from nextlat_rl.errors import UserError
+from nextlat_rl.jobs.setup import build_model, objective_config
+from nextlat_rl.objectives.objective import compute_losses, total_loss
+from nextlat_rl.training.distributed import average_gradients, broadcast_from_main, is_main_process, rank_and_world_size
+from nextlat_rl.training.trainer import Trainer
+
+INPUTS = torch.arange(12.0).reshape(4, 3)
+ENV, STEPS = "NextLat/Running-S3-2", 3
+
+
+def test_alone_there_is_nothing_to_share() -> None:
+    layer = nn.Linear(3, 1)
+    layer(INPUTS).sum().backward()
+    before = [parameter.grad.clone() for parameter in layer.parameters() if parameter.grad is not None]
+    average_gradients(layer)
+    assert all(torch.equal(p.grad, old) for p, old in zip(layer.parameters(), before, strict=True))  # type: ignore[arg-type]
+    assert is_main_process() and rank_and_world_size() == (0, 1) and broadcast_from_main(lambda: 5) == 5
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_shares_make_up_the_whole_batch(processes: int) -> None:
+    env = make_env("NextLat/Word-S3-4")
+    store = memory_store(
+        env.observation_space, env.action_space, list(collect_episodes("NextLat/Word-S3-4", "expert", episodes=20))
+    )
+    whole = Batcher(store, 7, 6, seed=3).batch(2)
+    for i in range(processes):
+        part = Batcher(store, 7, 6, seed=3, share=(i, processes)).batch(2)
+        assert torch.equal(part.action, whole.action[i::processes])
+        assert torch.equal(part.observation["observation"], whole.observation["observation"][i::processes])
+        assert torch.equal(part.has_next, whole.has_next[i::processes])
+
+
+def trainer(part: tuple[int, int] = (0, 1)) -> Trainer:
+    """Of a tiny model, for all windows of a batch or for a part of them."""
+    env = make_env(ENV)
+    store = memory_store(env.observation_space, env.action_space, list(collect_episodes(ENV, "expert", episodes=20)))
+    config = train_settings(f"env.id={ENV}", "seed=0", *QUICK)
+    torch.manual_seed(0)
+    model = build_model(config, store, 6)
+    batches = Batcher(store, 8, 6, 0, share=part)
+    return Trainer(model, batches, objective_config(config), config.trainer, seed=0)
+
+
+def take_steps(rank: int, folder: Path) -> None:
+    """One of two processes."""
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+    assert rank_and_world_size() == (rank, 2) and is_main_process() == (rank == 0)
+    assert broadcast_from_main(lambda: f"made by {rank}") == "made by 0"
+    part = trainer(rank_and_world_size())
+    for _ in range(STEPS):
+        part.train_step()
+    torch.save(part.model.state_dict(), folder / f"{rank}.pt")
+    dist.destroy_process_group()
+
+
+def steps_by_hand() -> dict[str, torch.Tensor]:
+    """One process, which takes the mean of both shares' gradients."""
+    alone, parts = trainer(), [trainer((i, 2)).batches for i in range(2)]
+    for step in range(STEPS):
+        for group in alone.optimizer.param_groups:
+            group["lr"] = alone.learning_rate()
+        alone.optimizer.zero_grad()
+        for batches in parts:
+            generator = torch.Generator().manual_seed(step)
+            losses = compute_losses(alone.model, batches.batch(step), alone.objective, generator)
+            (total_loss(losses, alone.objective) / 2).backward()
+        torch.nn.utils.clip_grad_norm_(alone.model.parameters(), alone.settings.clip)
+        alone.optimizer.step()
+        alone.step += 1
+    return alone.model.state_dict()
+
+
+def test_two_processes_take_the_steps_of_one(tmp_path: Path) -> None:
+    mp.spawn(take_steps, args=(tmp_path,), nprocs=2)
+    first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
+    begun = trainer().model.state_dict()
+    assert any(not torch.equal(first[name], value) for name, value in begun.items())
+    for name, value in steps_by_hand().items():
+        assert torch.equal(first[name], second[name])
+        torch.testing.assert_close(first[name], value, atol=1e-5, rtol=1e-4)
+
+
+def test_a_batch_has_a_window_for_each_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    env = make_env(ENV)
+    store = memory_store(env.observation_space, env.action_space, list(collect_episodes(ENV, "expert", episodes=5)))
+    monkeypatch.setattr("benchmarks.paper_fit.rank_and_world_size", lambda: (0, 9))
+    with pytest.raises(UserError, match="a batch of 8 windows has none for each of 9 processes"):
+        fit(train_settings(f"env.id={ENV}", "seed=0", *QUICK), store, Console(quiet=True))
+
+
+def launch(*options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    command += ["-m", "benchmarks.__main__", *options]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=280, env=dict(os.environ))
+
+
+def test_the_papers_suite_runs_under_torchrun(tmp_path: Path) -> None:
+    done = launch("suite=paper", "only=WordProblem", "quick=true", "json=true", f"runs={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)  # printed once, not by each process
+    assert json.loads((tmp_path / "benchmarks" / "paper.json").read_text()) == rows
+    assert {row["agent"] for row in rows} == {"gpt", "nextlat", "nextlat, recurrent"}
+    assert all(row["processes"] == 2 and np.isfinite(row["value"]) for row in rows)
+
+
+def test_torchrun_is_for_the_papers_suite_alone(tmp_path: Path) -> None:
+    done = launch("suite=train", f"runs={tmp_path}")
+    assert done.returncode != 0 and "suite=train runs in one process; torchrun is for suite=paper" in done.stderr
+    assert not [*tmp_path.iterdir()]
