@@ -10,7 +10,8 @@ from torch import Tensor
 
 from nextlat_rl.agents.planning.planner import Planner
 from nextlat_rl.noise import uniform
-from nextlat_rl.world_model import Acting, Step, WorldModel
+from nextlat_rl.types import Step
+from nextlat_rl.world_model import Acting, WorldModel
 
 Decide = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(belief `[B, D]`, episode `[B]`, step `[B]`) -> stored actions `[B, *action]`, the same however they are batched."""

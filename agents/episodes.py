@@ -13,7 +13,7 @@ import numpy as np
 
 from nextlat_rl.agents.agent import ActsInBatches
 from nextlat_rl.envs import make_env
-from nextlat_rl.envs.episode import EVALUATION_SEED
+from nextlat_rl.seeds import EVALUATION_SEED
 
 
 @dataclass

@@ -24,7 +24,8 @@ from nextlat_rl.drafting.rollout import DraftStatistics
 from nextlat_rl.drafting.token import Token, embed_token, from_parts, mode_token, stack
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.tracing import Traced, padded
-from nextlat_rl.world_model import Step, WorldModel
+from nextlat_rl.types import Step
+from nextlat_rl.world_model import WorldModel
 
 
 class SpeculativeAgent:

@@ -24,7 +24,8 @@ from nextlat_rl.drafting.token import embed_token, mode_token
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.spaces.categorical import DiscreteCodec
 from nextlat_rl.tracing import Traced, padded
-from nextlat_rl.world_model import Step, WorldModel
+from nextlat_rl.types import Step
+from nextlat_rl.world_model import WorldModel
 
 
 class TolerantAgent:

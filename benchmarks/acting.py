@@ -12,7 +12,7 @@ from rich.console import Console
 from benchmarks.risk import RISKS, risk_rows
 from benchmarks.seen_cells import nothing_new
 from nextlat_rl.agents.agent import ActsInBatches, Agent
-from nextlat_rl.agents.episodes import EVALUATION_SEED, evaluation_seeds, run_episodes
+from nextlat_rl.agents.episodes import evaluation_seeds, run_episodes
 from nextlat_rl.agents.planning.planner import AnyPlanner, build_planner
 from nextlat_rl.agents.speculative import SpeculativeAgent
 from nextlat_rl.agents.tolerant import TolerantAgent
@@ -20,6 +20,7 @@ from nextlat_rl.config import PlannerSettings
 from nextlat_rl.console import bar
 from nextlat_rl.drafting.length import AdaptiveLength, DraftLength, FixedLength
 from nextlat_rl.jobs.evaluation import calibrated_tolerances
+from nextlat_rl.seeds import EVALUATION_SEED
 from nextlat_rl.statistics import bootstrap_interval
 from nextlat_rl.world_model import WorldModel
 

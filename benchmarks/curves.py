@@ -17,7 +17,6 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor
 
 from benchmarks.main_job import run_task
 from benchmarks.sb3 import Progress
-from nextlat_rl.agents.episodes import EVALUATION_SEED
 from nextlat_rl.agents.sb3 import BeliefPolicy, ImaginedReplay, ZooSettings, make_belief_env, zoo_settings
 from nextlat_rl.config import BenchmarkConfig
 from nextlat_rl.console import bar
@@ -25,6 +24,7 @@ from nextlat_rl.envs import make_env
 from nextlat_rl.envs.behaviours.features import FeatureWrapper
 from nextlat_rl.errors import UserError
 from nextlat_rl.runtime import set_threads
+from nextlat_rl.seeds import EVALUATION_SEED
 from nextlat_rl.statistics import bootstrap_interval
 from nextlat_rl.training.tracking import git_revision
 from nextlat_rl.world_model import WorldModel

@@ -16,13 +16,13 @@ from benchmarks.paper_data import gathered
 from benchmarks.paper_fit import QUICK, Fitted, fit, train_settings
 from benchmarks.paper_sizes import COST_MODELS, PAPER, TASKS_BY_SIZE, PaperTask
 from benchmarks.side_by_side import side_by_side
-from nextlat_rl.agents.episodes import EVALUATION_SEED
 from nextlat_rl.config import BenchmarkConfig
 from nextlat_rl.data.store import Store
 from nextlat_rl.envs.paper.map_test import MapTest
 from nextlat_rl.jobs.evaluation import score
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.runtime import available_cores, pick_device, set_threads
+from nextlat_rl.seeds import EVALUATION_SEED
 from nextlat_rl.training.distributed import broadcast_from_main, launched, rank_and_world_size
 from nextlat_rl.training.tracking import git_revision
 from nextlat_rl.world_model import Acting, WorldModel

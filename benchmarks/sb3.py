@@ -19,7 +19,6 @@ from torch import Tensor
 
 from benchmarks.main_job import data_in, run_task
 from benchmarks.speed import interleave
-from nextlat_rl.agents.episodes import EVALUATION_SEED
 from nextlat_rl.agents.sb3 import (
     BeliefPolicy,
     ImaginedVecEnv,
@@ -35,6 +34,7 @@ from nextlat_rl.data.store import build_store
 from nextlat_rl.jobs.collection import ensure_dataset
 from nextlat_rl.jobs.setup import build_model, window_length
 from nextlat_rl.runtime import set_threads
+from nextlat_rl.seeds import EVALUATION_SEED
 from nextlat_rl.statistics import bootstrap_interval
 from nextlat_rl.training.tracking import git_revision
 from nextlat_rl.world_model import Acting, WorldModel

@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 
 from nextlat_rl.errors import UserError
-
-EVALUATION_SEED = 10_000_000  # seeds from here on are for evaluation only
+from nextlat_rl.seeds import EVALUATION_SEED
 
 
 @dataclass

@@ -8,11 +8,12 @@ from typing import Any
 import gymnasium as gym
 
 from nextlat_rl.envs.behaviours.mixture import parse_mixture
-from nextlat_rl.envs.episode import EVALUATION_SEED, Episode, check_seed, record, snapshot
+from nextlat_rl.envs.episode import Episode, check_seed, record, snapshot
 from nextlat_rl.envs.episode_runner import EpisodeRunner
 from nextlat_rl.envs.factory import make_env
 from nextlat_rl.envs.registry import is_babyai, is_minigrid, is_token_task, resolve_env_id
 from nextlat_rl.errors import UserError
+from nextlat_rl.seeds import EVALUATION_SEED
 
 __all__ = [
     "EVALUATION_SEED",

@@ -11,9 +11,10 @@ import traceback
 from collections.abc import Iterator
 from typing import Any
 
-from nextlat_rl.envs.episode import EVALUATION_SEED, Episode, check_seed
+from nextlat_rl.envs.episode import Episode, check_seed
 from nextlat_rl.envs.episode_runner import EpisodeRunner
 from nextlat_rl.errors import UserError
+from nextlat_rl.seeds import EVALUATION_SEED
 
 CHUNK = 8  # episodes a message
 AHEAD = 4  # messages a worker may be ahead of the reader

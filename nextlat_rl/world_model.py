@@ -18,19 +18,10 @@ from nextlat_rl.models.transformer import KVCache
 from nextlat_rl.noise import uniform
 from nextlat_rl.spaces import flatten_list, leaves, unflatten
 from nextlat_rl.tracing import Traced
+from nextlat_rl.types import Step
 
 Acting = Literal["trunk", "recurrent"]
 RolloutMode = Literal["open_loop", "argmax", "sample"]
-
-
-@dataclass
-class Step:
-    """A batch of x_t = (a_{t-1}, r_{t-1}, o_t), in the codecs' stored form."""
-
-    observation: dict[str, Tensor]  # leaf -> [B, *leaf]
-    previous_action: Tensor  # [B, *action], ignored where is_first
-    previous_reward: Tensor  # [B], ignored where is_first
-    is_first: Tensor  # [B] bool
 
 
 class Memory:

@@ -11,7 +11,8 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, unwrap_vec_n
 
 from nextlat_rl.agents.sb3.observations import ObservationReader, make_real_env
 from nextlat_rl.errors import UserError
-from nextlat_rl.world_model import Acting, Step, WorldModel
+from nextlat_rl.types import Step
+from nextlat_rl.world_model import Acting, WorldModel
 
 
 def make_belief_env(

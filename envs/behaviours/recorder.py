@@ -4,7 +4,8 @@ from typing import Any
 
 import gymnasium as gym
 
-from nextlat_rl.envs.episode import EVALUATION_SEED, Episode, check_seed, record, snapshot
+from nextlat_rl.envs.episode import Episode, check_seed, record, snapshot
+from nextlat_rl.seeds import EVALUATION_SEED
 
 
 class Recording:

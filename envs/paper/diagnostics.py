@@ -9,9 +9,9 @@ from rich.console import Console
 
 from benchmarks.paper_data import memory_store
 from nextlat_rl.console import bar
-from nextlat_rl.data.batches import Batch, held_out_batch
+from nextlat_rl.data.batches import held_out_batch
 from nextlat_rl.envs import make_env
-from nextlat_rl.envs.episode import EVALUATION_SEED, Episode, record
+from nextlat_rl.envs.episode import Episode, record
 from nextlat_rl.envs.paper import CountdownEnv, StreetMapEnv, TokenTask, WordProblemEnv
 from nextlat_rl.envs.paper.equations import equation_validity
 from nextlat_rl.envs.paper.map_test import MapTest
@@ -19,7 +19,9 @@ from nextlat_rl.metrics.lengths import accuracy_by_length
 from nextlat_rl.metrics.probes import probe_curve
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.plotting.figures import lines_figure
+from nextlat_rl.seeds import EVALUATION_SEED
 from nextlat_rl.training.tracking import Tracker
+from nextlat_rl.types import Batch
 from nextlat_rl.world_model import Acting, WorldModel
 
 _PROBLEMS = 256

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 
 from nextlat_rl.envs.paper.countdown import EQUATION, CountdownEnv
-from nextlat_rl.world_model import Acting, Step, WorldModel
+from nextlat_rl.types import Step
+from nextlat_rl.world_model import Acting, WorldModel
 
 
 @torch.no_grad()

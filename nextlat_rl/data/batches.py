@@ -1,43 +1,12 @@
 """Packed training batches: windows of consecutive rows, as a pure function of (seed, step)."""
 
-from dataclasses import dataclass, fields
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from nextlat_rl.data.store import Store
 from nextlat_rl.errors import UserError
-
-BatchIndex = tuple[Tensor, Tensor]
-"""Rows and columns `[R]` of a batch."""
-
-
-@dataclass(frozen=True)
-class Batch:
-    """B windows of L rows. Where a mask is False the entry it covers is filling and means nothing.
-
-    Column t is the token (previous_action, previous_reward, observation) = (a_{t-1}, r_{t-1}, o_t) and what followed.
-    Columns of one row of the batch belong together if and only if their `segment` is equal.
-    """
-
-    observation: dict[str, Tensor]  # leaf -> [B, L, *storage_shape], o_t
-    action: Tensor  # [B, L, *storage_shape], a_t, zeros where not has_action
-    reward: Tensor  # [B, L] float32, r_t, zero where not has_action
-    terminated: Tensor  # [B, L] bool, whether a_t ended the episode for good
-    previous_action: Tensor  # [B, L, *storage_shape], a_{t-1}, zeros where is_first; known in column 0 too
-    previous_reward: Tensor  # [B, L] float32, r_{t-1}, zero where is_first
-    is_first: Tensor  # [B, L] bool, o_t is the first of its episode
-    segment: Tensor  # [B, L] int64, see above; -1 where not valid
-    has_action: Tensor  # [B, L] bool, a_t, r_t and terminated_t are real
-    has_next: Tensor  # [B, L] bool, has_action and column t+1 holds o_{t+1}
-    valid: Tensor  # [B, L] bool, the column holds a row of the store; always so in packed batches
-
-    def to(self, device: torch.device | str) -> "Batch":
-        """Return the batch on a device."""
-        moved = {field.name: getattr(self, field.name) for field in fields(self)}
-        observation = {leaf: value.to(device, non_blocking=True) for leaf, value in moved.pop("observation").items()}
-        return Batch(observation, **{name: value.to(device, non_blocking=True) for name, value in moved.items()})
+from nextlat_rl.types import Batch
 
 
 class Batcher:

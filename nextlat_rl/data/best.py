@@ -7,8 +7,9 @@ from dataclasses import fields
 import numpy as np
 import torch
 
-from nextlat_rl.data.batches import Batch, Batcher
+from nextlat_rl.data.batches import Batcher
 from nextlat_rl.data.store import Store
+from nextlat_rl.types import Batch
 
 BEST = 0.1  # the best tenth, as in the "10% BC" of Decision Transformer (arXiv 2106.01345)
 _OTHER_SEED = 1 << 32

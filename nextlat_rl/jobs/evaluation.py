@@ -14,7 +14,7 @@ from rich.console import Console
 
 from nextlat_rl.agents.agent import Agent
 from nextlat_rl.agents.calibration import calibrate
-from nextlat_rl.agents.episodes import EVALUATION_SEED, EpisodeResult, Timing, evaluation_seeds, run_episodes
+from nextlat_rl.agents.episodes import EpisodeResult, Timing, evaluation_seeds, run_episodes
 from nextlat_rl.agents.planning.planner import AnyPlanner, build_planner
 from nextlat_rl.agents.speculative import SpeculativeAgent
 from nextlat_rl.agents.tolerant import TolerantAgent
@@ -25,6 +25,7 @@ from nextlat_rl.drafting.exactness import can_come_true
 from nextlat_rl.drafting.length import DraftLength, FixedLength, draft_length
 from nextlat_rl.envs import make_env, resolve_env_id
 from nextlat_rl.runtime import set_threads
+from nextlat_rl.seeds import EVALUATION_SEED
 from nextlat_rl.settings_check import check_evaluate, check_trained
 from nextlat_rl.statistics import bootstrap_interval
 from nextlat_rl.training.checkpoint import load_config, run_folder

@@ -12,7 +12,6 @@ from rich.console import Console
 from nextlat_rl.agents.episodes import EpisodeResult
 from nextlat_rl.config import PlannerSettings, TrainConfig
 from nextlat_rl.console import table
-from nextlat_rl.data.batches import Batch
 from nextlat_rl.data.store import Store
 from nextlat_rl.envs.drawing import observation_drawer
 from nextlat_rl.jobs.evaluation import COLUMNS, cells, eval_tags, score
@@ -26,6 +25,7 @@ from nextlat_rl.statistics import bootstrap_interval
 from nextlat_rl.training.checkpoint import load_config
 from nextlat_rl.training.tracking import Tracker, git_revision
 from nextlat_rl.training.trainer import total_steps
+from nextlat_rl.types import Batch
 from nextlat_rl.world_model import Acting, WorldModel
 
 _ENVS = 64

@@ -14,12 +14,13 @@ from nextlat_rl.config import TrainConfig
 from nextlat_rl.console import bar
 from nextlat_rl.data.batches import Batcher
 from nextlat_rl.data.store import Store, build_store
-from nextlat_rl.models.nextlat import ModelConfig, NextLat, Spaces
+from nextlat_rl.models.nextlat import ModelConfig, NextLat
 from nextlat_rl.models.transformer import TrunkConfig
 from nextlat_rl.objectives.objective import ObjectiveConfig
 from nextlat_rl.objectives.registry import BASELINES
 from nextlat_rl.spaces import scalar_statistics
 from nextlat_rl.training import checkpoint
+from nextlat_rl.types import Spaces
 
 MAX_WINDOW = 128
 HELD_OUT = 0.02  # share of the episodes that training never sees

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from nextlat_rl.config import TrainConfig
 from nextlat_rl.console import Bar, bar, make_console
-from nextlat_rl.data.batches import Batch, Batcher, held_out_batch, split
+from nextlat_rl.data.batches import Batcher, held_out_batch, split
 from nextlat_rl.data.best import BestBatcher
 from nextlat_rl.data.space_check import check_spaces
 from nextlat_rl.data.store import Store
@@ -33,6 +33,7 @@ from nextlat_rl.settings_check import check_train
 from nextlat_rl.training import checkpoint
 from nextlat_rl.training.tracking import Tracker, git_revision, new_run_folder, write_json
 from nextlat_rl.training.trainer import Trainer
+from nextlat_rl.types import Batch
 from nextlat_rl.world_model import Acting
 
 _DIAGNOSTIC_EPISODES = 64

@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nextlat_rl.data.batches import Batch
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.objective import ObjectiveConfig, forward, next_token_losses
+from nextlat_rl.types import Batch
 
 
 def effective_rank(hidden: Tensor) -> float:

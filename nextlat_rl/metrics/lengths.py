@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nextlat_rl.data.batches import Batch
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.dynamics_finetune import follow
 from nextlat_rl.objectives.objective import forward
+from nextlat_rl.types import Batch
 
 
 @torch.no_grad()

@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nextlat_rl.data.batches import Batch
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.base import ahead
 from nextlat_rl.objectives.objective import forward
+from nextlat_rl.types import Batch
 
 _ITERATIONS = 100
 

@@ -14,9 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any, cast
+from typing import cast
 
-import gymnasium as gym
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -24,6 +23,7 @@ from torch import Tensor, nn
 from nextlat_rl.models.transformer import Transformer, TrunkConfig
 from nextlat_rl.objectives.registry import BASELINES
 from nextlat_rl.spaces import Codec, build_codec, build_scalar, leaves
+from nextlat_rl.types import Spaces
 
 
 @dataclass(frozen=True)
@@ -42,15 +42,6 @@ class ModelConfig:
     dynamics_width: int = 256
     baseline: str = ""
     horizon: int = 1
-
-
-@dataclass(frozen=True)
-class Spaces:
-    """What the model talks about: the spaces and the statistics of their codecs (JSON-serialisable)."""
-
-    observation: gym.Space
-    action: gym.Space
-    statistics: dict[str, Any]  # "observation": leaf -> statistics, "action", "reward", "value"
 
 
 @dataclass

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from nextlat_rl.objectives.weights import token_weights, weighted_mean
 
 if TYPE_CHECKING:
-    from nextlat_rl.data.batches import Batch, BatchIndex
     from nextlat_rl.models.nextlat import NextLat
     from nextlat_rl.objectives.objective import Forward, ObjectiveConfig
+    from nextlat_rl.types import Batch, BatchIndex
 
 
 class Baseline(nn.Module, ABC):

@@ -21,9 +21,9 @@ from nextlat_rl.models.transformer import Transformer, TrunkConfig
 from nextlat_rl.objectives.base import Baseline, token_loss
 
 if TYPE_CHECKING:
-    from nextlat_rl.data.batches import Batch, BatchIndex
     from nextlat_rl.models.nextlat import NextLat
     from nextlat_rl.objectives.objective import Forward, ObjectiveConfig
+    from nextlat_rl.types import Batch, BatchIndex
 
 
 class BeliefState(Baseline):

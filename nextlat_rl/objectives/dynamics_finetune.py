@@ -11,7 +11,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nextlat_rl.data.batches import Batch
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.objective import (
     Forward,
@@ -22,6 +21,7 @@ from nextlat_rl.objectives.objective import (
     random_subset,
     roots,
 )
+from nextlat_rl.types import Batch
 
 
 def dynamics_finetune_losses(

@@ -18,9 +18,9 @@ from nextlat_rl.models.transformer import Block, TrunkConfig, initialise
 from nextlat_rl.objectives.base import Baseline, ahead, token_loss
 
 if TYPE_CHECKING:
-    from nextlat_rl.data.batches import Batch
     from nextlat_rl.models.nextlat import NextLat
     from nextlat_rl.objectives.objective import Forward, ObjectiveConfig
+    from nextlat_rl.types import Batch
 
 
 class MultiToken(Baseline):

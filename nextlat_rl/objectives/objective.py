@@ -16,12 +16,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nextlat_rl.data.batches import Batch
 from nextlat_rl.errors import UserError
 from nextlat_rl.models.nextlat import NextLat, TransitionParams
 from nextlat_rl.models.transformer import dropped_layers
 from nextlat_rl.objectives.returns import lambda_returns
 from nextlat_rl.objectives.weights import prompts, token_weights, weighted_mean
+from nextlat_rl.types import Batch
 
 _FULL_HORIZON = 12
 

@@ -11,8 +11,8 @@ from torch import Tensor
 from nextlat_rl.errors import UserError
 
 if TYPE_CHECKING:
-    from nextlat_rl.data.batches import Batch
     from nextlat_rl.models.nextlat import NextLat
+    from nextlat_rl.types import Batch
 
 
 def token_weights(model: NextLat, batch: Batch, prompt_weight: float) -> Tensor:

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from nextlat_rl.data.batches import Batch
 from nextlat_rl.objectives.objective import forward
 from nextlat_rl.plotting.figures import curves_figure, film_strip
+from nextlat_rl.types import Batch
 from nextlat_rl.world_model import WorldModel
 
 Draw = Callable[[Any], np.ndarray]

@@ -16,8 +16,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from nextlat_rl.errors import UserError
-from nextlat_rl.models.nextlat import ModelConfig, NextLat, Spaces
+from nextlat_rl.models.nextlat import ModelConfig, NextLat
 from nextlat_rl.models.transformer import TrunkConfig
+from nextlat_rl.types import Spaces
 
 FORMAT = 2
 _STEP = re.compile(r"step-(\d+)$")

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from nextlat_rl.config import TrainerConfig
-from nextlat_rl.data.batches import Batch
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.dynamics_finetune import dynamics_finetune_losses
 from nextlat_rl.objectives.objective import ObjectiveConfig, compute_losses, total_loss
 from nextlat_rl.training.distributed import average_gradients
+from nextlat_rl.types import Batch
 
 _LR_FLOOR = 0.1
 _FOLLOW_WARMUP = 10

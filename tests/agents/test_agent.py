@@ -9,7 +9,8 @@ import torch
 from nextlat_rl.agents.agent import Agent
 from nextlat_rl.agents.episodes import evaluation_seeds, run_episodes
 from nextlat_rl.objectives.objective import forward
-from nextlat_rl.world_model import Acting, Step, WorldModel
+from nextlat_rl.types import Step
+from nextlat_rl.world_model import Acting, WorldModel
 from tests.helpers.tiny import cartpole_model, make_batch, tiny_model
 
 
@@ -77,10 +78,10 @@ def test_deterministic_acting_ignores_the_noise_seed(cartpole: WorldModel) -> No
 
 
 def test_evaluation_seeds_are_fixed_and_apart_from_the_data() -> None:
-    from nextlat_rl.envs.episodes import EVALUATION_SEED
+    from nextlat_rl.seeds import EVALUATION_SEED
 
     assert evaluation_seeds(3) == [10_000_000, 10_000_001, 10_000_002]
-    assert EVALUATION_SEED == EVALUATION_SEED
+    assert evaluation_seeds(1) == [EVALUATION_SEED]
 
 
 def test_recorded_episode_has_a_frame_per_observation(cartpole: WorldModel) -> None:
@@ -93,9 +94,10 @@ def test_recorded_episode_has_a_frame_per_observation(cartpole: WorldModel) -> N
 
 def _empty_room() -> Agent:
     from nextlat_rl.envs import make_env
-    from nextlat_rl.models.nextlat import ModelConfig, NextLat, Spaces
+    from nextlat_rl.models.nextlat import ModelConfig, NextLat
     from nextlat_rl.models.transformer import TrunkConfig
     from nextlat_rl.spaces import leaves
+    from nextlat_rl.types import Spaces
 
     env = make_env("MiniGrid-Empty-5x5-v0")
     statistics = {

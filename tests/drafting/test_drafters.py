@@ -21,12 +21,13 @@ from nextlat_rl.drafting.length import FixedLength
 from nextlat_rl.drafting.rollout import SpeculativeRollout
 from nextlat_rl.drafting.token import Token, embed_token, same_token, sample_token, token_num_uniforms
 from nextlat_rl.errors import UserError
-from nextlat_rl.models.nextlat import ModelConfig, NextLat, Spaces
+from nextlat_rl.models.nextlat import ModelConfig, NextLat
 from nextlat_rl.models.transformer import TrunkConfig
 from nextlat_rl.objectives.objective import ObjectiveConfig
 from nextlat_rl.settings_check import DRAFTERS
 from nextlat_rl.training import checkpoint
-from nextlat_rl.world_model import Step, WorldModel
+from nextlat_rl.types import Spaces, Step
+from nextlat_rl.world_model import WorldModel
 from tests.drafting.test_rollout import BATCH, chi_square, enumerable_model, exact_distribution, keys, start
 from tests.helpers.tiny import STATISTICS, make_batch, tiny_model
 

@@ -31,10 +31,11 @@ from nextlat_rl.drafting.token import (
     token_log_prob_at,
     token_num_uniforms,
 )
-from nextlat_rl.models.nextlat import ModelConfig, NextLat, Spaces
+from nextlat_rl.models.nextlat import ModelConfig, NextLat
 from nextlat_rl.models.transformer import TrunkConfig
 from nextlat_rl.tracing import Traced
-from nextlat_rl.world_model import Memory, Step, WorldModel
+from nextlat_rl.types import Spaces, Step
+from nextlat_rl.world_model import Memory, WorldModel
 from tests.helpers.tiny import tiny_model
 
 BATCH = 20_000

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from nextlat_rl.envs import make_env
-from nextlat_rl.envs.episodes import EVALUATION_SEED, Episode, collect_episodes, default_behaviour
+from nextlat_rl.envs.episodes import Episode, collect_episodes, default_behaviour
 from nextlat_rl.errors import UserError
+from nextlat_rl.seeds import EVALUATION_SEED
 
 
 def same(a: Any, b: Any) -> bool:

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nextlat_rl.data.batches import Batch
-from nextlat_rl.models.nextlat import ModelConfig, NextLat, Spaces
+from nextlat_rl.models.nextlat import ModelConfig, NextLat
 from nextlat_rl.models.transformer import TrunkConfig
 from nextlat_rl.objectives.objective import ObjectiveConfig, total_loss
+from nextlat_rl.types import Batch, Spaces
 
 OBSERVATION = gym.spaces.Dict({"place": gym.spaces.Discrete(5), "speed": gym.spaces.Box(-1, 1, (2,), np.float32)})
 ACTION = gym.spaces.Discrete(3)

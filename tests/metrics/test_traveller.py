@@ -8,7 +8,8 @@ import torch
 
 from nextlat_rl.metrics.state_space import Trip
 from nextlat_rl.metrics.traveller import ModelTraveller
-from nextlat_rl.world_model import Acting, Step, WorldModel
+from nextlat_rl.types import Step
+from nextlat_rl.world_model import Acting, WorldModel
 from tests.helpers.tiny import tiny_model
 
 

@@ -4,10 +4,10 @@ import torch
 import torch.nn.functional as F
 
 from nextlat_rl.config import TrainerConfig
-from nextlat_rl.data.batches import Batch
 from nextlat_rl.objectives.dynamics_finetune import dynamics_finetune_losses, follow
 from nextlat_rl.objectives.objective import ObjectiveConfig, forward
 from nextlat_rl.training.trainer import Trainer
+from nextlat_rl.types import Batch
 from tests.helpers.tiny import make_batch, tiny_model
 
 LENGTHS = [[5, 4, 3], [12], [2, 2, 8], [1, 11]]

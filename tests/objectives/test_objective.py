@@ -10,7 +10,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nextlat_rl.config import TrainerConfig
-from nextlat_rl.data.batches import Batch
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.objective import (
     ObjectiveConfig,
@@ -25,6 +24,7 @@ from nextlat_rl.objectives.objective import (
 )
 from nextlat_rl.objectives.returns import lambda_returns
 from nextlat_rl.training.trainer import Trainer
+from nextlat_rl.types import Batch
 from tests.helpers.tiny import assert_same_losses, double, make_batch, tiny_model
 
 WAIT = 2  # the last of a tiny model's actions

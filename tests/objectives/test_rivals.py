@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from nextlat_rl.config import TrainerConfig
-from nextlat_rl.data.batches import Batch
 from nextlat_rl.errors import UserError
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.models.transformer import Attention, Block
@@ -18,6 +17,7 @@ from nextlat_rl.objectives.bst import BeliefState, draw_pairs
 from nextlat_rl.objectives.objective import ObjectiveConfig, compute_losses, forward
 from nextlat_rl.training import checkpoint
 from nextlat_rl.training.trainer import Trainer
+from nextlat_rl.types import Batch
 from tests.helpers.tiny import assert_same_losses, double, make_batch, tiny_model
 
 LENGTHS = [[5, 4, 3], [12], [2, 2, 8], [1, 11]]

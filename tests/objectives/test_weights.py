@@ -9,11 +9,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from nextlat_rl.data.batches import Batch
 from nextlat_rl.errors import UserError
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.objective import ObjectiveConfig, compute_losses, forward, head_kl
 from nextlat_rl.objectives.weights import prompts, token_weights, weighted_mean
+from nextlat_rl.types import Batch
 from tests.helpers.tiny import make_batch, tiny_model
 
 WAIT = 2  # the last of the tiny model's three actions

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from nextlat_rl.config import TrainerConfig
-from nextlat_rl.data.batches import Batch
 from nextlat_rl.errors import UserError
 from nextlat_rl.objectives.objective import ObjectiveConfig
 from nextlat_rl.training import checkpoint
 from nextlat_rl.training.trainer import Trainer
+from nextlat_rl.types import Batch
 from tests.helpers.tiny import make_batch, tiny_model
 
 SETTINGS = TrainerConfig(steps=5, dynamics_finetune_steps=3, warmup=2, learning_rate=1e-2)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from nextlat_rl.data.batches import Batch
 from nextlat_rl.drafting.drafter import CachedDrafter
 from nextlat_rl.drafting.drafters.net import DrafterNet
 from nextlat_rl.drafting.token import Token, embed_token
-from nextlat_rl.models.nextlat import ModelConfig, NextLat, Spaces
+from nextlat_rl.models.nextlat import ModelConfig, NextLat
 from nextlat_rl.models.transformer import TrunkConfig
 from nextlat_rl.objectives.objective import Forward, ObjectiveConfig, forward, next_token_losses
+from nextlat_rl.types import Batch, Spaces
 
 
 class DraftModelNet(DrafterNet):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from nextlat_rl.data.batches import Batch, BatchIndex
 from nextlat_rl.drafting.drafter import CachedDrafter
 from nextlat_rl.drafting.drafters.net import FeatureNet
 from nextlat_rl.drafting.token import Token, embed_token
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.models.transformer import Transformer, TrunkConfig
 from nextlat_rl.objectives.objective import Forward
+from nextlat_rl.types import Batch, BatchIndex
 
 _NOISE = 0.1  # half-width of the uniform noise on features that EAGLE trains with, against its own errors
 

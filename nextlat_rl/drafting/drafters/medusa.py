@@ -6,13 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nextlat_rl.data.batches import Batch, BatchIndex
 from nextlat_rl.drafting.drafter import LONGEST, BlockDrafter
 from nextlat_rl.drafting.drafters.net import FeatureNet, rolled_places
 from nextlat_rl.drafting.token import Token
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.objective import Forward, rollout_starts
 from nextlat_rl.tracing import Traced
+from nextlat_rl.types import Batch, BatchIndex
 
 
 class MedusaNet(FeatureNet):

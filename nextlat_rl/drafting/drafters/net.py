@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nextlat_rl.data.batches import Batch, BatchIndex
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.objective import Forward, ObjectiveConfig, head_kl, random_subset
+from nextlat_rl.types import Batch, BatchIndex
 
 
 class DrafterNet(nn.Module, ABC):

@@ -16,8 +16,9 @@ from nextlat_rl.agents.planning.mppi import MPPIConfig
 from nextlat_rl.agents.planning.planner import build_planner
 from nextlat_rl.config import PlannerSettings
 from nextlat_rl.errors import UserError
-from nextlat_rl.models.nextlat import ModelConfig, NextLat, Spaces
+from nextlat_rl.models.nextlat import ModelConfig, NextLat
 from nextlat_rl.models.transformer import TrunkConfig
+from nextlat_rl.types import Spaces
 from nextlat_rl.world_model import WorldModel
 
 ACTIONS = {

@@ -21,7 +21,8 @@ from nextlat_rl.agents.sb3 import (
     make_real_env,
 )
 from nextlat_rl.errors import UserError
-from nextlat_rl.world_model import Acting, Step, WorldModel
+from nextlat_rl.types import Step
+from nextlat_rl.world_model import Acting, WorldModel
 from tests.helpers.tiny import cartpole_model
 
 

@@ -10,7 +10,7 @@ import torch
 
 from nextlat_rl.envs.paper.countdown import CountdownEnv
 from nextlat_rl.envs.paper.equations import equation_validity, judge
-from nextlat_rl.world_model import Step
+from nextlat_rl.types import Step
 
 
 class Scripted:
