@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from rich.console import Console
 
-from benchmarks.paper_data import memory_store
 from nextlat_rl.console import bar
 from nextlat_rl.data.batches import held_out_batch
+from nextlat_rl.data.store import store_of_episodes
 from nextlat_rl.envs import make_env
 from nextlat_rl.envs.episode import Episode, record
 from nextlat_rl.envs.paper import CountdownEnv, StreetMapEnv, TokenTask, WordProblemEnv
@@ -111,5 +111,5 @@ def words_batch(env: WordProblemEnv, longest: int, problems: int) -> Batch:
             action = asks.best_action()
             record(episode, action, *asks.step(action)[:4])
         episodes.append(episode)
-    store = memory_store(asks.observation_space, asks.action_space, episodes)
+    store = store_of_episodes(asks.observation_space, asks.action_space, episodes)
     return held_out_batch(store, np.arange(problems))

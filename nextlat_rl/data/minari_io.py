@@ -173,31 +173,36 @@ def _buffers(
 ) -> Iterator[EpisodeBuffer]:
     """Yield the episodes in Minari's layout, noting each one's behaviour, while there is room on the disk."""
     for index, episode in enumerate(episodes):
-        steps = len(episode.rewards)
-        lengths = (len(episode.actions), len(episode.terminations), len(episode.truncations))
-        if steps == 0 or len(episode.observations) != steps + 1 or any(length != steps for length in lengths):
-            raise UserError(
-                f"episode {index} has {len(episode.observations)} observations, {lengths[0]} actions, {steps} rewards, "
-                f"{lengths[1]} terminations and {lengths[2]} truncations: expected T+1 and four times T, T > 0"
-            )
+        check_episode(index, episode)
         require_free(folder, DISK_RESERVE, ROOT_VARIABLE)
         behaviours.append(episode.behaviour)
         yield EpisodeBuffer(
             seed=None if episode.seed is None else int(episode.seed),
-            observations=_columns(observation_space, episode.observations),
-            actions=_columns(action_space, episode.actions),
+            observations=columns(observation_space, episode.observations),
+            actions=columns(action_space, episode.actions),
             rewards=np.asarray(episode.rewards, dtype=np.float64),
             terminations=np.asarray(episode.terminations, dtype=bool),
             truncations=np.asarray(episode.truncations, dtype=bool),
         )
 
 
-def _columns(space: gym.Space, elements: Sequence[Any]) -> Any:
-    """Turn a sequence of (nested) elements into the (nested) columns Minari stores."""
+def check_episode(index: int, episode: Episode) -> None:
+    """Raise UserError, naming the episode by its index, unless it has T+1 observations and T > 0 of all else."""
+    steps = len(episode.rewards)
+    lengths = (len(episode.actions), len(episode.terminations), len(episode.truncations))
+    if steps == 0 or len(episode.observations) != steps + 1 or any(length != steps for length in lengths):
+        raise UserError(
+            f"episode {index} has {len(episode.observations)} observations, {lengths[0]} actions, {steps} rewards, "
+            f"{lengths[1]} terminations and {lengths[2]} truncations: expected T+1 and four times T, T > 0"
+        )
+
+
+def columns(space: gym.Space, elements: Sequence[Any]) -> Any:
+    """N (nested) elements of a space as Minari stores them: (nested) arrays `[N, ...]`, a list of str for Text."""
     if isinstance(space, gym.spaces.Dict):
-        return {key: _columns(child, [element[key] for element in elements]) for key, child in space.spaces.items()}
+        return {key: columns(child, [element[key] for element in elements]) for key, child in space.spaces.items()}
     if isinstance(space, gym.spaces.Tuple):
-        return tuple(_columns(child, [element[i] for element in elements]) for i, child in enumerate(space.spaces))
+        return tuple(columns(child, [element[i] for element in elements]) for i, child in enumerate(space.spaces))
     if isinstance(space, gym.spaces.Text):
         return [str(element) for element in elements]
     return np.asarray(elements, dtype=space.dtype)

@@ -1,6 +1,6 @@
-"""Read a Minari data set in chunks of encoded rows, T+1 rows for an episode of T transitions."""
+"""Episodes in chunks of encoded rows, T+1 rows for an episode of T transitions."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -9,6 +9,7 @@ import gymnasium as gym
 import numpy as np
 from minari import EpisodeData, MinariDataset
 
+from nextlat_rl.data.minari_io import Episode, check_episode, columns
 from nextlat_rl.errors import UserError
 from nextlat_rl.spaces import codec_class, flatten, leaves
 from nextlat_rl.spaces.registry import Role
@@ -27,6 +28,10 @@ class Rows:
     truncated: np.ndarray  # [R] bool
     lengths: np.ndarray  # [E] int64, rows of each episode
 
+    def returns(self) -> np.ndarray:
+        """Undiscounted return of each episode, `[E]` float64."""
+        return np.add.reduceat(self.reward, np.cumsum(self.lengths) - self.lengths, dtype=np.float64)
+
 
 @dataclass(frozen=True)
 class _Columns:
@@ -40,23 +45,58 @@ class _Columns:
     truncated: np.ndarray
 
 
+@dataclass(frozen=True)
+class _Source:
+    """Where episodes come from: a name for messages, and the spaces of their elements."""
+
+    name: str
+    observation_space: gym.Space
+    action_space: gym.Space
+
+
 def read_rows(dataset: MinariDataset) -> Iterator[Rows]:
-    """Yield the data set's episodes in order, in chunks of about `CHUNK_ROWS` rows.
+    """Yield the episodes of a data set in order, in chunks of about `CHUNK_ROWS` rows.
 
     Raises:
         UserError: naming the data set and the episode, for unreadable files, columns of unequal length, numbers that
             are not finite (with the step), and values outside their space.
     """
+    source = _Source(f"data set '{dataset.id}'", dataset.observation_space, dataset.action_space)
+    return _chunks(source, _episodes(dataset))
+
+
+def rows_of_episodes(
+    observation_space: gym.Space, action_space: gym.Space, episodes: Iterable[Episode]
+) -> Iterator[Rows]:
+    """Yield episodes that are in memory as `read_rows` yields those of a data set; the same errors."""
+
+    def recorded() -> Iterator[EpisodeData]:
+        for index, episode in enumerate(episodes):
+            check_episode(index, episode)
+            yield EpisodeData(
+                id=index,
+                observations=columns(observation_space, episode.observations),
+                actions=columns(action_space, episode.actions),
+                rewards=np.asarray(episode.rewards, dtype=np.float64),
+                terminations=np.asarray(episode.terminations, dtype=bool),
+                truncations=np.asarray(episode.truncations, dtype=bool),
+                infos={},
+            )
+
+    return _chunks(_Source("episodes in memory", observation_space, action_space), recorded())
+
+
+def _chunks(source: _Source, episodes: Iterable[EpisodeData]) -> Iterator[Rows]:
     chunk: list[_Columns] = []
     size = 0
-    for episode in _episodes(dataset):
-        chunk.append(_checked(dataset, episode))
+    for episode in episodes:
+        chunk.append(_checked(source, episode))
         size += len(chunk[-1].reward) + 1
         if size >= CHUNK_ROWS:
-            yield _encode(dataset, chunk)
+            yield _encode(source, chunk)
             chunk, size = [], 0
     if chunk:
-        yield _encode(dataset, chunk)
+        yield _encode(source, chunk)
 
 
 def _episodes(dataset: MinariDataset) -> Iterator[EpisodeData]:
@@ -72,9 +112,9 @@ def _episodes(dataset: MinariDataset) -> Iterator[EpisodeData]:
         yield episode
 
 
-def _checked(dataset: MinariDataset, episode: EpisodeData) -> _Columns:
-    place = f"data set '{dataset.id}', episode {episode.id}"
-    observation = flatten(dataset.observation_space, episode.observations)
+def _checked(source: _Source, episode: EpisodeData) -> _Columns:
+    place = f"{source.name}, episode {episode.id}"
+    observation = flatten(source.observation_space, episode.observations)
     reward = np.asarray(episode.rewards, dtype=np.float32)
     steps = len(reward)
     lengths = {f"observations of '{leaf}'": len(values) - 1 for leaf, values in observation.items()}
@@ -102,7 +142,7 @@ def _check_finite(place: str, name: str, values: Any) -> None:
         raise UserError(f"{place}, step {step}: '{name}' is {values[step]}, not finite; remove or repair the episode")
 
 
-def _encode(dataset: MinariDataset, chunk: list[_Columns]) -> Rows:
+def _encode(source: _Source, chunk: list[_Columns]) -> Rows:
     lengths = np.array([len(columns.reward) + 1 for columns in chunk], dtype=np.int64)
     has_action = np.ones(lengths.sum(), dtype=bool)
     has_action[np.cumsum(lengths) - 1] = False
@@ -114,11 +154,11 @@ def _encode(dataset: MinariDataset, chunk: list[_Columns]) -> Rows:
 
     indices = [columns.index for columns in chunk]
     observation = {
-        leaf: _encode_leaf(dataset.id, space, "observation", indices, [columns.observation[leaf] for columns in chunk])
-        for leaf, space in leaves(dataset.observation_space).items()
+        leaf: _encode_leaf(source.name, space, "observation", indices, [columns.observation[leaf] for columns in chunk])
+        for leaf, space in leaves(source.observation_space).items()
     }
     actions = [columns.action for columns in chunk]
-    action = _encode_leaf(dataset.id, dataset.action_space, "action", indices, actions)
+    action = _encode_leaf(source.name, source.action_space, "action", indices, actions)
     return Rows(
         observation=observation,
         action=spread(action),
@@ -129,7 +169,7 @@ def _encode(dataset: MinariDataset, chunk: list[_Columns]) -> Rows:
     )
 
 
-def _encode_leaf(dataset_id: str, space: gym.Space, role: Role, indices: list[int], parts: list[Any]) -> np.ndarray:
+def _encode_leaf(source: str, space: gym.Space, role: Role, indices: list[int], parts: list[Any]) -> np.ndarray:
     """Encode one leaf of all episodes in one go; on a bad value go through them singly to name the episode."""
     codec = codec_class(space, role)
     try:
@@ -139,5 +179,5 @@ def _encode_leaf(dataset_id: str, space: gym.Space, role: Role, indices: list[in
             try:
                 codec.encode(space, part)
             except UserError as error:
-                raise UserError(f"data set '{dataset_id}', episode {index}: {error}") from error
+                raise UserError(f"{source}, episode {index}: {error}") from error
         raise

@@ -1,7 +1,7 @@
 """Write a store: the arrays in one pass over the data set, then the statistics of what was written."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
@@ -45,16 +45,18 @@ def write_store(
         if spaces != (dataset.observation_space, dataset.action_space):
             raise UserError(f"data sets '{dataset.id}' and '{other.id}' have different spaces: train on one of them")
     lengths, returns = _write_arrays(datasets, folder, on_progress)
-    starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    starts = episode_starts(lengths)
     np.save(folder / "episode_start.npy", starts)
     np.save(folder / "episode_return.npy", returns)
+    names = [leaf_file(leaf) for leaf in leaves(dataset.observation_space)] + list(PER_ROW)
+    arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names}
     meta = {
         "format": FORMAT,
         "dataset_id": joint_id(datasets),
         "observation_space": serialize_space(dataset.observation_space),
         "action_space": serialize_space(dataset.action_space),
-        "statistics": _measure(dataset, folder, starts),
-        "summary": _summary(lengths, returns),
+        "statistics": measure(dataset.observation_space, dataset.action_space, arrays, starts),
+        "summary": summary(lengths, returns),
     }
     (folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
 
@@ -73,13 +75,12 @@ def _write_arrays(
     with ExitStack() as stack:
         files: dict[str, NpyAppender] = {}
         for rows in chain.from_iterable(map(read_rows, datasets)):
-            for name, array in _named(rows).items():
+            for name, array in named(rows).items():
                 if name not in files:
                     files[name] = stack.enter_context(NpyAppender(folder / f"{name}.npy", array.dtype, array.shape[1:]))
                 files[name].append(array)
             lengths.append(rows.lengths)
-            first = np.cumsum(rows.lengths) - rows.lengths
-            returns.append(np.add.reduceat(rows.reward, first, dtype=np.float64))
+            returns.append(rows.returns())
             if on_progress is not None:
                 on_progress(sum(map(len, lengths)), sum(dataset.total_episodes for dataset in datasets))
     if len(lengths) == 1:
@@ -87,26 +88,39 @@ def _write_arrays(
     return np.concatenate(lengths), np.concatenate(returns)
 
 
-def _named(rows: Rows) -> dict[str, np.ndarray]:
+def named(rows: Rows) -> dict[str, np.ndarray]:
+    """The arrays of R rows by the names that they have in a store."""
     arrays = {leaf_file(leaf): array for leaf, array in rows.observation.items()}
     return arrays | {name: getattr(rows, name) for name in PER_ROW}
 
 
-def _measure(dataset: MinariDataset, folder: Path, starts: np.ndarray) -> dict[str, Any]:
-    """Statistics for the codecs: of all rewards, and of a random sample of the observations and the actions."""
+def episode_starts(lengths: np.ndarray) -> np.ndarray:
+    """First row of each episode, then the number of rows, `[E+1]`; `lengths: [E]` are in rows."""
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+
+def measure(
+    observation_space: gym.Space, action_space: gym.Space, arrays: Mapping[str, np.ndarray], starts: np.ndarray
+) -> dict[str, Any]:
+    """Statistics for the codecs: of all rewards, and of a random sample of the observations and the actions.
+
+    Args:
+        observation_space, action_space: of the episodes.
+        arrays: `[N, ...]` of all rows by their names in a store.
+        starts: `[E+1]`, see `episode_starts`.
+
+    """
     has_action = np.ones(starts[-1], dtype=bool)
     has_action[starts[1:] - 1] = False
-    reward = np.load(folder / "reward.npy", mmap_mode="r")
     observation = {
-        leaf: _measure_array(folder / f"{leaf_file(leaf)}.npy", space, "observation")
-        for leaf, space in leaves(dataset.observation_space).items()
+        leaf: _measure_array(arrays[leaf_file(leaf)], space, "observation")
+        for leaf, space in leaves(observation_space).items()
     }
-    action = _measure_array(folder / "action.npy", dataset.action_space, "action", has_action)
-    return {"observation": observation, "action": action, "reward": scalar_statistics(reward[has_action])}
+    action = _measure_array(arrays["action"], action_space, "action", has_action)
+    return {"observation": observation, "action": action, "reward": scalar_statistics(arrays["reward"][has_action])}
 
 
-def _measure_array(file: Path, space: gym.Space, role: Role, mask: np.ndarray | None = None) -> dict[str, Any]:
-    array = np.load(file, mmap_mode="r")
+def _measure_array(array: np.ndarray, space: gym.Space, role: Role, mask: np.ndarray | None = None) -> dict[str, Any]:
     row_bytes = max(1, array[0].nbytes)
     count = min(_SAMPLE_ROWS, max(1, _SAMPLE_BYTES // row_bytes), len(array))
     # Random, not evenly spaced: a stride can fall in step with episodes of equal length.
@@ -116,7 +130,7 @@ def _measure_array(file: Path, space: gym.Space, role: Role, mask: np.ndarray | 
     return codec_class(space, role).measure(space, np.asarray(array[rows]))
 
 
-def _summary(lengths: np.ndarray, returns: np.ndarray) -> dict[str, float]:
+def summary(lengths: np.ndarray, returns: np.ndarray) -> dict[str, float]:
     """Totals and return statistics; lengths are in rows, one more than transitions."""
     return {
         "episodes": len(lengths),

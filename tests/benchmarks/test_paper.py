@@ -6,20 +6,18 @@ import io
 import json
 from pathlib import Path
 
-import gymnasium as gym
 import numpy as np
 import pytest
 from rich.console import Console
 
 from benchmarks.paper_cost import _trainer, cost_rows
-from benchmarks.paper_data import memory_store
 from benchmarks.paper_fit import train_settings
 from benchmarks.paper_sizes import PAPER, TASKS_BY_SIZE
 from benchmarks.report_paper import paper_tables, solved_by_step
 from benchmarks.run import _chosen_parts, benchmark, kept_rows
 from benchmarks.solved_figure import solved_figure
 from nextlat_rl.config import BenchmarkConfig
-from nextlat_rl.data.batches import held_out_batch
+from nextlat_rl.data.store import store_of_episodes
 from nextlat_rl.envs import make_env
 from nextlat_rl.envs.episodes import collect_episodes
 from nextlat_rl.errors import UserError
@@ -27,22 +25,6 @@ from nextlat_rl.runtime import pick_device
 from nextlat_rl.settings_check import OBJECTIVES
 
 TASKS = [(size, name) for size, tasks in TASKS_BY_SIZE.items() for name in tasks]
-
-
-def test_a_store_in_memory_holds_the_episodes() -> None:
-    env = make_env("NextLat/Word-S3-4")
-    episodes = list(collect_episodes("NextLat/Word-S3-4", "expert", episodes=5))
-    store = memory_store(env.observation_space, env.action_space, episodes)
-    assert isinstance(env.action_space, gym.spaces.Discrete)
-    assert (store.num_episodes, store.num_transitions) == (5, sum(map(len, episodes)))
-    batch = held_out_batch(store, np.arange(5))
-    for i, episode in enumerate(episodes):
-        steps = len(episode)
-        assert batch.observation["observation"][i, : steps + 1].tolist() == episode.observations
-        assert batch.action[i, :steps].tolist() == episode.actions
-        assert batch.reward[i, :steps].tolist() == episode.rewards == [0.0] * (steps - 1) + [1.0]
-        assert batch.terminated[i, :steps].tolist() == episode.terminations
-        assert batch.has_action[i].sum() == steps and batch.valid[i].sum() == steps + 1
 
 
 @pytest.mark.parametrize(("size", "name"), TASKS)
@@ -146,7 +128,7 @@ def test_a_step_of_every_objective_is_timed_with_the_model_that_is_named() -> No
     assert all(0 < row["value"] < np.inf for row in rows)
     episodes = list(collect_episodes("NextLat/StreetMap-10x10", "random_walk", episodes=5))
     env = make_env("NextLat/StreetMap-10x10")
-    trainer = _trainer(memory_store(env.observation_space, env.action_space, episodes), "gpt", 1, tiny)
+    trainer = _trainer(store_of_episodes(env.observation_space, env.action_space, episodes), "gpt", 1, tiny)
     assert (trainer.model.trunk.width, len(trainer.model.trunk.blocks)) == (16, 2)
 
 

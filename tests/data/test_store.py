@@ -10,9 +10,11 @@ import pytest
 from minari.data_collector import EpisodeBuffer
 
 from nextlat_rl.data import fingerprint, npy, rows
+from nextlat_rl.data.batches import held_out_batch
 from nextlat_rl.data.minari_io import load_dataset
-from nextlat_rl.data.store import Store, build_store
+from nextlat_rl.data.store import Store, build_store, store_of_episodes
 from nextlat_rl.envs import make_env
+from nextlat_rl.envs.episodes import collect_episodes
 from nextlat_rl.errors import UserError
 from nextlat_rl.spaces import codec_class, flatten_list, leaves
 from tests.helpers.toy_data import Nested, gather, write
@@ -54,6 +56,52 @@ def test_store_rows_equal_the_environment(env_id):
     store = build_store(load_dataset("real/random-v0"))
     assert_store_equals(store, env, episodes)
     assert store.statistics["reward"]["kind"] in ("set", "twohot")
+
+
+@pytest.mark.parametrize("env_id", ["MiniGrid-FourRooms-v0", "CartPole-v1", "Pendulum-v1", "nested"])
+def test_a_store_in_memory_equals_the_one_built_of_the_data_set(env_id, monkeypatch):
+    monkeypatch.setattr(rows, "CHUNK_ROWS", 50)
+    env = Nested() if env_id == "nested" else make_env(env_id)
+    episodes = gather(env, 4)
+    built = build_store(write("real/random-v0", env, episodes))
+    store = store_of_episodes(env.observation_space, env.action_space, iter(episodes))
+    assert_store_equals(store, env, episodes)
+    for leaf, array in built.observation.items():
+        assert array.dtype == store.observation[leaf].dtype and np.array_equal(array, store.observation[leaf])
+    for name in ("action", "reward", "terminated", "truncated", "episode_start", "episode_return"):
+        ours, theirs = getattr(store, name), getattr(built, name)
+        assert ours.dtype == theirs.dtype and np.array_equal(ours, theirs)
+    assert (store.statistics, store.summary) == (built.statistics, built.summary)
+
+
+def test_a_store_in_memory_holds_the_episodes():
+    env = make_env("NextLat/Word-S3-4")
+    episodes = list(collect_episodes("NextLat/Word-S3-4", "expert", episodes=5))
+    store = store_of_episodes(env.observation_space, env.action_space, episodes)
+    assert isinstance(env.action_space, gym.spaces.Discrete)
+    assert (store.num_episodes, store.num_transitions) == (5, sum(map(len, episodes)))
+    batch = held_out_batch(store, np.arange(5))
+    for i, episode in enumerate(episodes):
+        steps = len(episode)
+        assert batch.observation["observation"][i, : steps + 1].tolist() == episode.observations
+        assert batch.action[i, :steps].tolist() == episode.actions
+        assert batch.reward[i, :steps].tolist() == episode.rewards == [0.0] * (steps - 1) + [1.0]
+        assert batch.terminated[i, :steps].tolist() == episode.terminations
+        assert batch.has_action[i].sum() == steps and batch.valid[i].sum() == steps + 1
+
+
+def test_a_store_in_memory_names_what_is_wrong():
+    env = make_env("CartPole-v1")
+    with pytest.raises(UserError, match="at least one episode"):
+        store_of_episodes(env.observation_space, env.action_space, [])
+    episodes = gather(env, 2)
+    episodes[1].actions.pop()
+    with pytest.raises(UserError, match=r"episode 1 has .* expected T\+1"):
+        store_of_episodes(env.observation_space, env.action_space, episodes)
+    episodes = gather(env, 2)
+    episodes[1].observations[1] = np.full(4, np.nan, np.float32)
+    with pytest.raises(UserError, match=r"episodes in memory, episode 1, step 1: 'observation' is .*not finite"):
+        store_of_episodes(env.observation_space, env.action_space, episodes)
 
 
 def test_nested_store_rows_equal_the_environment_in_any_chunking(nested, monkeypatch, tmp_path):

@@ -16,9 +16,9 @@ import torch.multiprocessing as mp
 from rich.console import Console
 from torch import nn
 
-from benchmarks.paper_data import memory_store
 from benchmarks.paper_fit import QUICK, fit, train_settings
 from nextlat_rl.data.batches import Batcher
+from nextlat_rl.data.store import store_of_episodes
 from nextlat_rl.envs import make_env
 from nextlat_rl.envs.episodes import collect_episodes
 from nextlat_rl.errors import UserError
@@ -43,8 +43,8 @@ def test_alone_there_is_nothing_to_share() -> None:
 @pytest.mark.parametrize("processes", [2, 3])
 def test_shares_make_up_the_whole_batch(processes: int) -> None:
     env = make_env("NextLat/Word-S3-4")
-    store = memory_store(
-        env.observation_space, env.action_space, list(collect_episodes("NextLat/Word-S3-4", "expert", episodes=20))
+    store = store_of_episodes(
+        env.observation_space, env.action_space, collect_episodes("NextLat/Word-S3-4", "expert", episodes=20)
     )
     whole = Batcher(store, 7, 6, seed=3).batch(2)
     for i in range(processes):
@@ -57,7 +57,7 @@ def test_shares_make_up_the_whole_batch(processes: int) -> None:
 def trainer(part: tuple[int, int] = (0, 1)) -> Trainer:
     """Of a tiny model, for all windows of a batch or for a part of them."""
     env = make_env(ENV)
-    store = memory_store(env.observation_space, env.action_space, list(collect_episodes(ENV, "expert", episodes=20)))
+    store = store_of_episodes(env.observation_space, env.action_space, collect_episodes(ENV, "expert", episodes=20))
     config = train_settings(f"env.id={ENV}", "seed=0", *QUICK)
     torch.manual_seed(0)
     model = build_model(config, store, 6)
@@ -106,7 +106,7 @@ def test_two_processes_take_the_steps_of_one(tmp_path: Path) -> None:
 
 def test_a_batch_has_a_window_for_each_process(monkeypatch: pytest.MonkeyPatch) -> None:
     env = make_env(ENV)
-    store = memory_store(env.observation_space, env.action_space, list(collect_episodes(ENV, "expert", episodes=5)))
+    store = store_of_episodes(env.observation_space, env.action_space, collect_episodes(ENV, "expert", episodes=5))
     monkeypatch.setattr("benchmarks.paper_fit.rank_and_world_size", lambda: (0, 9))
     with pytest.raises(UserError, match="a batch of 8 windows has none for each of 9 processes"):
         fit(train_settings(f"env.id={ENV}", "seed=0", *QUICK), store, Console(quiet=True))
