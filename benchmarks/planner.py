@@ -23,8 +23,8 @@ from torch import Tensor, nn
 
 from benchmarks.main_job import data_in, run_task
 from benchmarks.speed import interleave
-from nextlat_rl.agents.planning.lookahead import LookaheadConfig, lookahead
 from nextlat_rl.agents.planning.model import Prediction
+from nextlat_rl.agents.planning.planners.lookahead import LookaheadConfig, lookahead
 from nextlat_rl.config import BenchmarkConfig
 from nextlat_rl.console import table
 from nextlat_rl.errors import UserError
@@ -157,7 +157,7 @@ def planner_speed_rows(quick: bool, console: Console) -> list[dict[str, Any]]:
     rows = []
     with _one_core():
         for batch, depth, width, simulations, target in _SETTINGS:
-            config = LookaheadConfig(depth, width)
+            config = LookaheadConfig(depth=depth, width=width)
             steps = sum(config.sizes(_ACTIONS)[1:])
             ours = _lookahead_call(network, config, batch)
             theirs = _mctx_call(network, simulations, batch)

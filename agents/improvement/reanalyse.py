@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from nextlat_rl.agents.improvement.heads import Heads
-from nextlat_rl.agents.planning.planner import GumbelPlanner, LookaheadPlanner, build_planner
+from nextlat_rl.agents.planning.planner import DiscretePlanner, build_planner
 from nextlat_rl.config import ImproveSettings, PlannerSettings
 from nextlat_rl.errors import UserError
 from nextlat_rl.world_model import WorldModel
@@ -28,7 +28,7 @@ class ReanalyseImprover:
         self, world_model: WorldModel, beliefs: Tensor, settings: ImproveSettings, planner: PlannerSettings, seed: int
     ) -> None:
         search = build_planner(world_model, planner, greedy=True, seed=seed)
-        if not isinstance(search, LookaheadPlanner | GumbelPlanner):
+        if not isinstance(search, DiscretePlanner):
             raise UserError(
                 f"improve=reanalyse needs planner=lookahead or planner=gumbel, which plan over discrete actions, not "
                 f"planner={planner.name}; improve=imagination works with every action space"

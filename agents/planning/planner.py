@@ -2,139 +2,143 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from abc import ABC, abstractmethod
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
 
-from nextlat_rl.agents.planning.gumbel_tree import GumbelConfig, gumbel_tree_search
-from nextlat_rl.agents.planning.imagined import ImaginedContinuousModel, ImaginedModel
-from nextlat_rl.agents.planning.lookahead import LookaheadConfig, lookahead
-from nextlat_rl.agents.planning.model import Plan, Prediction
-from nextlat_rl.agents.planning.mppi import ContinuousPlan, MPPIConfig, mppi
+from nextlat_rl.agents.planning.config import PLANNERS, PlannerConfig, planner_config
+from nextlat_rl.agents.planning.imagined import ImaginedModel
+from nextlat_rl.agents.planning.model import Plan
 from nextlat_rl.config import PlannerSettings
-from nextlat_rl.noise import uniform
 from nextlat_rl.spaces.binned import BinnedCodec
-from nextlat_rl.tracing import Traced
-from nextlat_rl.world_model import RolloutMode, WorldModel
+from nextlat_rl.world_model import WorldModel
 
 
 class Planner(Protocol):
-    """Decides at beliefs."""
+    """What an agent needs of a planner."""
 
     def decide(self, belief: Tensor, episode: Tensor, step: Tensor) -> Tensor:
         """Stored actions `[B, *action]` at `belief: [B, D]`; `episode` and `step` (`[B]` int64) key the noise."""
 
 
-class LookaheadPlanner:
-    """Batched sequence look-ahead, the whole search one traced function."""
+@dataclass
+class Explanation:
+    """One decision and the action sequences it was chosen from."""
 
-    def __init__(
-        self, world_model: WorldModel, rollout: RolloutMode, config: LookaheadConfig, greedy: bool, seed: int
-    ) -> None:
-        self.model, self.config, self.seed = ImaginedModel(world_model, rollout), config, seed
-        self.num_uniforms = sum(config.num_uniforms(self.model))
-        network = world_model.model
-        self._search = Traced(network, lambda b, u: tuple(lookahead(self.model, b, u, config, greedy)[0]))
-
-    def plan(self, belief: Tensor, episode: Tensor, step: Tensor) -> Plan:
-        """The decision at `belief: [B, D]` and what it rests on."""
-        return Plan(*self._search(belief, uniform(self.seed, episode, step, self.num_uniforms)))
-
-    def decide(self, belief: Tensor, episode: Tensor, step: Tensor) -> Tensor:
-        """Stored actions `[B, *action]`."""
-        return self.model.table[self.plan(belief, episode, step).action]
+    lines: list[Tensor]  # stored actions `[K, *action]` of each sequence, the chosen one first
+    returns: list[float | None]  # what the planner expects of each; None where it keeps no such number
+    plan: Plan | None = None  # of a planner over discrete actions
+    prior: Tensor | None = None  # [A] the policy's own probabilities, likewise
 
 
-class GumbelPlanner:
-    """Gumbel MuZero tree search."""
-
-    def __init__(
-        self, world_model: WorldModel, rollout: RolloutMode, config: GumbelConfig, greedy: bool, seed: int
-    ) -> None:
-        self.model, self.config, self.greedy, self.seed = ImaginedModel(world_model, rollout), config, greedy, seed
-        self._traced = _TracedSteps(self.model)
-
-    @torch.no_grad()
-    def plan(self, belief: Tensor, episode: Tensor, step: Tensor) -> Plan:
-        """The decision at `belief: [B, D]` and what it rests on."""
-        noise = uniform(
-            self.seed, episode, step, self.model.actions + self.config.num_simulations * self.model.num_uniforms
-        )
-        return gumbel_tree_search(self._traced, belief, noise, self.config, self.greedy)
-
-    def decide(self, belief: Tensor, episode: Tensor, step: Tensor) -> Tensor:
-        """Stored actions `[B, *action]`."""
-        return self.model.table[self.plan(belief, episode, step).action]
-
-
-class MPPIPlanner:
-    """MPPI over continuous actions, the whole search one traced function."""
-
-    def __init__(self, world_model: WorldModel, config: MPPIConfig, seed: int) -> None:
-        self.model, self.config, self.seed = ImaginedContinuousModel(world_model), config, seed
-        self.num_uniforms = sum(config.num_uniforms(self.model))
-        self._search = Traced(world_model.model, lambda b, u: tuple(mppi(self.model, b, u, config)))
-
-    def plan(self, belief: Tensor, episode: Tensor, step: Tensor) -> ContinuousPlan:
-        """The decision at `belief: [B, D]` and what it rests on."""
-        return ContinuousPlan(*self._search(belief, uniform(self.seed, episode, step, self.num_uniforms)))
-
-    def decide(self, belief: Tensor, episode: Tensor, step: Tensor) -> Tensor:
-        """Stored actions `[B, *action]`."""
-        return self.model.stored(self.plan(belief, episode, step).action)
-
-
-AnyPlanner = LookaheadPlanner | GumbelPlanner | MPPIPlanner
-
-
-class _TracedSteps:
-    """An `ImaginedModel` whose steps are replayed."""
-
-    def __init__(self, model: ImaginedModel) -> None:
-        self.actions, self.num_uniforms, self.value_range, self.root = (
-            model.actions,
-            model.num_uniforms,
-            model.value_range,
-            model.root,
-        )
-        self._step = Traced(model.world_model.model, lambda *arguments: tuple(model.step(*arguments)))
-
-    def step(self, belief: Tensor, action: Tensor, noise: Tensor) -> Prediction:
-        return Prediction(*self._step(belief, action, noise))
-
-
-def build_planner(world_model: WorldModel, settings: PlannerSettings, greedy: bool, seed: int) -> AnyPlanner | None:
-    """The planner of `settings`, or None for `none`.
+class SearchPlanner(ABC):
+    """Base of the planners in `planners/`.
 
     Args:
         world_model: what it imagines with.
-        settings: which planner, and its size.
-        greedy: the best action of the improved policy instead of a draw from it.
-        seed: keys the noise.
+        config: of the class `config_class`.
+        deterministic: the best action instead of a draw from the improved policy.
+        seed: keys the noise, with episode and step.
 
     Raises:
         UserError: the planner does not fit the action space.
 
     """
-    rollout: RolloutMode = settings.rollout  # type: ignore[assignment]  # validated at the edge
+
+    config_class: ClassVar[type[PlannerConfig]]
+
+    @abstractmethod
+    def __init__(self, world_model: WorldModel, config: Any, *, deterministic: bool = False, seed: int = 0) -> None: ...
+
+    @abstractmethod
+    def decide(self, belief: Tensor, episode: Tensor, step: Tensor) -> Tensor:
+        """See `Planner.decide`."""
+
+    def explain(self, belief: Tensor, episode: int, step: int, count: int) -> Explanation:
+        """Decide once more at `belief: [1, D]`, keeping up to `count` of the sequences that were compared."""
+        return Explanation([self.decide(belief, *keys(belief, episode, step))], [None])
+
+
+class DiscretePlanner(SearchPlanner):
+    """A planner whose decision comes with an improved policy over all discrete actions."""
+
+    model: ImaginedModel
+
+    @abstractmethod
+    def plan(self, belief: Tensor, episode: Tensor, step: Tensor) -> Plan:
+        """The decision at `belief: [B, D]` and the numbers behind it."""
+
+    def decide(self, belief: Tensor, episode: Tensor, step: Tensor) -> Tensor:
+        """Stored actions `[B, *action]`."""
+        return self.model.table[self.plan(belief, episode, step).action]
+
+    @torch.no_grad()
+    def explain(self, belief: Tensor, episode: int, step: int, count: int) -> Explanation:
+        """See `SearchPlanner.explain`."""
+        plan = self.plan(belief, *keys(belief, episode, step))
+        sequence = plan.sequence[0]
+        prior = self.model.root(belief)[0][0].softmax(-1)
+        return Explanation([self.model.table[sequence[sequence >= 0]]], [None], plan, prior)
+
+
+def keys(belief: Tensor, episode: int, step: int) -> tuple[Tensor, Tensor]:
+    """Episode and step as tensors `[1]`."""
+    return torch.tensor([episode], device=belief.device), torch.tensor([step], device=belief.device)
+
+
+def make_planner(
+    world_model: WorldModel,
+    planner: str | PlannerConfig = "auto",
+    *,
+    deterministic: bool = False,
+    seed: int = 0,
+    **settings: Any,
+) -> SearchPlanner | None:
+    """A planner by name or by its settings; None for `none`.
+
+    Args:
+        world_model: what it imagines with.
+        planner: a name (`auto` is `lookahead` where actions are discrete, `mppi` where they are continuous), or
+            settings as `planner_config` makes them.
+        deterministic: the best action instead of a draw from the improved policy.
+        seed: keys the noise, with episode and step.
+        **settings: of the planner, such as `width=32`.
+
+    Raises:
+        UserError: an unknown planner or setting, a planner that does not fit the action space, or a world model whose
+            latent dynamics were not trained.
+
+    """
+    given = {"name": planner} if isinstance(planner, str) else asdict(planner)
+    if given["name"] == "auto":
+        given["name"] = "mppi" if isinstance(world_model.model.action, BinnedCodec) else "lookahead"
+    config = planner_config(given | settings)
+    if config.name == "none":
+        return None
+    world_model.check_dynamics(f"planner={config.name}", ", or use planner=none")
+    made: SearchPlanner = PLANNERS.load(config.name)(world_model, config, deterministic=deterministic, seed=seed)
+    return made
+
+
+AnyPlanner = SearchPlanner
+
+
+def build_planner(
+    world_model: WorldModel, settings: PlannerSettings | PlannerConfig, greedy: bool, seed: int
+) -> SearchPlanner | None:
+    """`make_planner` for `PlannerSettings`, which goes when the commands build planner settings themselves."""
+    if isinstance(settings, PlannerConfig):
+        return make_planner(world_model, settings, deterministic=greedy, seed=seed)
     name = settings.name
     if name == "auto":
         name = "mppi" if isinstance(world_model.model.action, BinnedCodec) else "lookahead"
-    if name == "lookahead":
-        search = LookaheadConfig(settings.depth, settings.width, settings.value_scale)
-        return LookaheadPlanner(world_model, rollout, search, greedy, seed)
+    given: dict[str, Any] = {}
+    if name != "none":
+        known = PLANNERS.load(name).config_class.__dataclass_fields__
+        given = {key: value for key, value in asdict(settings).items() if key in known and key != "name"}
     if name == "gumbel":
-        tree = GumbelConfig(settings.num_simulations, settings.max_considered_actions)
-        return GumbelPlanner(world_model, rollout, tree, greedy, seed)
-    if name == "mppi":
-        control = MPPIConfig(
-            horizon=settings.horizon,
-            num_samples=settings.num_samples,
-            num_policy_samples=settings.num_policy_samples,
-            iterations=settings.iterations,
-            elites=settings.elites,
-            temperature=settings.temperature,
-        )
-        return MPPIPlanner(world_model, control, seed)
-    return None
+        del given["value_scale"]  # the look-ahead's, in other units
+    return make_planner(world_model, name, deterministic=greedy, seed=seed, **given)

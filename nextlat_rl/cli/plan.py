@@ -10,8 +10,7 @@ from typing import Any
 import gymnasium as gym
 
 from nextlat_rl.agents.agent import Agent
-from nextlat_rl.agents.planning.explain import Explanation, explain
-from nextlat_rl.agents.planning.planner import build_planner
+from nextlat_rl.agents.planning.planner import Explanation, build_planner
 from nextlat_rl.config import PlanConfig
 from nextlat_rl.console import make_console, table
 from nextlat_rl.envs import make_env, resolve_env_id
@@ -39,7 +38,7 @@ def plan(config: PlanConfig) -> None:
     agent = Agent(world_model, 1, config.acting, True, 0, planner)  # type: ignore[arg-type]
     env = make_env(env_id)
     observation = _play_to(env, agent, config)
-    found = explain(planner, agent.memory.belief, config.seed, config.step, config.lines)
+    found = planner.explain(agent.belief, config.seed, config.step, config.lines)
     names = _action_names(env)
     captions = [
         _caption(world_model, line, reached, names) for line, reached in zip(found.lines, found.returns, strict=True)

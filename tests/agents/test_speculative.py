@@ -10,9 +10,10 @@ import pytest
 from torch import Tensor
 
 from nextlat_rl.agents.agent import Agent
-from nextlat_rl.agents.planning.planner import build_planner
+from nextlat_rl.agents.planning.config import PlannerConfig
+from nextlat_rl.agents.planning.planner import make_planner
+from nextlat_rl.agents.planning.planners.lookahead import LookaheadConfig
 from nextlat_rl.agents.speculative import SpeculativeAgent
-from nextlat_rl.config import PlannerSettings
 from nextlat_rl.drafting.length import AdaptiveLength, DraftLength, FixedLength
 from nextlat_rl.drafting.token import Token
 from nextlat_rl.world_model import WorldModel
@@ -25,10 +26,10 @@ from tests.helpers.tiny import cartpole_model
 def test_actions_are_those_of_deciding_at_every_step(
     ring: WorldModel, planner: str, deterministic: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = PlannerSettings(planner, depth=2, width=4)
+    settings = LookaheadConfig(depth=2, width=4) if planner == "lookahead" else PlannerConfig()
 
     def search() -> Any:
-        return build_planner(ring, settings, deterministic, 0)
+        return make_planner(ring, settings, deterministic=deterministic)
 
     plain = played("Ring-v0", Agent(ring, 5, "trunk", deterministic, 0, search()), 5, 12)
     assert sum(map(len, plain.values())) > 200

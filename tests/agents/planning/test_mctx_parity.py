@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from nextlat_rl.agents.planning.gumbel_tree import GumbelConfig, gumbel_tree_search
+from nextlat_rl.agents.planning.planners.gumbel import GumbelConfig, gumbel_tree_search
 from tests.helpers.fake_worlds import FakeWorld
 
 CASES = json.loads((Path(__file__).parent / "mctx_reference.json").read_text())["cases"]
@@ -21,7 +21,7 @@ def test_same_visits_weights_and_actions(case: dict[str, Any]) -> None:
     world.logits, world.values = torch.tensor(case["logits"]), torch.tensor(case["values"])
     belief = world.at(*range(world.states))
     noise = torch.rand(world.states, world.actions)
-    decided = gumbel_tree_search(world, belief, noise, GumbelConfig(case["simulations"]), greedy=True)
+    decided = gumbel_tree_search(world, belief, noise, GumbelConfig(num_simulations=case["simulations"]), greedy=True)
     assert torch.equal(decided.visits.long(), torch.tensor(case["visits"]).long())
     torch.testing.assert_close(decided.weights, torch.tensor(case["weights"]), atol=2e-4, rtol=0)
     assert decided.action.tolist() == case["action"]

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nextlat_rl.agents.planning.mppi import MPPIConfig, mppi
+from nextlat_rl.agents.planning.planners.mppi import MPPIConfig, mppi
 
 DEFAULT = MPPIConfig()
 

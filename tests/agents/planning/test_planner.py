@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gymnasium as gym
 import numpy as np
 import pytest
 import torch
 
 from nextlat_rl.agents.agent import Agent
-from nextlat_rl.agents.planning.explain import explain
-from nextlat_rl.agents.planning.gumbel_tree import GumbelConfig
+from nextlat_rl.agents.planning.config import PlannerConfig
 from nextlat_rl.agents.planning.imagined import ImaginedModel
-from nextlat_rl.agents.planning.lookahead import LookaheadConfig
-from nextlat_rl.agents.planning.mppi import MPPIConfig
-from nextlat_rl.agents.planning.planner import build_planner
-from nextlat_rl.config import PlannerSettings
+from nextlat_rl.agents.planning.planner import make_planner
+from nextlat_rl.agents.planning.planners.gumbel import GumbelConfig
+from nextlat_rl.agents.planning.planners.lookahead import LookaheadConfig
+from nextlat_rl.agents.planning.planners.mppi import MPPIConfig
 from nextlat_rl.errors import UserError
 from nextlat_rl.models.nextlat import ModelConfig, NextLat
 from nextlat_rl.models.transformer import TrunkConfig
@@ -40,10 +41,17 @@ def world_model(action: gym.Space) -> WorldModel:
     return WorldModel(NextLat(spaces, ModelConfig(TrunkConfig(1, 2, 16, 16), 16)), "none")
 
 
-def settings(name: str, rollout: str = "open_loop") -> PlannerSettings:
-    return PlannerSettings(
-        name, rollout, depth=3, width=6, num_simulations=8, horizon=2, num_samples=8, num_policy_samples=4, elites=4
-    )
+SMALL = {
+    "lookahead": {"depth": 3, "width": 6},
+    "gumbel": {"num_simulations": 8},
+    "mppi": {"horizon": 2, "num_samples": 8, "num_policy_samples": 4, "elites": 4},
+    "auto": {},
+}
+
+
+def planner(wm: WorldModel, name: str, rollout: str = "open_loop", deterministic: bool = True, seed: int = 0) -> Any:
+    settings: dict[str, Any] = SMALL[name] | ({} if rollout == "open_loop" else {"rollout": rollout})
+    return make_planner(wm, name, deterministic=deterministic, seed=seed, **settings)
 
 
 CASES = [
@@ -67,7 +75,7 @@ def test_decisions_are_legal_and_do_not_depend_on_the_batch(space: str, name: st
     observations = [np.full(3, 0.1 * i, np.float32) for i in range(5)]
 
     def act(rows: list[int]) -> list[np.ndarray]:
-        agent = Agent(wm, len(rows), "trunk", greedy, 7, build_planner(wm, settings(name, rollout), greedy, 7))
+        agent = Agent(wm, len(rows), "trunk", greedy, 7, planner(wm, name, rollout, greedy, 7))
         taken = []
         for t in range(3):
             chosen = agent.act([observations[i] for i in rows], [0.0] * len(rows), [t == 0] * len(rows), rows)
@@ -83,12 +91,12 @@ def test_decisions_are_legal_and_do_not_depend_on_the_batch(space: str, name: st
 @pytest.mark.parametrize(("space", "name"), [("box", "lookahead"), ("box", "gumbel"), ("discrete", "mppi")])
 def test_a_planner_for_other_actions_is_one_clear_line(space: str, name: str) -> None:
     with pytest.raises(UserError, match="planner="):
-        build_planner(world_model(ACTIONS[space]), settings(name), True, 0)
+        planner(world_model(ACTIONS[space]), name)
 
 
 def test_too_many_joint_actions_is_one_clear_line() -> None:
     with pytest.raises(UserError, match="too many to plan over"):
-        build_planner(world_model(gym.spaces.MultiDiscrete([10, 10, 10])), settings("lookahead"), True, 0)
+        planner(world_model(gym.spaces.MultiDiscrete([10, 10, 10])), "lookahead")
 
 
 def test_joint_logits_are_the_joint_policy() -> None:
@@ -116,22 +124,23 @@ def test_open_loop_steps_are_the_world_models_own() -> None:
 @pytest.mark.parametrize(("space", "name"), [("discrete", "lookahead"), ("discrete", "gumbel"), ("box", "mppi")])
 def test_the_explanation_begins_with_the_decision(space: str, name: str) -> None:
     wm = world_model(ACTIONS[space])
-    planner = build_planner(wm, settings(name), True, 0)
-    assert planner is not None
+    search = planner(wm, name)
     belief, episode, step = torch.randn(1, 16), torch.tensor([4]), torch.tensor([2])
-    found = explain(planner, belief, 4, 2, count=3)
-    torch.testing.assert_close(found.lines[0][0], planner.decide(belief, episode, step)[0])
+    found = search.explain(belief, 4, 2, count=3)
+    torch.testing.assert_close(found.lines[0][0], search.decide(belief, episode, step)[0])
     assert 1 <= len(found.lines) <= 3
 
 
-def test_the_commands_defaults_are_the_planners_own() -> None:
+def test_auto_is_the_lookahead_for_discrete_actions_and_mppi_for_continuous_ones_and_none_is_none() -> None:
     discrete, box = world_model(ACTIONS["discrete"]), world_model(ACTIONS["box"])
-    cases = [
-        (discrete, "lookahead", LookaheadConfig()),
-        (discrete, "gumbel", GumbelConfig()),
-        (box, "mppi", MPPIConfig()),
-    ]
-    for wm, name, expected in cases:
-        planner = build_planner(wm, PlannerSettings(name), True, 0)
-        assert planner is not None
-        assert planner.config == expected
+    assert planner(discrete, "auto").config == LookaheadConfig()
+    assert planner(box, "auto").config == MPPIConfig()
+    assert planner(discrete, "gumbel").config == GumbelConfig(num_simulations=8)
+    assert make_planner(discrete, PlannerConfig("none")) is None
+
+
+def test_untrained_dynamics_are_one_clear_line() -> None:
+    wm = world_model(ACTIONS["discrete"])
+    wm.objective = "gpt"
+    with pytest.raises(UserError, match="objective=gpt leaves untrained"):
+        make_planner(wm)

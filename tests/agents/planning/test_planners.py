@@ -10,9 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nextlat_rl.agents.planning.gumbel_tree import GumbelConfig, considered_visits, gumbel_tree_search
-from nextlat_rl.agents.planning.lookahead import LookaheadConfig, lookahead
 from nextlat_rl.agents.planning.model import Plan
+from nextlat_rl.agents.planning.planners.gumbel import GumbelConfig, considered_visits, gumbel_tree_search
+from nextlat_rl.agents.planning.planners.lookahead import LookaheadConfig, lookahead
 from tests.helpers.fake_worlds import Peek, Shuffled, bandit, chain, grid
 
 Plan_ = Callable[..., Plan]

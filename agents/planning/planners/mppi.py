@@ -8,6 +8,14 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from nextlat_rl.agents.planning.config import PlannerConfig
+from nextlat_rl.agents.planning.imagined import ImaginedContinuousModel
+from nextlat_rl.agents.planning.planner import Explanation, SearchPlanner, keys
+from nextlat_rl.noise import uniform
+from nextlat_rl.settings import above_zero, at_least
+from nextlat_rl.tracing import Traced
+from nextlat_rl.world_model import WorldModel
+
 
 class ContinuousModel(Protocol):
     """A world with actions of `size` numbers in [-1, 1], seen from inside.
@@ -31,8 +39,8 @@ class ContinuousModel(Protocol):
         """`[N]`."""
 
 
-@dataclass(frozen=True)
-class MPPIConfig:
+@dataclass(kw_only=True)
+class MPPIConfig(PlannerConfig):
     """Size of the search; the defaults evaluate the dynamics 384 times for each decision.
 
     Attributes:
@@ -46,6 +54,7 @@ class MPPIConfig:
 
     """
 
+    name: str = "mppi"
     horizon: int = 3
     num_samples: int = 32
     num_policy_samples: int = 16
@@ -53,6 +62,10 @@ class MPPIConfig:
     elites: int = 12
     temperature: float = 1.0
     min_std: float = 0.05
+
+    def __post_init__(self) -> None:
+        at_least("planner.", self, 1, "horizon", "num_samples", "num_policy_samples", "iterations", "elites")
+        above_zero("planner.", self, "temperature", "min_std")
 
     @property
     def evaluations(self) -> int:
@@ -120,3 +133,35 @@ def _fit(sequences: Tensor, returns: Tensor, config: MPPIConfig) -> tuple[Tensor
     mean = (weight * elites).sum(1)
     std = (weight * (elites - mean[:, None]).square()).sum(1).sqrt()
     return mean, std.clamp(config.min_std, 1.0)
+
+
+class MPPIPlanner(SearchPlanner):
+    """MPPI over continuous actions, the whole search one traced function; see `SearchPlanner`.
+
+    Its decision is the fitted mean, drawn or not: `deterministic` changes nothing.
+    """
+
+    config_class = MPPIConfig
+
+    def __init__(
+        self, world_model: WorldModel, config: MPPIConfig, *, deterministic: bool = False, seed: int = 0
+    ) -> None:
+        self.model, self.config, self.seed = ImaginedContinuousModel(world_model), config, seed
+        self.num_uniforms = sum(config.num_uniforms(self.model))
+        self._search = Traced(world_model.model, lambda b, u: tuple(mppi(self.model, b, u, config)))
+
+    def plan(self, belief: Tensor, episode: Tensor, step: Tensor) -> ContinuousPlan:
+        """The decision at `belief: [B, D]` and the numbers behind it."""
+        return ContinuousPlan(*self._search(belief, uniform(self.seed, episode, step, self.num_uniforms)))
+
+    def decide(self, belief: Tensor, episode: Tensor, step: Tensor) -> Tensor:
+        """Stored actions `[B, *action]`."""
+        return self.model.stored(self.plan(belief, episode, step).action)
+
+    def explain(self, belief: Tensor, episode: int, step: int, count: int) -> Explanation:
+        """See `SearchPlanner.explain`; the fitted mean is the only sequence."""
+        found = self.plan(belief, *keys(belief, episode, step))
+        return Explanation([self.model.stored(found.sequence[0])], [float(found.value)])
+
+
+PLANNER = MPPIPlanner

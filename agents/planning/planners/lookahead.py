@@ -17,14 +17,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nextlat_rl.agents.planning.config import PlannerConfig
+from nextlat_rl.agents.planning.imagined import ImaginedModel
 from nextlat_rl.agents.planning.model import Plan, PlanningModel, Prediction, gumbel
+from nextlat_rl.agents.planning.planner import DiscretePlanner, Explanation, keys
+from nextlat_rl.noise import uniform
+from nextlat_rl.settings import at_least, literals
+from nextlat_rl.tracing import Traced
+from nextlat_rl.world_model import RolloutMode, WorldModel
 
 
-@dataclass(frozen=True)
-class LookaheadConfig:
+@dataclass(kw_only=True)
+class LookaheadConfig(PlannerConfig):
     """How far and how wide to look.
 
     Attributes:
+        rollout: `open_loop` imagines the expected next belief, `argmax` the most likely observation, `sample` a drawn
+            one, which prices information.
         depth: imagined steps ahead.
         width: sequences kept at each step.
         value_scale: nats of preference for a difference of the whole value range; 0 follows the prior, more trusts the
@@ -32,9 +41,16 @@ class LookaheadConfig:
 
     """
 
+    name: str = "lookahead"
+    rollout: RolloutMode = "open_loop"
     depth: int = 8
     width: int = 16
     value_scale: float = 20.0
+
+    def __post_init__(self) -> None:
+        literals("planner.", self)
+        at_least("planner.", self, 1, "depth", "width")
+        at_least("planner.", self, 0, "value_scale")
 
     def sizes(self, actions: int) -> list[int]:
         """How many sequences there are at each depth, the root's one included."""
@@ -178,3 +194,53 @@ def _lines(levels: list[Level], action: Tensor) -> tuple[Tensor, Tensor]:
         node = level.parent.gather(1, node)
     sequence = torch.cat(line[::-1], dim=1).masked_fill(best == -torch.inf, -1)
     return torch.cat((action[:, None], sequence[:, 1:]), dim=1), kept
+
+
+class LookaheadPlanner(DiscretePlanner):
+    """Batched sequence look-ahead, the whole search one traced function; see `SearchPlanner`."""
+
+    config_class = LookaheadConfig
+
+    def __init__(
+        self, world_model: WorldModel, config: LookaheadConfig, *, deterministic: bool = False, seed: int = 0
+    ) -> None:
+        self.model, self.config, self.seed = ImaginedModel(world_model, config.rollout), config, seed
+        self.num_uniforms = sum(config.num_uniforms(self.model))
+        self._search = Traced(
+            world_model.model, lambda b, u: tuple(lookahead(self.model, b, u, config, deterministic)[0])
+        )
+
+    def plan(self, belief: Tensor, episode: Tensor, step: Tensor) -> Plan:
+        """See `DiscretePlanner.plan`."""
+        return Plan(*self._search(belief, uniform(self.seed, episode, step, self.num_uniforms)))
+
+    @torch.no_grad()
+    def explain(self, belief: Tensor, episode: int, step: int, count: int) -> Explanation:
+        """See `SearchPlanner.explain`; with the imagined return of every sequence."""
+        found = super().explain(belief, episode, step, count)
+        assert found.plan is not None
+        noise = uniform(self.seed, *keys(belief, episode, step), self.num_uniforms)
+        levels = lookahead(self.model, belief, noise, self.config, greedy=True)[1]
+        sequence = found.plan.sequence[0]
+        lines, found.returns = _ranked(levels, sequence[sequence >= 0], count)
+        found.lines = [self.model.table[line] for line in lines]
+        return found
+
+
+def _ranked(levels: list[Level], chosen: Tensor, count: int) -> tuple[list[Tensor], list[float | None]]:
+    """The chosen sequence, then the best others by the return they reached."""
+    last = levels[-1]
+    node = torch.arange(last.action.shape[1], device=last.action.device)
+    columns = []
+    for level in levels[:0:-1]:
+        columns.append(level.action[0, node])
+        node = level.parent[0, node]
+    sequences = torch.stack(columns[::-1], dim=1)  # [N, K]
+    order = last.reached[0].argsort(descending=True)
+    best: list[tuple[Tensor, float | None]] = [(sequences[i], float(last.reached[0, i])) for i in order]
+    kept = [pair for pair in best if torch.equal(pair[0], chosen)] or [(chosen, None)]
+    kept += [pair for pair in best if not torch.equal(pair[0], chosen)][: count - 1]
+    return [line for line, _ in kept], [reached for _, reached in kept]
+
+
+PLANNER = LookaheadPlanner

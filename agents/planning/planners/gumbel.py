@@ -11,16 +11,25 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nextlat_rl.agents.planning.model import Plan, PlanningModel, gumbel, mixed_value
+from nextlat_rl.agents.planning.config import PlannerConfig
+from nextlat_rl.agents.planning.imagined import ImaginedModel
+from nextlat_rl.agents.planning.model import Plan, PlanningModel, Prediction, gumbel, mixed_value
+from nextlat_rl.agents.planning.planner import DiscretePlanner
+from nextlat_rl.noise import uniform
+from nextlat_rl.settings import at_least, literals
+from nextlat_rl.tracing import Traced
+from nextlat_rl.world_model import RolloutMode, WorldModel
 
 _NEVER = -1e9
 
 
-@dataclass(frozen=True)
-class GumbelConfig:
+@dataclass(kw_only=True)
+class GumbelConfig(PlannerConfig):
     """Size of the search.
 
     Attributes:
+        rollout: `open_loop` imagines the expected next belief, `argmax` the most likely observation, `sample` a drawn
+            one, which prices information.
         num_simulations: network calls for each decision.
         max_considered_actions: how many root actions sequential halving starts with.
         value_scale: weight of the values beside the prior's logits.
@@ -28,10 +37,17 @@ class GumbelConfig:
 
     """
 
+    name: str = "gumbel"
+    rollout: RolloutMode = "open_loop"
     num_simulations: int = 64
     max_considered_actions: int = 16
     value_scale: float = 0.1
     visit_offset: float = 50.0
+
+    def __post_init__(self) -> None:
+        literals("planner.", self)
+        at_least("planner.", self, 1, "num_simulations", "max_considered_actions")
+        at_least("planner.", self, 0, "value_scale", "visit_offset")
 
 
 class _Tree:
@@ -178,3 +194,37 @@ def _best_line(tree: _Tree, action: Tensor) -> Tensor:
             return torch.stack(line, dim=1)
         node = torch.where(inside, child, node)
         line.append(torch.where(inside, visits.argmax(-1), -1))
+
+
+class GumbelPlanner(DiscretePlanner):
+    """Gumbel MuZero tree search; see `SearchPlanner`."""
+
+    config_class = GumbelConfig
+
+    def __init__(
+        self, world_model: WorldModel, config: GumbelConfig, *, deterministic: bool = False, seed: int = 0
+    ) -> None:
+        self.model, self.config, self.seed = ImaginedModel(world_model, config.rollout), config, seed
+        self._greedy, self._traced = deterministic, _TracedModel(self.model)
+        self.num_uniforms = self.model.actions + config.num_simulations * self.model.num_uniforms
+
+    @torch.no_grad()
+    def plan(self, belief: Tensor, episode: Tensor, step: Tensor) -> Plan:
+        """See `DiscretePlanner.plan`."""
+        noise = uniform(self.seed, episode, step, self.num_uniforms)
+        return gumbel_tree_search(self._traced, belief, noise, self.config, self._greedy)
+
+
+class _TracedModel:
+    """An `ImaginedModel` whose steps are traced; the search around them branches on what they return."""
+
+    def __init__(self, model: ImaginedModel) -> None:
+        self.actions, self.num_uniforms, self.value_range = model.actions, model.num_uniforms, model.value_range
+        self.root = model.root
+        self._step = Traced(model.world_model.model, lambda *arguments: tuple(model.step(*arguments)))
+
+    def step(self, belief: Tensor, action: Tensor, noise: Tensor) -> Prediction:
+        return Prediction(*self._step(belief, action, noise))
+
+
+PLANNER = GumbelPlanner
