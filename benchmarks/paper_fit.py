@@ -10,18 +10,17 @@ from functools import partial
 import torch
 from omegaconf import OmegaConf
 from rich.console import Console
+from torch import Tensor
 
 from nextlat_rl.config import TrainConfig
 from nextlat_rl.console import bar
-from nextlat_rl.data.batches import Batcher, split
+from nextlat_rl.data.batches import split
 from nextlat_rl.data.store import Store
-from nextlat_rl.errors import UserError
-from nextlat_rl.jobs.setup import HELD_OUT, build_model, objective_config, window_length
+from nextlat_rl.jobs.setup import HELD_OUT, build_model, make_trainer, window_length
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.runtime import pick_device
 from nextlat_rl.settings_check import check_train
-from nextlat_rl.training.distributed import broadcast_from_main, rank_and_world_size
-from nextlat_rl.training.trainer import Trainer
+from nextlat_rl.training.distributed import broadcast_from_main
 
 QUICK = ("trainer.steps=10", "trainer.batch_size=8", "model.layers=2", "model.heads=2", "model.width=32")
 
@@ -62,26 +61,20 @@ def fit(
 
     """
     length = window_length(config, store)
-    if config.trainer.batch_size < rank_and_world_size()[1]:
-        raise UserError(
-            f"a batch of {config.trainer.batch_size} windows has none for each of {rank_and_world_size()[1]} processes"
-        )
     training, _ = split(store, HELD_OUT, config.seed)
     torch.manual_seed(config.seed)
     model = build_model(config, store, length).to(pick_device(config.device))
-    sizes = (config.trainer.batch_size, config.trainer.dynamics_finetune_batch_size)
-    batches, dynamics_finetune_batches = (
-        Batcher(store, size, length, config.seed, training, rank_and_world_size()) for size in sizes
-    )
-    trainer = Trainer(model, batches, objective_config(config), config.trainer, config.seed, dynamics_finetune_batches)
+    trainer = make_trainer(config, store, model, training, length)
     started = time.monotonic()
     title = f"Training {config.objective.name}, seed {config.seed}"
     with bar(console, title, trainer.total_steps, "steps") as shown:
-        while trainer.step < trainer.total_steps:
-            losses = trainer.train_step()
+
+        def after_step(losses: dict[str, Tensor]) -> bool:
             if trainer.step % config.trainer.log_every == 0:
                 shown.update(trainer.step, f"policy {float(losses['policy']):.4f}" if "policy" in losses else "")
-            due = check_every and trainer.step % check_every == 0
-            if due and done is not None and broadcast_from_main(partial(done, model.eval())):
-                break
+            if done is None or not check_every or trainer.step % check_every:
+                return False
+            return broadcast_from_main(partial(done, model.eval()))
+
+        trainer.run(after_step)
     return Fitted(model.eval(), trainer.step, time.monotonic() - started)

@@ -13,13 +13,17 @@ from rich.console import Console
 from nextlat_rl.config import TrainConfig
 from nextlat_rl.console import bar
 from nextlat_rl.data.batches import Batcher
+from nextlat_rl.data.best import BestBatcher
 from nextlat_rl.data.store import Store, build_store
+from nextlat_rl.errors import UserError
 from nextlat_rl.models.nextlat import ModelConfig, NextLat
 from nextlat_rl.models.transformer import TrunkConfig
 from nextlat_rl.objectives.objective import ObjectiveConfig
 from nextlat_rl.objectives.registry import BASELINES
 from nextlat_rl.spaces import scalar_statistics
 from nextlat_rl.training import checkpoint
+from nextlat_rl.training.distributed import rank_and_world_size
+from nextlat_rl.training.trainer import Batches, Trainer
 from nextlat_rl.types import Spaces
 
 MAX_WINDOW = 128
@@ -62,6 +66,33 @@ def build_model(config: TrainConfig, store: Store, length: int) -> NextLat:
     baseline = config.objective.name if config.objective.name in BASELINES else ""
     sizes = ModelConfig(trunk, config.model.dynamics_width, baseline, config.objective.horizon)
     return NextLat(spaces, sizes)
+
+
+def make_trainer(config: TrainConfig, store: Store, model: NextLat, episodes: np.ndarray, length: int) -> Trainer:
+    """What trains a model on some episodes of a store; under torchrun each process reads its part of every batch.
+
+    Args:
+        config: all settings; `config.seed` decides the batches.
+        store: holds the data.
+        model: is trained.
+        episodes: `[E]` indices of those to train on.
+        length: rows of a window.
+
+    Raises:
+        UserError: the batch has fewer windows than there are processes.
+
+    """
+    settings, part = config.trainer, rank_and_world_size()
+    if settings.batch_size < part[1]:
+        raise UserError(f"a batch of {settings.batch_size} windows has none for each of {part[1]} processes")
+    batches, dynamics_finetune_batches = (
+        Batcher(store, size, length, config.seed, episodes, part)
+        for size in (settings.batch_size, settings.dynamics_finetune_batch_size)
+    )
+    chosen: Batches = batches
+    if fraction := settings.top_return_fraction:
+        chosen = BestBatcher(store, settings.batch_size, length, config.seed, episodes, fraction)
+    return Trainer(model, chosen, objective_config(config), settings, config.seed, dynamics_finetune_batches)
 
 
 def value_statistics(store: Store, discount: float) -> dict[str, object]:

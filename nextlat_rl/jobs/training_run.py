@@ -14,11 +14,11 @@ from typing import Any
 
 import torch
 from rich.console import Console
+from torch import Tensor
 
 from nextlat_rl.config import TrainConfig
 from nextlat_rl.console import Bar, bar, make_console
-from nextlat_rl.data.batches import Batcher, held_out_batch, split
-from nextlat_rl.data.best import BestBatcher
+from nextlat_rl.data.batches import held_out_batch, split
 from nextlat_rl.data.space_check import check_spaces
 from nextlat_rl.data.store import Store
 from nextlat_rl.envs import make_env, resolve_env_id, time_limit
@@ -26,7 +26,7 @@ from nextlat_rl.envs.paper.diagnostics import log_task
 from nextlat_rl.errors import UserError
 from nextlat_rl.jobs.collection import ensure_dataset, gather
 from nextlat_rl.jobs.report import final_report, improved_report
-from nextlat_rl.jobs.setup import HELD_OUT, build_model, merge_resumed, objective_config, open_store, window_length
+from nextlat_rl.jobs.setup import HELD_OUT, build_model, make_trainer, merge_resumed, open_store, window_length
 from nextlat_rl.metrics.beliefs import belief_rank, held_out_losses, latent_error_by_horizon
 from nextlat_rl.runtime import pick_device, set_threads
 from nextlat_rl.settings_check import check_train
@@ -107,16 +107,7 @@ def _train(
     else:
         torch.manual_seed(config.seed)
         model = build_model(config, store, length).to(device)
-    size, share = config.trainer.batch_size, config.trainer.top_return_fraction
-    batches = (
-        BestBatcher(store, size, length, config.seed, training, share)
-        if share
-        else Batcher(store, size, length, config.seed, training)
-    )
-    dynamics_finetune_batches = Batcher(
-        store, config.trainer.dynamics_finetune_batch_size, length, config.seed, training
-    )
-    trainer = Trainer(model, batches, objective_config(config), config.trainer, config.seed, dynamics_finetune_batches)
+    trainer = make_trainer(config, store, model, training, length)
     if config.resume:
         run = checkpoint.run_folder(config.resume)
         checkpoint.load_optimizer(config.resume, trainer.optimizer)
@@ -199,17 +190,20 @@ class Job:
         """Train to the last step or to Ctrl-C; either way there is a checkpoint of the last step done."""
         settings, trainer = self.config.trainer, self.trainer
         with bar(self.console, "Training", trainer.total_steps, "steps") as shown, self._stop_on_signal():
-            window, since = 0, time.monotonic()
-            while trainer.step < trainer.total_steps and not self.interrupted:
-                losses = trainer.train_step()
-                window += 1
+            logged, since = trainer.step, time.monotonic()
+
+            def after_step(losses: dict[str, Tensor]) -> bool:
+                nonlocal logged, since
                 if trainer.step % settings.log_every == 0 or trainer.step == trainer.total_steps:
-                    speed = window / (time.monotonic() - since)
+                    speed = (trainer.step - logged) / (time.monotonic() - since)
                     self._log({k: float(v) for k, v in losses.items()}, speed, shown)
-                    window, since = 0, time.monotonic()
+                    logged, since = trainer.step, time.monotonic()
                 if trainer.step % settings.save_every == 0:
                     self.save()
                     self._diagnose(held_out)
+                return self.interrupted
+
+            trainer.run(after_step)
             self.save()
 
     def _log(self, losses: dict[str, float], speed: float, shown: Bar) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
@@ -59,6 +60,12 @@ class Trainer:
     def following(self) -> bool:
         """Whether the trunk is done and the latent dynamics learns alone."""
         return self.settings.steps <= self.step < self.total_steps
+
+    def run(self, after_step: Callable[[dict[str, Tensor]], bool]) -> None:
+        """Take all remaining steps; `after_step` gets the losses of each and ends training by returning True."""
+        while self.step < self.total_steps:
+            if after_step(self.train_step()):
+                return
 
     def train_step(self) -> dict[str, Tensor]:
         """One optimiser step; the unweighted losses, `loss` and `grad_norm`, as scalars on the device."""

@@ -107,7 +107,7 @@ def test_two_processes_take_the_steps_of_one(tmp_path: Path) -> None:
 def test_a_batch_has_a_window_for_each_process(monkeypatch: pytest.MonkeyPatch) -> None:
     env = make_env(ENV)
     store = store_of_episodes(env.observation_space, env.action_space, collect_episodes(ENV, "expert", episodes=5))
-    monkeypatch.setattr("benchmarks.paper_fit.rank_and_world_size", lambda: (0, 9))
+    monkeypatch.setattr("nextlat_rl.jobs.setup.rank_and_world_size", lambda: (0, 9))
     with pytest.raises(UserError, match="a batch of 8 windows has none for each of 9 processes"):
         fit(train_settings(f"env.id={ENV}", "seed=0", *QUICK), store, Console(quiet=True))
 
