@@ -23,10 +23,10 @@ from nextlat_rl.console import bar
 from nextlat_rl.envs import make_env
 from nextlat_rl.envs.behaviours.features import FeatureWrapper
 from nextlat_rl.errors import UserError
+from nextlat_rl.results import git_revision
 from nextlat_rl.runtime import set_threads
 from nextlat_rl.seeds import EVALUATION_SEED
 from nextlat_rl.statistics import bootstrap_interval
-from nextlat_rl.training.tracking import git_revision
 from nextlat_rl.world_model import WorldModel
 
 _WINDOW = 100  # training episodes that a point of an on-policy agent's curve averages

@@ -37,8 +37,8 @@ from nextlat_rl.envs.behaviours.random import useful_actions
 from nextlat_rl.errors import UserError
 from nextlat_rl.jobs.collection import ensure_dataset
 from nextlat_rl.jobs.evaluation import summary
+from nextlat_rl.results import git_revision
 from nextlat_rl.runtime import set_threads
-from nextlat_rl.training.tracking import git_revision
 
 RIVAL_TASKS = ("rival-random", "rival-PPO", "rival-DQN", "rival-d3rlpy")
 

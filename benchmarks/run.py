@@ -25,9 +25,9 @@ from benchmarks.speed import speed_rows, speed_table
 from nextlat_rl.config import BenchmarkConfig
 from nextlat_rl.console import make_console
 from nextlat_rl.errors import UserError
+from nextlat_rl.results import write_json
 from nextlat_rl.settings_check import at_least, one_of
 from nextlat_rl.training.distributed import destroy, init, is_main_process, launched
-from nextlat_rl.training.tracking import write_json
 
 Rows = list[dict[str, Any]]
 

@@ -22,10 +22,11 @@ from nextlat_rl.jobs.draft_race import ALONE, COLUMNS, cells, race
 from nextlat_rl.jobs.evaluation import check_env
 from nextlat_rl.jobs.setup import drafter_batches, open_store
 from nextlat_rl.objectives.objective import ObjectiveConfig
+from nextlat_rl.results import write_json
 from nextlat_rl.runtime import set_threads
 from nextlat_rl.settings_check import check_draft, check_dynamics
 from nextlat_rl.training import checkpoint
-from nextlat_rl.training.tracking import Tracker, write_json
+from nextlat_rl.training.tracking import Tracker
 from nextlat_rl.world_model import WorldModel
 
 _LONGEST = 16  # of an adaptive draft by the latent dynamics, which have no end; the rivals are built for 8

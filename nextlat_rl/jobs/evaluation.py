@@ -24,12 +24,13 @@ from nextlat_rl.data.space_check import check_spaces
 from nextlat_rl.drafting.exactness import can_come_true
 from nextlat_rl.drafting.length import DraftLength, FixedLength, draft_length
 from nextlat_rl.envs import make_env, resolve_env_id
+from nextlat_rl.results import git_revision, write_json
 from nextlat_rl.runtime import set_threads
 from nextlat_rl.seeds import EVALUATION_SEED
 from nextlat_rl.settings_check import check_evaluate, check_trained
 from nextlat_rl.statistics import bootstrap_interval
 from nextlat_rl.training.checkpoint import load_config, run_folder
-from nextlat_rl.training.tracking import Tracker, git_revision, write_json
+from nextlat_rl.training.tracking import Tracker
 from nextlat_rl.world_model import Acting, WorldModel
 
 _CALIBRATION_ENVS = 20

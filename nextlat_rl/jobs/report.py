@@ -21,9 +21,10 @@ from nextlat_rl.metrics.imagined_return import imagined_returns
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.plotting.dreams import dream_figure
 from nextlat_rl.plotting.figures import horizon_figure
+from nextlat_rl.results import git_revision
 from nextlat_rl.statistics import bootstrap_interval
 from nextlat_rl.training.checkpoint import load_config
-from nextlat_rl.training.tracking import Tracker, git_revision
+from nextlat_rl.training.tracking import Tracker
 from nextlat_rl.training.trainer import total_steps
 from nextlat_rl.types import Batch
 from nextlat_rl.world_model import Acting, WorldModel

@@ -28,10 +28,11 @@ from nextlat_rl.jobs.collection import ensure_dataset, gather
 from nextlat_rl.jobs.report import final_report, improved_report
 from nextlat_rl.jobs.setup import HELD_OUT, build_model, make_trainer, merge_resumed, open_store, window_length
 from nextlat_rl.metrics.beliefs import belief_rank, held_out_losses, latent_error_by_horizon
+from nextlat_rl.results import git_revision, write_json
 from nextlat_rl.runtime import pick_device, set_threads
 from nextlat_rl.settings_check import check_train
 from nextlat_rl.training import checkpoint
-from nextlat_rl.training.tracking import Tracker, git_revision, new_run_folder, write_json
+from nextlat_rl.training.tracking import Tracker, new_run_folder
 from nextlat_rl.training.trainer import Trainer
 from nextlat_rl.types import Batch
 from nextlat_rl.world_model import Acting

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
-import os
-import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,26 +33,6 @@ def new_run_folder(runs: str, env_id: str, name: str) -> Path:
             f"cannot create the run folder {folder} ({error.strerror}); choose another with runs="
         ) from None
     return folder
-
-
-def git_revision() -> str:
-    """Commit of the checkout this code runs from, `unknown` outside one."""
-    try:
-        where = Path(__file__).parent
-        done = subprocess.run(
-            ["git", "describe", "--always", "--dirty"], cwd=where, capture_output=True, text=True, timeout=5, check=True
-        )
-    except (OSError, subprocess.SubprocessError):
-        return "unknown"
-    return done.stdout.strip()
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write JSON in one piece: a reader sees the old file or the new one."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch.write_text(json.dumps(content, indent=1))
-    os.replace(scratch, path)
 
 
 class Tracker:

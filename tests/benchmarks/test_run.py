@@ -6,17 +6,12 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from benchmarks.main_job import TASKS, seeds_table
 from benchmarks.planner import PLANNER_TASKS, PlannerTask
 from benchmarks.rivals import FeatureAgent
-from benchmarks.run import benchmark, kept_rows
+from benchmarks.run import kept_rows
 from nextlat_rl.agents.episodes import run_episodes
-from nextlat_rl.config import BenchmarkConfig
-from nextlat_rl.errors import UserError
-
-_RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 
 
 def test_rows_of_other_parts_and_seeds_are_kept(tmp_path: Path) -> None:
@@ -58,33 +53,3 @@ def test_every_planner_task_has_a_target_and_a_planner() -> None:
         assert isinstance(task, PlannerTask)
         assert name in TASKS
         assert all(options[0].startswith("planner=") for options in task.planners)
-
-
-# A figure that the README quotes from each file.
-@pytest.mark.parametrize(
-    ("suite", "quoted"),
-    [("train", "0.694"), ("planner", "0.607"), ("speculation", "4.30"), ("sb3", "110,592"), ("paper", "0.998")],
-)
-def test_rows_measured_before_are_shown_again_with_the_figures_they_hold(
-    suite: str, quoted: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    benchmark(BenchmarkConfig(suite=suite, show=str(_RESULTS / f"{suite}.json"), runs=str(tmp_path)))
-    assert quoted in capsys.readouterr().out
-
-
-def test_only_the_chosen_parts_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = str(_RESULTS / "train.json")
-    benchmark(BenchmarkConfig(suite="train", only="Pendulum", show=file, runs=str(tmp_path)))
-    out = capsys.readouterr().out
-    assert "Pendulum" in out and "FourRooms" not in out
-
-
-def test_showing_what_holds_no_rows_says_so(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="is not a file"):
-        benchmark(BenchmarkConfig(show=str(tmp_path / "none.json")))
-    (tmp_path / "other.json").write_text('{"a": 1}')
-    with pytest.raises(UserError, match="holds no rows of the benchmark"):
-        benchmark(BenchmarkConfig(show=str(tmp_path / "other.json")))
-    with pytest.raises(UserError, match="no rows of suite=train only=Pendulum"):
-        (tmp_path / "some.json").write_text('[{"part": "DoorKey"}]')
-        benchmark(BenchmarkConfig(only="Pendulum", show=str(tmp_path / "some.json")))
