@@ -16,6 +16,7 @@ from nextlat_rl.errors import UserError
 from nextlat_rl.models.nextlat import NextLat, TransitionParams
 from nextlat_rl.models.transformer import KVCache
 from nextlat_rl.noise import uniform
+from nextlat_rl.objectives.registry import OBJECTIVES
 from nextlat_rl.spaces import flatten_list, leaves, unflatten
 from nextlat_rl.tracing import Traced
 from nextlat_rl.types import Step
@@ -108,7 +109,7 @@ class WorldModel:
             UserError: the objective left them as they were at first.
 
         """
-        if self.objective != "nextlat":
+        if not OBJECTIVES.load(self.objective).trains_dynamics:
             raise UserError(
                 f"{user} uses the latent dynamics, which objective={self.objective} leaves untrained: train with "
                 f"objective=nextlat{remedy}"

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nextlat_rl.models.nextlat import NextLat
-from nextlat_rl.objectives.objective import forward
+from nextlat_rl.objectives.forward import forward
 from nextlat_rl.training.trainer import Batches
 
 

@@ -18,7 +18,7 @@ from nextlat_rl.data.space_check import check_spaces
 from nextlat_rl.data.store import build_store
 from nextlat_rl.errors import UserError
 from nextlat_rl.noise import uniform
-from nextlat_rl.objectives.objective import forward
+from nextlat_rl.objectives.forward import forward
 from nextlat_rl.tracing import Traced
 from nextlat_rl.world_model import WorldModel
 

@@ -19,7 +19,7 @@ from nextlat_rl.errors import UserError
 from nextlat_rl.models.nextlat import ModelConfig, NextLat
 from nextlat_rl.models.transformer import TrunkConfig
 from nextlat_rl.objectives.objective import ObjectiveConfig
-from nextlat_rl.objectives.registry import BASELINES
+from nextlat_rl.objectives.registry import attach_training_modules
 from nextlat_rl.spaces import scalar_statistics
 from nextlat_rl.training import checkpoint
 from nextlat_rl.training.distributed import rank_and_world_size
@@ -63,9 +63,8 @@ def build_model(config: TrainConfig, store: Store, length: int) -> NextLat:
     )
     statistics = {**store.statistics, "value": value_statistics(store, config.objective.discount)}
     spaces = Spaces(store.observation_space, store.action_space, statistics)
-    baseline = config.objective.name if config.objective.name in BASELINES else ""
-    sizes = ModelConfig(trunk, config.model.dynamics_width, baseline, config.objective.horizon)
-    return NextLat(spaces, sizes)
+    model = NextLat(spaces, ModelConfig(trunk, config.model.dynamics_width))
+    return attach_training_modules(model, config.objective.name, config.objective.horizon)
 
 
 def make_trainer(config: TrainConfig, store: Store, model: NextLat, episodes: np.ndarray, length: int) -> Trainer:

@@ -228,7 +228,7 @@ class Job:
         model = self.trainer.model.eval()
         errors = latent_error_by_horizon(model, held_out, 16)
         curves = {"diagnostics/effective_rank": belief_rank(model, held_out)}
-        losses = held_out_losses(model, held_out, self.trainer.objective)
+        losses = held_out_losses(model, held_out, self.trainer.objective.config)
         curves |= {f"held_out/{name}": value for name, value in losses.items()}
         for name in ("grounded", "open_loop"):
             for i in (1, 2, 4, 8, 16):

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from nextlat_rl.models.nextlat import NextLat
-from nextlat_rl.objectives.dynamics_finetune import follow
-from nextlat_rl.objectives.objective import forward
+from nextlat_rl.objectives.dynamics_finetune import carry
+from nextlat_rl.objectives.forward import forward
 from nextlat_rl.types import Batch
 
 
@@ -26,7 +26,7 @@ def accuracy_by_length(model: NextLat, batch: Batch, scored: Tensor | None = Non
 
     """
     out = forward(model, batch)
-    followed, _ = follow(model, batch, out)
+    followed, _ = carry(model, batch, out)
     counted = batch.has_action if scored is None else batch.has_action & scored
     total = counted.sum(0)
     lengths = total.nonzero().squeeze(1)

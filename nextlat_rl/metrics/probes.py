@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nextlat_rl.models.nextlat import NextLat
-from nextlat_rl.objectives.base import ahead
-from nextlat_rl.objectives.objective import forward
+from nextlat_rl.objectives.forward import forward
+from nextlat_rl.objectives.token_loss import positions_ahead
 from nextlat_rl.types import Batch
 
 _ITERATIONS = 100
@@ -68,7 +68,7 @@ def probe_curve(
     sides = [(batch, forward(model, batch).belief) for batch in (training, held_out)]
     curve: list[float] = []
     for k in distances:
-        places = [ahead(batch, k - 1) for batch, _ in sides]
+        places = [positions_ahead(batch, k - 1) for batch, _ in sides]
         if not all(len(row) for row, _ in places):
             break
         (x, y), (held_out_x, held_out_y) = (

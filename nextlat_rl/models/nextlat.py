@@ -21,7 +21,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nextlat_rl.models.transformer import Transformer, TrunkConfig
-from nextlat_rl.objectives.registry import BASELINES
 from nextlat_rl.spaces import Codec, build_codec, build_scalar, leaves
 from nextlat_rl.types import Spaces
 
@@ -33,15 +32,11 @@ class ModelConfig:
     Attributes:
         trunk: the trunk's.
         dynamics_width: of the latent dynamics.
-        baseline: `mtp`, `jtp` or `bst`, whose modules for training the model is to have; empty for none.
-        horizon: how many tokens beyond the next one `mtp` and `jtp` predict.
 
     """
 
     trunk: TrunkConfig
     dynamics_width: int = 256
-    baseline: str = ""
-    horizon: int = 1
 
 
 @dataclass
@@ -90,8 +85,8 @@ class NextLat(nn.Module):
         self.after_net = nn.Sequential(
             nn.LayerNorm(2 * width), nn.Linear(2 * width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
         )
-        # Last, so that with one seed all objectives begin with the same trunk and heads.
-        self.baseline = BASELINES[config.baseline](config.trunk, config.horizon) if config.baseline else None
+        # Modules that only training needs; see `nextlat_rl.objectives.registry.attach_training_modules`.
+        self.baseline: nn.Module | None = None
 
     @property
     def observation(self) -> dict[str, Codec]:
@@ -134,18 +129,18 @@ class NextLat(nn.Module):
             observation={name: codec.head(afterstate) for name, codec in self.observation.items()},
         )
 
-    def expected_reward(self, answer: TransitionParams) -> Tensor:
+    def expected_reward(self, transition: TransitionParams) -> Tensor:
         """E[r_t | g_t], `[*B]`."""
-        given = self.reward.mean(answer.reward)
-        return torch.lerp(given[..., 0], given[..., 1], torch.sigmoid(answer.end))
+        given = self.reward.mean(transition.reward)
+        return torch.lerp(given[..., 0], given[..., 1], torch.sigmoid(transition.end))
 
-    def reward_log_prob(self, answer: TransitionParams, reward: Tensor, end: Tensor) -> Tensor:
+    def reward_log_prob(self, transition: TransitionParams, reward: Tensor, end: Tensor) -> Tensor:
         """log p(r_t | g_t, end_t), `[*B]`."""
-        return self.reward.log_prob(given_end(answer.reward, end), reward)
+        return self.reward.log_prob(given_end(transition.reward, end), reward)
 
-    def end_log_prob(self, answer: TransitionParams, end: Tensor) -> Tensor:
+    def end_log_prob(self, transition: TransitionParams, end: Tensor) -> Tensor:
         """log p(end_t | g_t), `[*B]`."""
-        return -F.binary_cross_entropy_with_logits(answer.end, end.to(answer.end.dtype), reduction="none")
+        return -F.binary_cross_entropy_with_logits(transition.end, end.to(transition.end.dtype), reduction="none")
 
     def reward_and_end_kl(self, p: TransitionParams, q: TransitionParams) -> Tensor:
         """KL(p || q) of the joint distribution of r_t and end_t, `[*B]`."""
@@ -153,9 +148,9 @@ class NextLat(nn.Module):
         given = self.reward.kl(p.reward, q.reward)
         return bernoulli_kl(p.end, q.end) + torch.lerp(given[..., 0], given[..., 1], ends)
 
-    def observation_loss(self, answer: TransitionParams, observation: dict[str, Tensor]) -> Tensor:
+    def observation_loss(self, transition: TransitionParams, observation: dict[str, Tensor]) -> Tensor:
         """What training minimises of p(o_{t+1} | g_t), `[*B]`, a sum over the leaves."""
-        parts = [c.loss(answer.observation[name], observation[name]) for name, c in self.observation.items()]
+        parts = [c.loss(transition.observation[name], observation[name]) for name, c in self.observation.items()]
         return torch.stack(parts).sum(0)
 
     def observation_kl(self, p: TransitionParams, q: TransitionParams) -> Tensor:
@@ -168,22 +163,24 @@ class NextLat(nn.Module):
         """How many uniforms `sample_transition` takes per element."""
         return self.reward.num_uniforms + 1 + sum(codec.num_uniforms for codec in self.observation.values())
 
-    def sample_transition(self, answer: TransitionParams, uniform: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+    def sample_transition(
+        self, transition: TransitionParams, uniform: Tensor
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """Draw reward `[*B]`, end `[*B]` bool and observation from `uniform: [*B, transition_num_uniforms]`."""
         sizes = [self.reward.num_uniforms, 1, *(codec.num_uniforms for codec in self.observation.values())]
         for_reward, for_end, *for_leaves = uniform.split(sizes, dim=-1)
         observation = {
-            name: codec.sample(answer.observation[name], noise)
+            name: codec.sample(transition.observation[name], noise)
             for (name, codec), noise in zip(self.observation.items(), for_leaves, strict=True)
         }
-        end = for_end.squeeze(-1) < torch.sigmoid(answer.end)
-        return self.reward.sample(given_end(answer.reward, end), for_reward), end, observation
+        end = for_end.squeeze(-1) < torch.sigmoid(transition.end)
+        return self.reward.sample(given_end(transition.reward, end), for_reward), end, observation
 
-    def argmax_transition(self, answer: TransitionParams) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+    def argmax_transition(self, transition: TransitionParams) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """The most likely reward `[*B]`, end `[*B]` bool and observation, part by part."""
-        observation = {name: codec.mode(answer.observation[name]) for name, codec in self.observation.items()}
-        end = answer.end > 0
-        return self.reward.mode(given_end(answer.reward, end)), end, observation
+        observation = {name: codec.mode(transition.observation[name]) for name, codec in self.observation.items()}
+        end = transition.end > 0
+        return self.reward.mode(given_end(transition.reward, end)), end, observation
 
     @contextmanager
     def frozen_heads(self) -> Iterator[None]:

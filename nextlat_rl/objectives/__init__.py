@@ -1,1 +1,1 @@
-"""What a model is trained on: NextLat and the rivals of the paper, one file each."""
+"""What a model is trained on: `nextlat`, and the baselines `gpt`, `mtp`, `jtp` and `bst`, one file each."""

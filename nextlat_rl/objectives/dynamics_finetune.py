@@ -1,8 +1,8 @@
-"""The last phase of training: the latent dynamics alone learns to follow whole episodes, as recurrent acting will.
+"""Fine-tuning of the latent dynamics on whole windows, after training, for recurrent acting.
 
-While the trunk still learns, the dynamics chases a moving target over short roll-outs. Once the trunk stands still its
-beliefs are fixed targets that cost no backward pass, so roll-outs as long as a window become cheap: they begin at every
-episode's first step and at the first column of a window, and run to the end.
+While the trunk still learns, the dynamics has a moving target and short roll-outs. Once the trunk is fixed, its beliefs
+are targets without a backward pass, so roll-outs as long as a window become cheap: they begin at every episode's first
+step and at the first column of a window, and run to the end.
 """
 
 from __future__ import annotations
@@ -12,15 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nextlat_rl.models.nextlat import NextLat
-from nextlat_rl.objectives.objective import (
-    Forward,
-    ObjectiveConfig,
-    forward,
-    head_kl,
-    latent_losses,
-    random_subset,
-    roots,
-)
+from nextlat_rl.objectives.forward import Forward, forward, roots
+from nextlat_rl.objectives.latent import head_kl, random_subset
+from nextlat_rl.objectives.nextlat import latent_losses
+from nextlat_rl.objectives.objective import ObjectiveConfig
 from nextlat_rl.types import Batch
 
 
@@ -34,20 +29,20 @@ def dynamics_finetune_losses(
     """
     with torch.no_grad():
         out = forward(model, batch)
-    followed, known = follow(model, batch, out)
+    carried, known = carry(model, batch, out)
     at = known.nonzero(as_tuple=True)
-    smooth_l1 = F.smooth_l1_loss(followed[at], out.belief[at])
+    smooth_l1 = F.smooth_l1_loss(carried[at], out.belief[at])
     chosen = random_subset(len(at[0]), config.min_rollouts, generator).to(known.device)
     at = (at[0][chosen], at[1][chosen])
-    kl = head_kl(model, batch, out, at, followed[at], config).mean()
+    kl = head_kl(model, batch, out, at, carried[at], config).mean()
     return latent_losses(model, batch, out, config, generator) | {"latent_finetune": smooth_l1, "kl_finetune": kl}
 
 
-def follow(model: NextLat, batch: Batch, out: Forward) -> tuple[Tensor, Tensor]:
-    """Beliefs `[B, L, D]` that the grounded dynamics carries along, and where there are any, `[B, L]`.
+def carry(model: NextLat, batch: Batch, out: Forward) -> tuple[Tensor, Tensor]:
+    """Beliefs `[B, L, D]` that the grounded dynamics carries along whole windows, and where they exist, `[B, L]`.
 
-    Each roll-out starts from the trunk's belief, at an episode's first step or in column 0; there is no prediction in
-    these columns.
+    Each roll-out starts from the trunk's belief, at an episode's first step or in column 0; those columns hold no
+    prediction.
     """
     starts = roots(batch)
     belief = out.belief[:, 0]

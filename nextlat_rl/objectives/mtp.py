@@ -1,44 +1,57 @@
-"""MTP, multi-token prediction (Gloeckle et al., arXiv 2404.19737): a block of its own for each step ahead.
+"""MTP, multi-token prediction (Gloeckle et al., arXiv 2404.19737): one block for each step ahead.
 
-z_t     = the residual stream below the trunk's last block: what all predictions share
-x_{t+1} ~ heads(norm(last block(z)_t)) = heads(h_t)     the next token, as ever
-x_{t+1+i} ~ heads(norm(block_i(z)_t)),  i = 1..horizon  tokens further on, blind to the ones between
+z_t     = the residual stream below the trunk's last block, shared by all predictions
+x_{t+1} ~ heads(norm(last block(z)_t)) = heads(h_t)     the next token
+x_{t+1+i} ~ heads(norm(block_i(z)_t)),  i = 1..horizon  tokens further on, without the ones between
 
-So L layers are L - 1 shared ones and one for the next token, and norm and heads (the unembedding) are shared.
+So L layers are L - 1 shared ones and one for the next token; norm and heads (the unembedding) are shared.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.models.transformer import Block, TrunkConfig, initialise
-from nextlat_rl.objectives.base import Baseline, ahead, token_loss
-
-if TYPE_CHECKING:
-    from nextlat_rl.models.nextlat import NextLat
-    from nextlat_rl.objectives.objective import Forward, ObjectiveConfig
-    from nextlat_rl.types import Batch
+from nextlat_rl.objectives.base import Objective, TrainingModules
+from nextlat_rl.objectives.forward import Forward
+from nextlat_rl.objectives.token_loss import positions_ahead, token_loss
+from nextlat_rl.types import Batch
 
 
-class MultiToken(Baseline):
-    """`horizon` blocks like the trunk's last, side by side with it."""
+class Blocks(TrainingModules):
+    """`horizon` blocks like the trunk's last, in parallel with it."""
+
+    objective = "mtp"
 
     def __init__(self, trunk: TrunkConfig, horizon: int) -> None:
-        super().__init__()
+        super().__init__(trunk, horizon)
         self.blocks = nn.ModuleList(Block(trunk.width, trunk.heads) for _ in range(horizon))
         initialise(self.blocks, trunk.layers)
 
-    def losses(
-        self, model: NextLat, batch: Batch, out: Forward, config: ObjectiveConfig, generator: torch.Generator
-    ) -> dict[str, Tensor]:
-        """`ahead`: a sum over the steps ahead, each a mean over the positions whose episode goes so far."""
+
+class MultiToken(Objective):
+    """Multi-token prediction."""
+
+    name = "mtp"
+    modules = Blocks
+
+    def added_losses(self, model: NextLat, batch: Batch, out: Forward, generator: torch.Generator) -> dict[str, Tensor]:
+        """`ahead`: a sum over the steps ahead, each a mean over the positions whose episode goes that far."""
         rotation, mask = model.trunk.surroundings(batch.segment, out.shared.dtype)
         losses = []
-        for i, block in enumerate(self.blocks, start=1):
-            row, column = ahead(batch, i)
+        for i, block in enumerate(cast("Blocks", model.baseline).blocks, start=1):
+            row, column = positions_ahead(batch, i)
             state = model.trunk.norm(block(out.shared, rotation, mask)[row, column])
-            losses.append(token_loss(model, batch, out, state, (row, column + i), config))
+            losses.append(token_loss(model, batch, out, state, (row, column + i), self.config))
         return {"ahead": torch.stack(losses).sum()}
+
+    def weights(self, progress: float = 1.0) -> dict[str, float]:
+        """1 for the steps ahead."""
+        return super().weights(progress) | {"ahead": 1.0}
+
+
+OBJECTIVE = MultiToken

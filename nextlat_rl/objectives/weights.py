@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import gymnasium as gym
 import torch
 from torch import Tensor
 
 from nextlat_rl.errors import UserError
-
-if TYPE_CHECKING:
-    from nextlat_rl.models.nextlat import NextLat
-    from nextlat_rl.types import Batch
+from nextlat_rl.models.nextlat import NextLat
+from nextlat_rl.types import Batch
 
 
 def token_weights(model: NextLat, batch: Batch, prompt_weight: float) -> Tensor:
-    """How much x_{t+1}, the token that a_t begins, counts in the token losses, `[B, L]`; 0 where there is no a_t.
+    """Weight in the token losses of x_{t+1}, the token that a_t begins, `[B, L]`; 0 where there is no a_t.
 
     Raises:
-        UserError: prompts are to weigh less, and the action space has no last action to tell them by.
+        UserError: prompts are to weigh less, but the action space has no last action that marks them.
 
     """
     weight = batch.has_action.float()
@@ -29,10 +25,10 @@ def token_weights(model: NextLat, batch: Batch, prompt_weight: float) -> Tensor:
 
 
 def prompts(model: NextLat, batch: Batch, setting: str) -> Tensor:
-    """Where x_{t+1} is a prompt's token, told by its action, the last of a Discrete space; `[B, L]` bool.
+    """Where x_{t+1} is a prompt's token, marked by its action, the last of a Discrete space; `[B, L]` bool.
 
     Raises:
-        UserError: there is no such action, so that `setting` can't be had.
+        UserError: there is no such action; the message names `setting`.
 
     """
     space = model.spaces.action
@@ -42,6 +38,6 @@ def prompts(model: NextLat, batch: Batch, setting: str) -> Tensor:
 
 
 def weighted_mean(x: Tensor, weight: Tensor) -> Tensor:
-    """Mean of `x` with weights (or a mask), blind to what has none; 0 if nothing has any."""
+    """Mean of `x` with weights (or a mask); values of weight 0 may be NaN. 0 if no weight is above 0."""
     weight = weight.to(x.dtype)
     return (torch.where(weight > 0, x, 0.0) * weight).sum() / weight.sum().clamp_min(1e-6)

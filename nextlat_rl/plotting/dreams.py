@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from nextlat_rl.objectives.objective import forward
+from nextlat_rl.objectives.forward import forward
 from nextlat_rl.plotting.figures import curves_figure, film_strip
 from nextlat_rl.types import Batch
 from nextlat_rl.world_model import WorldModel

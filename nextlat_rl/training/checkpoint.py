@@ -18,9 +18,10 @@ from safetensors.torch import load_file, save_file
 from nextlat_rl.errors import UserError
 from nextlat_rl.models.nextlat import ModelConfig, NextLat
 from nextlat_rl.models.transformer import TrunkConfig
+from nextlat_rl.objectives.registry import attach_training_modules, training_modules
+from nextlat_rl.training.upgrade import FORMAT, upgraded
 from nextlat_rl.types import Spaces
 
-FORMAT = 2
 _STEP = re.compile(r"step-(\d+)$")
 
 
@@ -49,6 +50,7 @@ def save(
         "format": FORMAT,
         "step": step,
         "model": asdict(model.config),
+        "training_modules": training_modules(model),
         "observation_space": serialize_space(model.spaces.observation),
         "action_space": serialize_space(model.spaces.action),
         "statistics": model.spaces.statistics,
@@ -104,9 +106,12 @@ def load_config(path: str | Path) -> dict[str, Any]:
         config = json.loads(file.read_text())
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise UserError(f"{file} is broken ({error}); use another checkpoint") from None
-    if not isinstance(config, dict) or config.get("format") != FORMAT:
-        raise UserError(f"{file} is not a checkpoint of format {FORMAT}; it was made by another version")
-    return config
+    try:
+        return upgraded(config)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{file} is not a checkpoint of format {FORMAT} ({error}); it was made by another version"
+        ) from None
 
 
 def load_model(path: str | Path, device: torch.device) -> tuple[NextLat, dict[str, Any]]:
@@ -126,6 +131,8 @@ def load_model(path: str | Path, device: torch.device) -> tuple[NextLat, dict[st
         )
         sizes = {**config["model"], "trunk": TrunkConfig(**config["model"]["trunk"])}
         model = NextLat(spaces, ModelConfig(**sizes))
+        if modules := config["training_modules"]:
+            attach_training_modules(model, **modules)
         model.load_state_dict(load_file(file))
     except (OSError, SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0]

@@ -10,13 +10,15 @@ from torch import Tensor
 
 from nextlat_rl.config import TrainerConfig
 from nextlat_rl.models.nextlat import NextLat
+from nextlat_rl.objectives.base import weighted_sum
 from nextlat_rl.objectives.dynamics_finetune import dynamics_finetune_losses
-from nextlat_rl.objectives.objective import ObjectiveConfig, compute_losses, total_loss
+from nextlat_rl.objectives.objective import ObjectiveConfig
+from nextlat_rl.objectives.registry import OBJECTIVES, make_objective
 from nextlat_rl.training.distributed import average_gradients
 from nextlat_rl.types import Batch
 
 _LR_FLOOR = 0.1
-_FOLLOW_WARMUP = 10
+_FINETUNE_WARMUP = 10
 
 
 class Batches(Protocol):
@@ -51,13 +53,13 @@ class Trainer:
         dynamics_finetune_batches: Batches | None = None,
     ) -> None:
         self.model, self.batches, self.dynamics_finetune_batches = model, batches, dynamics_finetune_batches or batches
-        self.objective, self.settings, self.seed = objective, settings, seed
+        self.objective, self.settings, self.seed = make_objective(objective), settings, seed
         self.optimizer = make_optimizer(model, settings)
         self.step = 0
         self.total_steps = total_steps(settings, objective.name)
 
     @property
-    def following(self) -> bool:
+    def finetuning(self) -> bool:
         """Whether the trunk is done and the latent dynamics learns alone."""
         return self.settings.steps <= self.step < self.total_steps
 
@@ -70,19 +72,10 @@ class Trainer:
     def train_step(self) -> dict[str, Tensor]:
         """One optimiser step; the unweighted losses, `loss` and `grad_norm`, as scalars on the device."""
         self.model.train()
-        device = self.model.start.device
-        batches, losses_of = (
-            (self.dynamics_finetune_batches, dynamics_finetune_losses)
-            if self.following
-            else (self.batches, compute_losses)
-        )
-        batch = batches.batch(self.step).to(device)
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate()
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)
-        objective = self.objective.after(self.step / self.settings.steps)
-        losses = losses_of(self.model, batch, objective, generator)
-        loss = total_loss(losses, objective)
+        losses = self._losses()
+        loss = weighted_sum(losses, self.objective.weights(self.step / self.settings.steps))
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         average_gradients(self.model)
@@ -91,12 +84,20 @@ class Trainer:
         self.step += 1
         return {name: value.detach() for name, value in losses.items()} | {"loss": loss.detach(), "grad_norm": norm}
 
+    def _losses(self) -> dict[str, Tensor]:
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)
+        device = self.model.start.device
+        if self.finetuning:
+            batch = self.dynamics_finetune_batches.batch(self.step).to(device)
+            return dynamics_finetune_losses(self.model, batch, self.objective.config, generator)
+        return self.objective.losses(self.model, self.batches.batch(self.step).to(device), generator)
+
     def learning_rate(self) -> float:
-        """Linear warm-up, constant, then linear cool-down to a tenth; once more, without the constant, to follow."""
+        """Linear warm-up, constant, linear cool-down to a tenth; without the constant part in the fine-tuning."""
         settings = self.settings
-        if self.following:
+        if self.finetuning:
             done = self.step - settings.steps
-            warm = min(1.0, (done + 1) / _FOLLOW_WARMUP)
+            warm = min(1.0, (done + 1) / _FINETUNE_WARMUP)
             return (
                 settings.dynamics_finetune_learning_rate
                 * warm
@@ -109,8 +110,8 @@ class Trainer:
 
 
 def total_steps(settings: TrainerConfig, objective: str) -> int:
-    """Steps of both phases; without latent losses there is no dynamics that could follow anything."""
-    return settings.steps + (settings.dynamics_finetune_steps if objective == "nextlat" else 0)
+    """Steps of both phases; the second only for an objective that trains the latent dynamics."""
+    return settings.steps + (settings.dynamics_finetune_steps if OBJECTIVES.load(objective).trains_dynamics else 0)
 
 
 def make_optimizer(model: NextLat, settings: TrainerConfig) -> torch.optim.Optimizer:

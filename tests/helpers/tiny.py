@@ -11,7 +11,9 @@ from torch import Tensor
 
 from nextlat_rl.models.nextlat import ModelConfig, NextLat
 from nextlat_rl.models.transformer import TrunkConfig
-from nextlat_rl.objectives.objective import ObjectiveConfig, total_loss
+from nextlat_rl.objectives.base import weighted_sum
+from nextlat_rl.objectives.objective import ObjectiveConfig
+from nextlat_rl.objectives.registry import attach_training_modules, make_objective
 from nextlat_rl.types import Batch, Spaces
 
 OBSERVATION = gym.spaces.Dict({"place": gym.spaces.Discrete(5), "speed": gym.spaces.Box(-1, 1, (2,), np.float32)})
@@ -29,8 +31,8 @@ def tiny_model(
 ) -> NextLat:
     torch.manual_seed(seed)
     trunk = TrunkConfig(layers=layers, heads=2, width=width, context=context)
-    sizes = ModelConfig(trunk, dynamics_width=24, baseline=baseline, horizon=horizon)
-    return NextLat(Spaces(OBSERVATION, ACTION, STATISTICS), sizes).eval()
+    model = NextLat(Spaces(OBSERVATION, ACTION, STATISTICS), ModelConfig(trunk, dynamics_width=24))
+    return attach_training_modules(model, baseline or "nextlat", horizon).eval()
 
 
 def double(model: NextLat, batch: Batch) -> tuple[NextLat, Batch]:
@@ -85,6 +87,18 @@ def make_batch(lengths: list[list[int]], seed: int = 0) -> Batch:
         "speed": torch.from_numpy(rng.uniform(-1, 1, (*shape, 2)).astype(np.float32)),
     }
     return Batch(observation, **{name: torch.from_numpy(array) for name, array in arrays.items()})
+
+
+def compute_losses(
+    model: NextLat, batch: Batch, config: ObjectiveConfig, generator: torch.Generator
+) -> dict[str, Tensor]:
+    """Every loss of the objective that `config` names, unweighted."""
+    return make_objective(config).losses(model, batch, generator)
+
+
+def total_loss(losses: dict[str, Tensor], config: ObjectiveConfig) -> Tensor:
+    """The weighted sum that is minimised once the warm-up is over."""
+    return weighted_sum(losses, make_objective(config).weights())
 
 
 def assert_same_losses(

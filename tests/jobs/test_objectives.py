@@ -43,7 +43,7 @@ def test_trains_and_does_not_act_by_dynamics_that_it_has_not(folder: Path, name:
     (path,) = (folder / "runs" / "CartPole-v1").glob(f"*-{name}")
     assert json.loads((path / "results.json").read_text()) == rows
     saved = checkpoint.load_config(path)
-    assert saved["step"] == 3 and saved["model"]["baseline"] == name
+    assert saved["step"] == 3 and saved["training_modules"] == {"name": name, "horizon": 2}
     with pytest.raises(UserError, match=f"acting=recurrent.*objective={name}.*acting=trunk"):
         evaluate(EvaluateConfig(checkpoint=str(path), env=EnvConfig(id=""), acting="recurrent"))
     with pytest.raises(UserError, match=f"speculate=lossless.*objective={name}.*speculate=off"):

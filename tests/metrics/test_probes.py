@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from nextlat_rl.metrics.lengths import accuracy_by_length
 from nextlat_rl.metrics.probes import probe_cross_entropy, probe_curve
-from nextlat_rl.objectives.objective import forward
+from nextlat_rl.objectives.forward import forward
 from tests.helpers.tiny import make_batch, tiny_model
 
 

@@ -4,8 +4,9 @@ import torch
 import torch.nn.functional as F
 
 from nextlat_rl.config import TrainerConfig
-from nextlat_rl.objectives.dynamics_finetune import dynamics_finetune_losses, follow
-from nextlat_rl.objectives.objective import ObjectiveConfig, forward
+from nextlat_rl.objectives.dynamics_finetune import carry, dynamics_finetune_losses
+from nextlat_rl.objectives.forward import forward
+from nextlat_rl.objectives.objective import ObjectiveConfig
 from nextlat_rl.training.trainer import Trainer
 from nextlat_rl.types import Batch
 from tests.helpers.tiny import make_batch, tiny_model
@@ -31,7 +32,7 @@ def test_follows_each_episode_from_its_first_step() -> None:
     """Against a plain loop over episodes."""
     model, batch = tiny_model(), make_batch(LENGTHS)
     out = forward(model, batch)
-    followed, known = follow(model, batch, out)
+    followed, known = carry(model, batch, out)
     for b, window in enumerate(LENGTHS):
         t = 0
         for rows in window:
@@ -48,7 +49,7 @@ def test_follows_each_episode_from_its_first_step() -> None:
 def test_loss_is_the_mean_over_what_was_followed() -> None:
     model, batch = tiny_model(), make_batch(LENGTHS)
     out = forward(model, batch)
-    followed, known = follow(model, batch, out)
+    followed, known = carry(model, batch, out)
     losses = dynamics_finetune_losses(model, batch, ObjectiveConfig(), torch.Generator().manual_seed(0))
     pairs = zip(followed[known], out.belief[known], strict=True)
     expected = torch.stack([F.smooth_l1_loss(a, b) for a, b in pairs]).mean()
@@ -59,12 +60,12 @@ def test_only_the_dynamics_learns_and_follows_better() -> None:
     model = tiny_model()
     trainer = Trainer(model, SameBatch(), ObjectiveConfig(horizon=2), SETTINGS, seed=0)
     while trainer.step < SETTINGS.steps:
-        assert not trainer.following
+        assert not trainer.finetuning
         trainer.train_step()
     before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
     errors = []
     while trainer.step < trainer.total_steps:
-        assert trainer.following
+        assert trainer.finetuning
         errors.append(trainer.train_step()["latent_finetune"])
     changed = {name for name, parameter in model.named_parameters() if not torch.equal(parameter, before[name])}
     assert changed == {"unseen"} | {name for name in before if name.startswith("dynamics_net.")}

@@ -11,21 +11,16 @@ from torch import Tensor
 
 from nextlat_rl.config import TrainerConfig
 from nextlat_rl.models.nextlat import NextLat
-from nextlat_rl.objectives.objective import (
-    ObjectiveConfig,
-    compute_losses,
-    forward,
-    next_token_losses,
-    policy_weights,
-    random_subset,
-    rollout_starts,
-    start_count,
-    total_loss,
-)
+from nextlat_rl.objectives.forward import forward
+from nextlat_rl.objectives.latent import random_subset, rollout_starts
+from nextlat_rl.objectives.next_token import next_token_losses, policy_weights
+from nextlat_rl.objectives.nextlat import start_count
+from nextlat_rl.objectives.objective import ObjectiveConfig
+from nextlat_rl.objectives.registry import make_objective
 from nextlat_rl.objectives.returns import lambda_returns
 from nextlat_rl.training.trainer import Trainer
 from nextlat_rl.types import Batch
-from tests.helpers.tiny import assert_same_losses, double, make_batch, tiny_model
+from tests.helpers.tiny import assert_same_losses, compute_losses, double, make_batch, tiny_model, total_loss
 
 WAIT = 2  # the last of a tiny model's actions
 LENGTHS = [[5, 4, 3], [12], [2, 2, 8], [1, 11]]
@@ -214,13 +209,15 @@ def test_the_advantage_can_be_over_the_mean_return() -> None:
 def test_the_latent_losses_come_in_over_the_warm_up() -> None:
     """From 0 to their weights over the first two fifths of training; without a warm-up they are there at once."""
     config = ObjectiveConfig(latent_weight=2.0, kl_weight=3.0, latent_warmup=0.4)
-    weights = [(at.latent_weight, at.kl_weight) for at in map(config.after, (0.0, 0.1, 0.2, 0.4, 1.0))]
+    at = map(make_objective(config).weights, (0.0, 0.1, 0.2, 0.4, 1.0))
+    weights = [(weight["latent"], weight["kl"]) for weight in at]
     assert np.allclose(weights, [(0, 0), (0.5, 0.75), (1, 1.5), (2, 3), (2, 3)])
     config = dataclasses.replace(config, latent_warmup_power=2.0)
-    weights = [(at.latent_weight, at.kl_weight) for at in map(config.after, (0.0, 0.1, 0.2, 0.4, 1.0))]
+    at = map(make_objective(config).weights, (0.0, 0.1, 0.2, 0.4, 1.0))
+    weights = [(weight["latent"], weight["kl"]) for weight in at]
     assert np.allclose(weights, [(0, 0), (0.125, 0.1875), (0.5, 0.75), (2, 3), (2, 3)])
-    config = ObjectiveConfig()
-    assert config.after(0.0) == config
+    objective = make_objective(ObjectiveConfig())
+    assert objective.weights(0.0) == objective.weights()
 
 
 def test_a_step_is_taken_with_the_warm_ups_weights() -> None:

@@ -13,12 +13,13 @@ from nextlat_rl.config import TrainerConfig
 from nextlat_rl.errors import UserError
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.models.transformer import Attention, Block
-from nextlat_rl.objectives.bst import BeliefState, draw_pairs
-from nextlat_rl.objectives.objective import ObjectiveConfig, compute_losses, forward
+from nextlat_rl.objectives.bst import Backward, draw_pairs
+from nextlat_rl.objectives.forward import forward
+from nextlat_rl.objectives.objective import ObjectiveConfig
 from nextlat_rl.training import checkpoint
 from nextlat_rl.training.trainer import Trainer
 from nextlat_rl.types import Batch
-from tests.helpers.tiny import assert_same_losses, double, make_batch, tiny_model
+from tests.helpers.tiny import assert_same_losses, compute_losses, double, make_batch, tiny_model
 
 LENGTHS = [[5, 4, 3], [12], [2, 2, 8], [1, 11]]
 NAMES = ("mtp", "jtp", "bst")
@@ -187,7 +188,7 @@ def scrambled(batch: Batch, row: int, columns: list[int]) -> Batch:
 
 def pair_states(model: NextLat, batch: Batch, row: int, t: int, s: int) -> Tensor:
     out = forward(model, batch)
-    assert isinstance(model.baseline, BeliefState)
+    assert isinstance(model.baseline, Backward)
     suffix = model.baseline.suffixes(out.step_embedding, batch.segment)
     return torch.stack(model.baseline.states(out.belief[row, t], suffix[row, s]))
 

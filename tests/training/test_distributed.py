@@ -23,7 +23,7 @@ from nextlat_rl.envs import make_env
 from nextlat_rl.envs.episodes import collect_episodes
 from nextlat_rl.errors import UserError
 from nextlat_rl.jobs.setup import build_model, objective_config
-from nextlat_rl.objectives.objective import compute_losses, total_loss
+from nextlat_rl.objectives.base import weighted_sum
 from nextlat_rl.training.distributed import average_gradients, broadcast_from_main, is_main_process, rank_and_world_size
 from nextlat_rl.training.trainer import Trainer
 
@@ -86,8 +86,8 @@ def steps_by_hand() -> dict[str, torch.Tensor]:
         alone.optimizer.zero_grad()
         for batches in parts:
             generator = torch.Generator().manual_seed(step)
-            losses = compute_losses(alone.model, batches.batch(step), alone.objective, generator)
-            (total_loss(losses, alone.objective) / 2).backward()
+            losses = alone.objective.losses(alone.model, batches.batch(step), generator)
+            (weighted_sum(losses, alone.objective.weights()) / 2).backward()
         torch.nn.utils.clip_grad_norm_(alone.model.parameters(), alone.settings.clip)
         alone.optimizer.step()
         alone.step += 1

@@ -13,7 +13,8 @@ from nextlat_rl.drafting.drafters.net import FeatureNet, rolled_places
 from nextlat_rl.drafting.token import Token, embed_token
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.models.transformer import TrunkConfig
-from nextlat_rl.objectives.objective import Forward, rollout_starts
+from nextlat_rl.objectives.forward import Forward
+from nextlat_rl.objectives.latent import rollout_starts
 from nextlat_rl.types import Batch, BatchIndex
 from nextlat_rl.world_model import Memory
 

@@ -10,7 +10,7 @@ from nextlat_rl.drafting.drafters.net import FeatureNet
 from nextlat_rl.drafting.token import Token, embed_token
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.models.transformer import Transformer, TrunkConfig
-from nextlat_rl.objectives.objective import Forward
+from nextlat_rl.objectives.forward import Forward
 from nextlat_rl.types import Batch, BatchIndex
 
 _NOISE = 0.1  # half-width of the uniform noise on features that EAGLE trains with, against its own errors

@@ -10,7 +10,8 @@ from nextlat_rl.drafting.drafter import LONGEST, BlockDrafter
 from nextlat_rl.drafting.drafters.net import FeatureNet, rolled_places
 from nextlat_rl.drafting.token import Token
 from nextlat_rl.models.nextlat import NextLat
-from nextlat_rl.objectives.objective import Forward, rollout_starts
+from nextlat_rl.objectives.forward import Forward
+from nextlat_rl.objectives.latent import rollout_starts
 from nextlat_rl.tracing import Traced
 from nextlat_rl.types import Batch, BatchIndex
 

@@ -1,0 +1,14 @@
+"""GPT: the next-token losses alone, on a causal transformer."""
+
+from __future__ import annotations
+
+from nextlat_rl.objectives.base import Objective
+
+
+class GPT(Objective):
+    """Policy, value, reward, termination and observation heads; the latent dynamics stays untrained."""
+
+    name = "gpt"
+
+
+OBJECTIVE = GPT

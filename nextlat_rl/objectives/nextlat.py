@@ -1,0 +1,106 @@
+"""NextLat (arXiv 2511.05963, eqs. 3-5): the next-token losses, and two losses on roll-outs of the latent dynamics.
+
+    lambda_h * SmoothL1(sg[h_{t+i}], h^_{t+i}) + lambda_KL * KL(p(. | sg[h_{t+i}]) || p(. | h^_{t+i})),  i = 1..horizon
+
+from a random subset of positions, once with the observations in the roll-out (grounded) and once without (open loop).
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nextlat_rl.models.nextlat import NextLat
+from nextlat_rl.objectives.base import Objective
+from nextlat_rl.objectives.forward import Forward
+from nextlat_rl.objectives.latent import head_kl, random_subset, rollout_starts
+from nextlat_rl.objectives.objective import ObjectiveConfig
+from nextlat_rl.objectives.weights import prompts
+from nextlat_rl.types import Batch, BatchIndex
+
+_FULL_HORIZON = 12
+
+
+class NextLatent(Objective):
+    """The only objective that trains the latent dynamics, and so the only one that can imagine."""
+
+    name = "nextlat"
+    trains_dynamics = True
+
+    def added_losses(self, model: NextLat, batch: Batch, out: Forward, generator: torch.Generator) -> dict[str, Tensor]:
+        """See `latent_losses`."""
+        return latent_losses(model, batch, out, self.config, generator)
+
+    def weights(self, progress: float = 1.0) -> dict[str, float]:
+        """Rises for the latent losses from 0 over the first `latent_warmup` of training."""
+        config = self.config
+        latent, kl = config.latent_weight, config.kl_weight
+        if progress < config.latent_warmup:
+            risen = (progress / config.latent_warmup) ** config.latent_warmup_power
+            latent, kl = latent * risen, kl * risen
+        return super().weights(progress) | {
+            "latent": latent,
+            "latent_open_loop": config.open_loop_weight * latent,
+            "kl": kl,
+            "kl_open_loop": config.open_loop_weight * kl,
+            "latent_finetune": latent,
+            "kl_finetune": kl,
+        }
+
+
+OBJECTIVE = NextLatent
+
+
+def latent_losses(
+    model: NextLat, batch: Batch, out: Forward, config: ObjectiveConfig, generator: torch.Generator
+) -> dict[str, Tensor]:
+    """Smooth-L1 and KL of the grounded and the open-loop roll-outs, means over steps that stay inside an episode.
+
+    The heads cost more than the dynamics, so the KL's mean is estimated on a random subset of the rolled-out steps, as
+    many as there are roll-outs. With an `open_loop_weight` of 0, as in the paper, nothing is rolled out open loop.
+    """
+    (row, column), at, inside = _rollout_positions(model, batch, config, generator)
+    # One look-up for all steps: each has a backward pass over a whole batch of embeddings.
+    steps = out.step_embedding[at][:, None]  # [H, 1, S, D]
+    start = out.belief[row, column]
+    belief = start[None]
+    if config.open_loop_weight:
+        # Open-loop roll-outs start from a detached belief: they learn to predict its mean future without pushing the
+        # belief itself to forget what only an observation can tell.
+        belief = torch.stack((start, start.detach()))
+        steps = torch.cat((steps, model.embed_open_loop(out.previous_action_embedding[at])[:, None]), dim=1)
+    beliefs = []
+    for step_embedding in steps.unbind():
+        belief = model.dynamics(belief, step_embedding)
+        beliefs.append(belief)
+    at = (at[0].flatten()[inside], at[1].flatten()[inside])
+    rolled = torch.cat(beliefs, 1)[:, inside]  # [1 or 2, R, D], grounded and open loop
+    smooth_l1 = F.smooth_l1_loss(rolled, out.belief[at].detach().expand_as(rolled), reduction="none").mean(2)
+    chosen = random_subset(inside.numel(), row.numel(), generator).to(row.device)
+    kl = head_kl(model, batch, out, (at[0][chosen], at[1][chosen]), rolled[:, chosen], config)
+    return {
+        f"{name}{kind}": loss.sum() / max(loss.numel(), 1)  # 0 where nothing was rolled out
+        for name, losses in (("latent", smooth_l1), ("kl", kl))
+        for kind, loss in zip(("", "_open_loop"), losses, strict=False)
+    }
+
+
+def _rollout_positions(
+    model: NextLat, batch: Batch, config: ObjectiveConfig, generator: torch.Generator
+) -> tuple[BatchIndex, BatchIndex, Tensor]:
+    """S starts `[S]`, the positions `[H, S]` of the next H steps, and which of these H * S lie in the episode."""
+    may_start = batch.has_next
+    if not config.start_in_prompts:
+        may_start = may_start & ~prompts(model, batch, "start_in_prompts=false")
+    row, column = rollout_starts(may_start, start_count(batch.has_next.numel(), config), generator)
+    last = batch.has_next.shape[1] - 1
+    columns = column + torch.arange(1, config.horizon + 1, device=column.device)[:, None]
+    alive = ((columns <= last) & batch.has_next[row, (columns - 1).clamp_max(last)]).cumprod(0)
+    return (row, column), (row.expand_as(columns), columns.clamp_max(last)), alive.flatten().nonzero().squeeze(1)
+
+
+def start_count(positions: int, config: ObjectiveConfig) -> int:
+    """From how many of a batch's positions the dynamics is rolled out."""
+    wanted = max(config.start_fraction * positions, config.min_rollouts)
+    return max(1, round(wanted * min(1.0, _FULL_HORIZON / config.horizon)))

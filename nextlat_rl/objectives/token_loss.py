@@ -1,0 +1,51 @@
+"""The loss of a whole token given some state, which the multi-token baselines share."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from nextlat_rl.models.nextlat import NextLat
+from nextlat_rl.objectives.forward import Forward
+from nextlat_rl.objectives.objective import ObjectiveConfig
+from nextlat_rl.objectives.weights import token_weights, weighted_mean
+from nextlat_rl.types import Batch, BatchIndex
+
+
+def token_loss(
+    model: NextLat, batch: Batch, out: Forward, state: Tensor, at: BatchIndex, config: ObjectiveConfig
+) -> Tensor:
+    """Mean negative log-likelihood of the tokens that follow the positions `at`, predicted from `state: [R, D]`.
+
+    The token after column c is x_{c+1} = (a_c, r_c, end_c, o_{c+1}). The model's own heads predict it: the action from
+    the state s, the rest from the afterstate After(s, a_c). Where actions are the tokens and nothing is observed, this
+    is the cross entropy of the token. A prompt's tokens weigh `config.prompt_weight`.
+
+    Args:
+        model: the model.
+        batch: B windows of L steps.
+        out: the trunk's pass over it.
+        state: `[R, D]`.
+        at: R positions, all with an action. An o_{c+1} outside the window costs nothing; with R = 0 the mean is 0.
+        config: weights.
+
+    """
+    row, column = at
+    terminated, has_next = batch.terminated[at], batch.has_next[at]
+    after = (row, (column + 1).clamp_max(batch.has_next.shape[1] - 1))
+    following = {name: leaf[after] for name, leaf in batch.observation.items()}
+    transition = model.transition(model.after(state, out.action_embedding[at]))
+    known = model.action.log_prob(model.action.head(state), batch.action[at])
+    known = known + model.reward_log_prob(transition, batch.reward[at], terminated)
+    known = known + model.end_log_prob(transition, terminated)
+    seen = torch.where(has_next, model.observation_loss(transition, following), 0.0)
+    weight = token_weights(model, batch, config.prompt_weight)[at]
+    return weighted_mean(config.observation_weight * seen - known, weight)
+
+
+def positions_ahead(batch: Batch, steps: int) -> BatchIndex:
+    """The positions `[R]` whose episode still has an action `steps` columns later in the window."""
+    segment = batch.segment
+    reaches = (segment[:, : max(segment.shape[1] - steps, 0)] == segment[:, steps:]) & batch.has_action[:, steps:]
+    row, column = reaches.nonzero(as_tuple=True)
+    return row, column
