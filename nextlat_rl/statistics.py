@@ -1,48 +1,48 @@
-"""Means with confidence intervals."""
+"""Means with confidence intervals, by scipy."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from scipy import stats
+
+Statistic = Callable[..., np.ndarray]
+"""Statistic of `values [N]`, or of many samples along `axis`."""
+
+_BATCH = 200  # resamples in memory at a time
 
 
-def mean(values: np.ndarray) -> float:
-    """Plain mean."""
-    return float(values.mean())
-
-
-def interquartile_mean(values: np.ndarray) -> float:
-    """Mean of the middle half, as in rliable (arXiv 2108.13264): `n // 4` of the n values are cut off at either end."""
-    cut = len(values) // 4
-    return float(np.sort(values)[cut : len(values) - cut].mean())
+def interquartile_mean(values: np.ndarray, axis: int = -1) -> np.ndarray:
+    """Mean of the middle half along `axis`, as in rliable (arXiv 2108.13264)."""
+    return stats.trim_mean(values, 0.25, axis=axis)
 
 
 def bootstrap_interval(
-    values: Sequence[float],
-    level: float = 0.95,
-    resamples: int = 2000,
-    statistic: Callable[[np.ndarray], float] = mean,
+    values: Sequence[float], level: float = 0.95, resamples: int = 2000, statistic: Statistic = np.mean
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean, or another statistic; the same values give the same interval."""
+    """Percentile bootstrap interval of the mean, or of another statistic; the same values give the same interval.
+
+    A single value is its own interval.
+    """
     sample = np.asarray(values, dtype=np.float64)
     if sample.size < 2:
-        return statistic(sample), statistic(sample)
-    rng = np.random.default_rng(0)
-    found = np.array([statistic(sample[rng.integers(sample.size, size=sample.size)]) for _ in range(resamples)])
-    low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
+        return float(statistic(sample)), float(statistic(sample))
+    low, high = stats.bootstrap(
+        (sample,),
+        statistic,
+        n_resamples=resamples,
+        batch=_BATCH,
+        confidence_level=level,
+        method="percentile",
+        rng=np.random.default_rng(0),
+    ).confidence_interval
     return float(low), float(high)
 
 
-# 97.5% quantiles of Student's t with 1 to 9 degrees of freedom.
-_T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
-
-
 def seeds_interval(means: Sequence[float]) -> tuple[float, float] | None:
-    """95% Student interval over the mean scores of a few training seeds; None for fewer than two of them."""
-    sample = np.asarray(means, dtype=np.float64)
-    if sample.size < 2:
+    """95% interval by Student's t over the mean scores of a few training seeds; None for fewer than two of them."""
+    if len(means) < 2:
         return None
-    quantile = _T[sample.size - 2] if sample.size - 2 < len(_T) else 1.96
-    half = quantile * float(sample.std(ddof=1)) / sample.size**0.5
-    return float(sample.mean()) - half, float(sample.mean()) + half
+    middle, half = float(np.mean(means)), float(stats.t.ppf(0.975, len(means) - 1) * stats.sem(means))
+    return middle - half, middle + half

