@@ -16,7 +16,6 @@ from nextlat_rl.errors import UserError
 
 OBJECTIVES = ("nextlat", "gpt", "mtp", "jtp", "bst")
 DRAFTERS = ("nextlat", "draft_model", "layerskip", "medusa", "eagle", "ngram", "dflash")
-STEP_BY_STEP = ("nextlat", "draft_model", "layerskip", "eagle")  # drafters that see one guess before the next
 
 
 def at_least(config: object, minimum: float, *names: str) -> None:
@@ -205,23 +204,17 @@ def check_draft(config: DraftConfig) -> None:
     if not config.checkpoint:
         raise UserError("checkpoint= is missing; give a run folder such as checkpoint=runs/<env>/<time>")
     one_of("drafter", config.drafter, DRAFTERS)
-    if config.draft != "entropy":
-        check_draft_length(config.draft, " or entropy")
-    elif config.drafter not in STEP_BY_STEP:
-        raise UserError(
-            f"draft=entropy needs a drafter that goes step by step, which {config.drafter} does not; choose among "
-            + ", ".join(STEP_BY_STEP)
-        )
+    check_draft_length(config.draft)
     at_least(config, 1, "horizon", "n_envs", "rounds")
     at_least(config, 0, "steps", "seed", "threads")
     if not config.learning_rate > 0:
         raise UserError(f"learning_rate={config.learning_rate} must be above 0")
 
 
-def check_draft_length(draft: str, also: str = "") -> None:
-    """Require a number of steps, or `adaptive`; `also` says what else there is."""
+def check_draft_length(draft: str) -> None:
+    """Require a number of steps, or `adaptive`."""
     if draft != "adaptive" and not draft.isdecimal():
-        raise UserError(f"draft={draft} is neither adaptive{also} nor a number of steps of at least 0")
+        raise UserError(f"draft={draft} is neither adaptive nor a number of steps of at least 0")
 
 
 def check_improve_command(config: ImproveConfig) -> None:

@@ -10,14 +10,12 @@ from rich.console import Console
 from nextlat_rl.config import DraftConfig
 from nextlat_rl.console import bar, make_console, table
 from nextlat_rl.data.minari_io import load_datasets
-from nextlat_rl.drafting.drafter import Drafter
 from nextlat_rl.drafting.drafters.net import DrafterNet
-from nextlat_rl.drafting.drafters.registry import UNTRAINED, load_net, make_drafter, make_net, save_net, until_unsure
-from nextlat_rl.drafting.exactness import can_come_true, check_verified
+from nextlat_rl.drafting.drafters.registry import UNTRAINED, load_net, make_drafter, make_net, save_net
+from nextlat_rl.drafting.exactness import check_verified
 from nextlat_rl.drafting.fit import train_drafter
-from nextlat_rl.drafting.length import DraftLength, FixedLength, draft_length
+from nextlat_rl.drafting.length import FixedLength, draft_length
 from nextlat_rl.drafting.rollout import SpeculativeRollout
-from nextlat_rl.errors import UserError
 from nextlat_rl.jobs.draft_race import ALONE, COLUMNS, cells, race
 from nextlat_rl.jobs.evaluation import check_env
 from nextlat_rl.jobs.setup import drafter_batches, open_store
@@ -40,21 +38,13 @@ def draft(config: DraftConfig) -> None:
     world_model = WorldModel.load(config.checkpoint, config.device)
     check_env(world_model, world_model.env_id)
     check_verified(config.drafter, world_model.model)
-    if config.draft == "entropy" and not can_come_true(world_model.model):
-        raise UserError(
-            "draft=entropy needs discrete observations, whose guesses have probabilities; use draft=adaptive"
-        )
     if config.drafter == "nextlat":
         trained = checkpoint.load_config(config.checkpoint)["train_config"]["objective"]["name"]
         check_dynamics(trained, "drafter", "nextlat", "eagle")
     net = None if config.drafter in UNTRAINED else _net(world_model, config, console)
     longest = _LONGEST if config.drafter == "nextlat" else 8
-    drafter: Drafter
-    length: DraftLength
-    if config.draft == "entropy":
-        drafter, length = until_unsure(config.drafter, world_model.model, net, longest)
-    else:
-        drafter, length = make_drafter(config.drafter, world_model.model, net), draft_length(config.draft, longest)
+    drafter = make_drafter(config.drafter, world_model.model, net)
+    length = draft_length(config.draft, longest)
     drawn = {
         ALONE: SpeculativeRollout(world_model, None, FixedLength(0)),
         f"{config.drafter} {config.draft}": SpeculativeRollout(world_model, drafter, length),

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nextlat_rl.drafting.entropy_stop import EntropyStop
 from nextlat_rl.drafting.token import (
     Token,
     draw_token,
@@ -89,12 +88,7 @@ class SequentialDrafter(Drafter):
     Args:
         heads: make steps of features: the trunk's model, or another one with heads of its own.
 
-    Attributes:
-        stop: ends a draft early; None drafts as many steps as are asked for.
-
     """
-
-    stop: EntropyStop | None = None
 
     def __init__(self, heads: NextLat) -> None:
         self.heads = heads
@@ -111,15 +105,16 @@ class SequentialDrafter(Drafter):
         feature = self.next_feature(feature, token)
         return feature, from_parts(self.heads.observation, self._draw(feature, uniform))
 
-    def scored_guess(self, feature: Tensor, token: Token, uniform: Tensor) -> tuple[Tensor, Token, Tensor]:
-        """`guess`, and the log-probability `[B]` of the step there."""
-        feature, token = self.guess(feature, token, uniform)
-        return feature, token, self._log_q(feature, *token.parts())
+    def log_prob(self, feature: Tensor, token: Token) -> Tensor:
+        """Log-probability `[*B]` of steps `[*B]` at features `[*B, D]`."""
+        return self._log_q(feature, *token.parts())
+
+    def prepare(self, belief: Tensor) -> None:
+        """A draft begins at true beliefs `[B, D]`."""
 
     def draft(self, belief: Tensor, token: Token, uniform: Tensor) -> Draft:
         """Draft as many steps as there is noise for, or to the end of the episode."""
-        if self.stop is not None:
-            return self._draft_until_unsure(belief, token, uniform, self.stop)
+        self.prepare(belief)
         tokens, features = [], []
         feature, ended = belief, token.end
         for k in range(uniform.shape[1]):
@@ -132,21 +127,7 @@ class SequentialDrafter(Drafter):
         # The log-probabilities of all steps together: reading the heads once more for K rows at a time costs less than
         # K times the arithmetic of a log-probability on one row.
         drawn, guessed = stack(tokens), torch.stack(features, 1)
-        return feature_draft(self.heads, guessed, drawn, self._log_q(guessed, *drawn.parts()))
-
-    def _draft_until_unsure(self, belief: Tensor, token: Token, uniform: Tensor, stop: EntropyStop) -> Draft:
-        """The same, but no further than where `stop` says so; it has to know each step's probability at once."""
-        tokens, features, logs = [], [], []
-        feature, ended = belief, token.end
-        for k in range(uniform.shape[1]):
-            feature, token, log_q = self.scored_guess(feature, token, uniform[:, k])
-            tokens.append(token)
-            features.append(feature)
-            logs.append(log_q)
-            ended = ended | token.end
-            if ended.all() or not stop.goes_on(log_q[~ended]):
-                break
-        return feature_draft(self.heads, torch.stack(features, 1), stack(tokens), torch.stack(logs, 1))
+        return feature_draft(self.heads, guessed, drawn, self.log_prob(guessed, drawn))
 
 
 class CachedDrafter(SequentialDrafter):
@@ -176,11 +157,10 @@ class CachedDrafter(SequentialDrafter):
         self.read = self.cache.position.clone()
         self.behind = False
 
-    def draft(self, belief: Tensor, token: Token, uniform: Tensor) -> Draft:
-        """See `Drafter.draft`."""
+    def prepare(self, belief: Tensor) -> None:
+        """Start again where rounds were not read."""
         if self.behind:
             self.start(belief)
-        return super().draft(belief, token, uniform)
 
     def next_feature(self, feature: Tensor, token: Token) -> Tensor:
         """Read one more step."""

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from nextlat_rl.drafting.drafter import Draft, Drafter
 from nextlat_rl.drafting.drafters.nextlat import NextLatDrafter
-from nextlat_rl.drafting.entropy_stop import EntropyStop
 from nextlat_rl.drafting.length import AdaptiveLength, FixedLength, RoundClock
 from nextlat_rl.drafting.rollout import Rollout, SpeculativeRollout
 from nextlat_rl.drafting.token import (
@@ -202,43 +201,6 @@ def test_a_single_row_drafts_no_further_than_an_end_and_keeps_the_distribution()
         seen.update(keys(draw(start(world_model, 1, 3), 3, seed)))
     assert lengths == {1, 2}  # of the two that the horizon leaves
     assert abs(chi_square(seen, exact_distribution(world_model, 3), 800)) < 4
-
-
-def test_a_draft_that_stops_where_it_is_unsure_keeps_the_distribution() -> None:
-    world_model = WorldModel(enumerable_model(), "none")
-    lengths: Counter[int] = Counter()
-
-    class Watched(NextLatDrafter):
-        def draft(self, belief: Tensor, token: Token, uniform: Tensor) -> Draft:
-            draft = super().draft(belief, token, uniform)
-            if uniform.shape[1] == 2 and not draft.token.end[0, 0]:
-                lengths[draft.token.end.shape[1]] += 1
-            return draft
-
-    class Still(EntropyStop):
-        def judged(self, judged: np.ndarray, kept: np.ndarray) -> None:
-            self.threshold = 0.45  # some steps are likelier than this bound says, others are not
-
-    drafter, stop = Watched(world_model.model), Still(3)
-    stop.threshold, drafter.stop = 0.45, stop
-    draw = SpeculativeRollout(world_model, drafter, stop)
-    seen: Counter[tuple[int, ...]] = Counter()
-    for seed in range(800):
-        seen.update(keys(draw(start(world_model, 1, 3), 3, seed)))
-    assert min(lengths[1], lengths[2]) > 100
-    assert abs(chi_square(seen, exact_distribution(world_model, 3), 800)) < 4
-
-
-def test_drafts_go_on_while_the_bound_on_acceptance_is_high_and_the_bound_moves_with_what_is_kept() -> None:
-    stop = EntropyStop(4)
-    assert stop.choose() == 4
-    assert stop.goes_on(torch.tensor([-1.25]))  # 1 - sqrt(0.2 * 1.25) is 0.5, the threshold
-    assert not stop.goes_on(torch.tensor([-1.26]))
-    assert stop.goes_on(torch.tensor([-2.0, 0.0]))  # 1 - sqrt(0.4) and 1: the mean counts
-    for kept, threshold in ((0, 0.51), (4, 0.52), (4, 0.53), (4, 0.52), (4, 0.51)):  # the share: .45 .725 .86 .93 .97
-        stop.drafted(4, 4)
-        stop.judged(np.array([4]), np.array([kept]))
-        assert stop.threshold == pytest.approx(threshold)
 
 
 def test_what_comes_after_an_end_in_every_row_is_cut_off() -> None:

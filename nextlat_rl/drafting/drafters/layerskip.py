@@ -12,7 +12,7 @@ from copy import copy
 import torch
 from torch import Tensor, nn
 
-from nextlat_rl.drafting.drafter import Draft, SequentialDrafter
+from nextlat_rl.drafting.drafter import SequentialDrafter
 from nextlat_rl.drafting.drafters.net import FeatureNet
 from nextlat_rl.drafting.token import Token, embed_token
 from nextlat_rl.models.nextlat import NextLat
@@ -52,12 +52,11 @@ class LayerSkipDrafter(SequentialDrafter):
         assert memory.cache is not None
         self.trunk_cache = memory.cache
 
-    def draft(self, belief: Tensor, token: Token, uniform: Tensor) -> Draft:
+    def prepare(self, belief: Tensor) -> None:
         """Draft on a copy of the positions, but on the trunk's own entries."""
         self.cache = copy(self.trunk_cache)
         self.cache.slot_position = self.trunk_cache.slot_position.clone()
         self.cache.position = self.trunk_cache.position.clone()
-        return super().draft(belief, token, uniform)
 
     def next_feature(self, feature: Tensor, token: Token) -> Tensor:
         """A pass through the first layers and out."""

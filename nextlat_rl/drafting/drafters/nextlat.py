@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from nextlat_rl.drafting.drafter import SequentialDrafter
-from nextlat_rl.drafting.token import Token, draw_token, embed_token, from_parts, sample_token
+from nextlat_rl.drafting.token import Token, embed_token, from_parts, sample_token
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.tracing import Traced
 
@@ -21,12 +21,7 @@ class NextLatDrafter(SequentialDrafter):
             feature = self.next_feature(feature, from_parts(names, parts))
             return feature, *sample_token(model, feature, uniform).parts()
 
-        def scored(feature: Tensor, uniform: Tensor, *parts: Tensor) -> tuple[Tensor, ...]:
-            feature = self.next_feature(feature, from_parts(names, parts))
-            token, log_q = draw_token(model, feature, uniform)
-            return feature, log_q, *token.parts()
-
-        self._guess, self._scored = Traced(model, guess), Traced(model, scored)
+        self._guess = Traced(model, guess)
 
     def next_feature(self, feature: Tensor, token: Token) -> Tensor:
         """Equation 9."""
@@ -36,8 +31,3 @@ class NextLatDrafter(SequentialDrafter):
         """See `SequentialDrafter.guess`; both in one trace, for this is where the time of a draft goes."""
         feature, *parts = self._guess(feature, uniform, *token.parts())
         return feature, from_parts(self.heads.observation, parts)
-
-    def scored_guess(self, feature: Tensor, token: Token, uniform: Tensor) -> tuple[Tensor, Token, Tensor]:
-        """See `SequentialDrafter.scored_guess`."""
-        feature, log_q, *parts = self._scored(feature, uniform, *token.parts())
-        return feature, from_parts(self.heads.observation, parts), log_q

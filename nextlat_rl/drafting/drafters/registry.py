@@ -10,7 +10,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from nextlat_rl.drafting.drafter import Drafter, SequentialDrafter
+from nextlat_rl.drafting.drafter import Drafter
 from nextlat_rl.drafting.drafters.dflash import DFlashDrafter, DFlashNet
 from nextlat_rl.drafting.drafters.draft_model import DraftModelDrafter, DraftModelNet
 from nextlat_rl.drafting.drafters.eagle import EagleDrafter, EagleNet
@@ -19,7 +19,6 @@ from nextlat_rl.drafting.drafters.medusa import MedusaDrafter, MedusaNet
 from nextlat_rl.drafting.drafters.net import DrafterNet
 from nextlat_rl.drafting.drafters.nextlat import NextLatDrafter
 from nextlat_rl.drafting.drafters.ngram import NgramDrafter
-from nextlat_rl.drafting.entropy_stop import EntropyStop
 from nextlat_rl.errors import UserError
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.training import checkpoint
@@ -63,17 +62,6 @@ def make_drafter(name: str, model: NextLat, net: DrafterNet | None = None) -> Dr
         case DFlashNet():
             return DFlashDrafter(model, net)
     raise ValueError(f"drafter {name} needs the net that make_net({name!r}) makes, got {type(net).__name__}")
-
-
-def until_unsure(
-    name: str, model: NextLat, net: DrafterNet | None, longest: int
-) -> tuple[SequentialDrafter, EntropyStop]:
-    """A drafter that goes step by step, and drafts until it is unsure, with the length to use it with."""
-    drafter, stop = make_drafter(name, model, net), EntropyStop(longest)
-    if not isinstance(drafter, SequentialDrafter):
-        raise ValueError(f"drafter {name} does not go step by step")
-    drafter.stop = stop
-    return drafter, stop
 
 
 def save_net(name: str, net: DrafterNet, run: str | Path, record: Mapping[str, object]) -> Path:
