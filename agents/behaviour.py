@@ -8,7 +8,7 @@ from typing import Any
 import gymnasium as gym
 
 from nextlat_rl.agents.agent import Agent
-from nextlat_rl.envs.behaviours.base import Behaviour
+from nextlat_rl.envs.behaviour import Behaviour
 from nextlat_rl.world_model import WorldModel
 
 

@@ -21,7 +21,7 @@ from nextlat_rl.agents.sb3 import BeliefPolicy, ImaginedReplay, ZooSettings, mak
 from nextlat_rl.config import BenchmarkConfig
 from nextlat_rl.console import bar
 from nextlat_rl.envs import make_env
-from nextlat_rl.envs.behaviours.features import FeatureWrapper
+from nextlat_rl.envs.sb3.features import FeatureWrapper
 from nextlat_rl.errors import UserError
 from nextlat_rl.results import git_revision
 from nextlat_rl.runtime import set_threads

@@ -32,8 +32,8 @@ from nextlat_rl.config import BenchmarkConfig, TrainConfig
 from nextlat_rl.console import bar
 from nextlat_rl.data.minari_io import load_dataset
 from nextlat_rl.envs import make_env
-from nextlat_rl.envs.behaviours.features import FeatureWrapper
 from nextlat_rl.envs.behaviours.random import useful_actions
+from nextlat_rl.envs.sb3.features import FeatureWrapper
 from nextlat_rl.errors import UserError
 from nextlat_rl.jobs.collection import ensure_dataset
 from nextlat_rl.jobs.evaluation import summary

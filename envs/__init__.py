@@ -1,9 +1,21 @@
-"""The worlds: Gymnasium environments by id, and the behaviours that gather data in them.
+"""Gymnasium environments by id, and the behaviours that gather data in them.
 
-Importing this package loads gymnasium only; minigrid and ale_py are imported when an environment needs them.
+Names are imported when they are first used, so that reading the settings loads neither gymnasium nor torch.
 """
 
-from nextlat_rl.envs.factory import make_env, time_limit
-from nextlat_rl.envs.registry import resolve_env_id
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nextlat_rl.envs.factory import make_env, time_limit
+    from nextlat_rl.envs.registry import resolve_env_id
 
 __all__ = ["make_env", "resolve_env_id", "time_limit"]
+
+_MODULES = {"make_env": "factory", "resolve_env_id": "registry", "time_limit": "factory"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -2,9 +2,9 @@
 
 import gymnasium as gym
 
-from nextlat_rl.envs.behaviours.mixture import MixedBehaviour, parse_mixture
 from nextlat_rl.envs.episode import Episode, record, snapshot
 from nextlat_rl.envs.factory import make_env
+from nextlat_rl.envs.mixture import MixedBehaviour, parse_mixture
 
 
 class EpisodeRunner:

@@ -7,10 +7,10 @@ from typing import Any
 
 import gymnasium as gym
 
-from nextlat_rl.envs.behaviours.mixture import parse_mixture
 from nextlat_rl.envs.episode import Episode, check_seed, record, snapshot
 from nextlat_rl.envs.episode_runner import EpisodeRunner
 from nextlat_rl.envs.factory import make_env
+from nextlat_rl.envs.mixture import parse_mixture
 from nextlat_rl.envs.registry import is_babyai, is_minigrid, is_token_task, resolve_env_id
 from nextlat_rl.errors import UserError
 from nextlat_rl.seeds import EVALUATION_SEED
@@ -46,13 +46,13 @@ def collect_episodes(
 
     Args:
         env_id: environment name, version optional.
-        behaviour: name or mixture, see `behaviours.mixture`; "sb3" trains a policy and yields all it went through.
+        behaviour: name or mixture, see `nextlat_rl.envs.mixture`; "sb3" trains a policy and yields all it went through.
         steps: stop after the first episode that brings the transitions to this many ("sb3": exactly this many).
         episodes: stop after this many; with both limits the first one reached counts.
         seed: of the first episode.
         epsilon: per-step probability of a uniformly random action instead of the behaviour's.
         workers: processes; the episodes do not depend on it. "sb3" trains in this process.
-        sb3: algorithm settings for "sb3", see `behaviours.sb3`.
+        sb3: algorithm settings for "sb3", see `nextlat_rl.envs.sb3.training`.
         on_progress: called after each episode with transitions so far, episodes so far and the mean return of the last
             100 episodes.
 
@@ -63,7 +63,7 @@ def collect_episodes(
     env_id = resolve_env_id(env_id)
     _check(behaviour, steps, episodes, seed, epsilon, workers)
     if behaviour == "sb3":
-        from nextlat_rl.envs.behaviours.sb3 import training_episodes
+        from nextlat_rl.envs.sb3.training import training_episodes
 
         assert steps is not None
         source = training_episodes(env_id, steps=steps, seed=seed, settings=sb3 or {})

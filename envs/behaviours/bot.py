@@ -4,7 +4,7 @@ from typing import Any
 
 import gymnasium as gym
 
-from nextlat_rl.envs.behaviours.base import Behaviour
+from nextlat_rl.envs.behaviour import Behaviour, env_name, without_argument
 from nextlat_rl.envs.behaviours.random import RandomBehaviour
 from nextlat_rl.errors import UserError
 
@@ -21,8 +21,7 @@ class BotBehaviour(Behaviour):
         from minigrid.utils.baby_ai_bot import BabyAIBot
 
         if not hasattr(env.unwrapped, "instrs"):
-            name = env.spec.id if env.spec is not None else type(env.unwrapped).__name__
-            raise UserError(f"behaviour 'bot' solves BabyAI levels, not '{name}'; use 'expert' or 'explorer'")
+            raise UserError(f"behaviour 'bot' solves BabyAI levels, not '{env_name(env)}'; use 'expert' or 'explorer'")
         self._taken: int | None = None
         self._fallback = RandomBehaviour()
         self._fallback.reset(env, seed)
@@ -45,3 +44,6 @@ class BotBehaviour(Behaviour):
     def replace_last(self, action: Any) -> None:
         """Tell the bot, which plans around other people's actions."""
         self._taken = int(action)
+
+
+BEHAVIOUR = without_argument("bot", BotBehaviour)

@@ -5,8 +5,9 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from nextlat_rl.envs.behaviours.base import Behaviour
-from nextlat_rl.envs.behaviours.explorer_map import (
+from nextlat_rl.envs.behaviour import Behaviour, without_argument
+from nextlat_rl.envs.minigrid.constants import GOAL, KEY, LEFT, PICKUP, TOGGLE
+from nextlat_rl.envs.minigrid.explorer_map import (
     CELLS,
     CLOSED_DOOR,
     LOCKED_DOOR,
@@ -16,10 +17,9 @@ from nextlat_rl.envs.behaviours.explorer_map import (
     as_cells,
     bits_at,
 )
-from nextlat_rl.envs.behaviours.grid_actions import GOAL, KEY, LEFT, PICKUP, TOGGLE
-from nextlat_rl.envs.behaviours.poses import NOWHERE, Poses, Reach, both, facing
-from nextlat_rl.envs.behaviours.visibility import view_values
-from nextlat_rl.envs.behaviours.wall_prediction import expected_walls, unknown_by_distance
+from nextlat_rl.envs.minigrid.poses import NOWHERE, Poses, Reach, both, facing
+from nextlat_rl.envs.minigrid.visibility import view_values
+from nextlat_rl.envs.minigrid.wall_prediction import expected_walls, unknown_by_distance
 
 # Tuned on FourRooms: the value of seeing an unknown cell near, not so near and far from known floor, and an expected
 # wall (it may have an opening). A closed door is worth about one glance into a new room.
@@ -141,3 +141,6 @@ def pose_sets(poses: np.ndarray) -> Poses:
     """One integer per direction from [P] indices direction * CELLS + cell."""
     east, south, west, north = (bits_at(poses[poses // CELLS == direction] % CELLS) for direction in range(4))
     return east, south, west, north
+
+
+BEHAVIOUR = without_argument("explorer", ExplorerBehaviour)

@@ -6,8 +6,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from nextlat_rl.envs.behaviours.base import Behaviour
-from nextlat_rl.envs.behaviours.grid_actions import DROP, FORWARD, LEFT, PICKUP, RIGHT, TOGGLE
+from nextlat_rl.envs.behaviour import Behaviour, without_argument
+from nextlat_rl.envs.minigrid.constants import DROP, FORWARD, LEFT, PICKUP, RIGHT, TOGGLE
 
 MOVES = (LEFT, RIGHT, FORWARD)
 MOVES_AND_USES = (LEFT, RIGHT, FORWARD, PICKUP, DROP, TOGGLE)
@@ -44,3 +44,6 @@ def useful_actions(env: gym.Env) -> tuple[int, ...] | None:
     usable = any(cell is not None and cell.type in ("door", "key", "ball", "box") for cell in level.grid.grid)
     count = int(level.action_space.n)
     return tuple(action for action in (MOVES_AND_USES if usable else MOVES) if action < count)
+
+
+BEHAVIOUR = without_argument("random", RandomBehaviour)

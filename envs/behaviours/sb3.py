@@ -1,118 +1,69 @@
-"""Trains PPO or SAC with Stable-Baselines3 and hands over everything the training went through."""
+"""A policy saved by Stable-Baselines3: `sb3:<policy.zip>`. Plain `sb3`, which trains one, is `nextlat_rl.envs.sb3`."""
 
-import copy
-import inspect
-from collections.abc import Callable, Iterator
+import json
+import zipfile
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
 
-from nextlat_rl.envs.behaviours.features import FeatureWrapper
-from nextlat_rl.envs.behaviours.recorder import Recorder, Recording
-from nextlat_rl.envs.episode import Episode
-from nextlat_rl.envs.factory import make_env
+from nextlat_rl.envs.behaviour import Behaviour, env_name
+from nextlat_rl.envs.sb3.features import FeatureWrapper
 from nextlat_rl.errors import UserError
 
-DEFAULTS: dict[str, dict[str, Any]] = {
-    "ppo": {"n_envs": 8, "n_steps": 256, "batch_size": 256, "n_epochs": 10, "learning_rate": "lin_0.001"},
-    "sac": {"n_envs": 1, "learning_rate": 1e-3, "learning_starts": 1000},
-}
-CHUNK = 1000  # steps of an off-policy algorithm between two looks at the recording
+ALGORITHMS = {"sac": "SAC", "td3": "TD3", "dqn": "DQN"}  # by the module of the policy class; PPO and A2C share theirs
 
 
-def training_episodes(env_id: str, *, steps: int, seed: int, settings: dict[str, Any]) -> Iterator[Episode]:
-    """Train for `steps` environment steps and yield all of them as episodes, in the order they end.
+class SavedPolicyBehaviour(Behaviour):
+    """Greedy actions of an SB3 model; `epsilon` adds noise where it is wanted.
 
-    Args:
-        env_id: registered id.
-        steps: transitions, exactly; episodes still open at the end are marked truncated.
-        seed: of the algorithm and the first episode; episode i (in the order of their starts) has seed `seed` + i.
-        settings: "algorithm" ("ppo" or "sac"; by default "sac" for bounded Box actions, else "ppo"), "n_envs" and
-            keyword arguments of the algorithm's class. "lin_0.001" is a schedule falling linearly from 0.001 to 0.
-
-    Raises:
-        UserError: an unknown setting, or spaces the algorithm does not take.
+    Loading such a file can run code it contains: load only files you trust.
     """
-    import torch
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # the networks are tiny: more threads only wait for each other
+    def __init__(self, path: str) -> None:
+        import stable_baselines3
+
+        self._path = path
+        self._model = getattr(stable_baselines3, _algorithm(Path(path))).load(path, device="cpu")
+
+    def reset(self, env: gym.Env, seed: int) -> None:
+        """Find out whether the policy reads the environment's observations or our features of them.
+
+        Raises:
+            UserError: neither fits, or the action spaces differ.
+        """
+        features = FeatureWrapper(env)
+        expected = self._model.observation_space
+        readable = expected in (env.observation_space, features.observation_space)
+        if not readable or self._model.action_space != env.action_space:
+            raise UserError(f"policy '{self._path}' was trained on other spaces than those of '{env_name(env)}'")
+        self._features = None if expected == env.observation_space else features
+
+    def act(self, observation: Any) -> Any:
+        """The policy's most likely action."""
+        seen = observation if self._features is None else self._features.observation(observation)
+        return self._model.predict(seen, deterministic=True)[0]
+
+
+def _algorithm(file: Path) -> str:
     try:
-        yield from _train(env_id, steps, seed, settings)
-    finally:
-        torch.set_num_threads(threads)
+        with zipfile.ZipFile(file) as archive:
+            data = json.loads(archive.read("data"))
+        module = data["policy_class"]["__module__"]
+    except FileNotFoundError:
+        raise UserError(f"no policy file '{file}'; give a zip saved by Stable-Baselines3: sb3:<policy.zip>") from None
+    except (zipfile.BadZipFile, KeyError, ValueError, OSError):
+        raise UserError(f"'{file}' is no policy saved by Stable-Baselines3; save one with model.save") from None
+    for part, name in ALGORITHMS.items():
+        if f".{part}." in module:
+            return name
+    return "PPO" if "clip_range" in data else "A2C"
 
 
-def _train(env_id: str, steps: int, seed: int, settings: dict[str, Any]) -> Iterator[Episode]:
-    recording = Recording(steps, seed, "sb3")
-    model = _build_model(env_id, settings, recording, seed)
-    on_policy = hasattr(model, "rollout_buffer")
-    try:
-        while not recording.full:
-            chunk = model.n_steps * model.n_envs if on_policy else min(CHUNK, steps - recording.steps)
-            model.learn(chunk, reset_num_timesteps=False)
-            yield from recording.take()
-    finally:
-        model.env.close()
+def _build(env_id: str, argument: str) -> Behaviour:
+    if not argument:
+        raise UserError("behaviour 'sb3' trains a policy and cannot be mixed; mix a saved one: sb3:<policy.zip>")
+    return SavedPolicyBehaviour(argument)
 
 
-def _build_model(env_id: str, settings: dict[str, Any], recording: Recording, seed: int) -> Any:
-    from stable_baselines3 import PPO, SAC
-    from stable_baselines3.common.logger import Logger
-    from stable_baselines3.common.vec_env import DummyVecEnv
-
-    action_space, is_image = _inspect(env_id)
-    algorithm = str(settings.get("algorithm") or _suited_algorithm(action_space))
-    if algorithm not in DEFAULTS:
-        raise UserError(f"sb3.algorithm '{algorithm}' is unknown; known: {', '.join(DEFAULTS)}")
-    options = {**DEFAULTS[algorithm], **copy.deepcopy(settings)}  # SB3 writes into policy_kwargs
-    options.pop("algorithm", None)
-    n_envs = options.pop("n_envs")
-    cls = {"ppo": PPO, "sac": SAC}[algorithm]
-    _check_options(cls, options)
-    options = {name: _schedule(name, value, recording) for name, value in options.items()}
-    environments = DummyVecEnv([_environment(env_id, recording, i) for i in range(n_envs)])
-    options = {"device": "cpu", "seed": seed, **options}
-    try:
-        model = cls("CnnPolicy" if is_image else "MlpPolicy", environments, **options)
-    except AssertionError as error:  # SB3 checks action spaces by assertion
-        raise UserError(f"{cls.__name__} cannot train in '{env_id}': {' '.join(str(error).split())}") from None
-    model.set_logger(Logger(None, []))  # the default one leaves an empty folder in the temporary directory
-    return model
-
-
-def _environment(env_id: str, recording: Recording, number: int) -> Callable[[], gym.Env]:
-    return lambda: FeatureWrapper(Recorder(make_env(env_id), recording, number))
-
-
-def _inspect(env_id: str) -> tuple[gym.Space, bool]:
-    env = FeatureWrapper(make_env(env_id))
-    env.close()
-    return env.action_space, env.is_image
-
-
-def _suited_algorithm(space: gym.Space) -> str:
-    if isinstance(space, gym.spaces.Box):
-        return "sac" if space.is_bounded() and np.issubdtype(space.dtype, np.floating) else "ppo"
-    if isinstance(space, gym.spaces.Discrete | gym.spaces.MultiDiscrete | gym.spaces.MultiBinary):
-        return "ppo"
-    raise UserError(f"behaviour 'sb3' cannot act in {type(space).__name__} action spaces; use 'random'")
-
-
-def _check_options(cls: type, options: dict[str, Any]) -> None:
-    known = set(inspect.signature(cls).parameters) - {"policy", "env"}
-    unknown = sorted(set(options) - known)
-    if unknown:
-        raise UserError(f"sb3.{unknown[0]} is no setting of {cls.__name__}; known: n_envs, {', '.join(sorted(known))}")
-
-
-def _schedule(name: str, value: Any, recording: Recording) -> Any:
-    if not isinstance(value, str) or not value.startswith("lin_"):
-        return value
-    try:
-        start = float(value.removeprefix("lin_"))
-    except ValueError:
-        raise UserError(f"sb3.{name}={value}: write a linear schedule as lin_<start>, for example lin_0.001") from None
-    # SB3's own progress restarts with every call of `learn`; the recording knows the whole run.
-    return lambda _: start * recording.remaining
+BEHAVIOUR = _build

@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 
 from nextlat_rl.envs import make_env
-from nextlat_rl.envs.behaviours.base import Behaviour
+from nextlat_rl.envs.behaviour import Behaviour
 from nextlat_rl.envs.behaviours.bot import BotBehaviour
-from nextlat_rl.envs.behaviours.expert import ExpertBehaviour
 from nextlat_rl.envs.behaviours.explorer import ExplorerBehaviour
-from nextlat_rl.envs.behaviours.grid_actions import LEFT
-from nextlat_rl.envs.behaviours.poses import Reach, facing
 from nextlat_rl.envs.behaviours.random import RandomBehaviour
-from nextlat_rl.envs.behaviours.visibility import FULL, HALF, START, VIEW, row_tables, windows
+from nextlat_rl.envs.experts.grid import GridExpert
+from nextlat_rl.envs.minigrid.constants import LEFT
+from nextlat_rl.envs.minigrid.poses import Reach, facing
+from nextlat_rl.envs.minigrid.visibility import FULL, HALF, START, VIEW, row_tables, windows
 from nextlat_rl.errors import UserError
 
 
@@ -87,7 +87,7 @@ def test_explorer_refuses_other_observations() -> None:
 
 
 def test_expert_takes_shortest_paths() -> None:
-    result = returns("MiniGrid-FourRooms", ExpertBehaviour(), range(40))
+    result = returns("MiniGrid-FourRooms", GridExpert(), range(40))
     assert result.mean() >= 0.8
 
 
@@ -95,7 +95,7 @@ def test_expert_takes_shortest_paths() -> None:
     "env_id", ["MiniGrid-DoorKey-8x8", "MiniGrid-MultiRoom-N4-S5", "MiniGrid-LavaGapS7", "MiniGrid-LavaCrossingS9N2"]
 )
 def test_expert_is_at_least_as_good_as_the_explorer(env_id: str) -> None:
-    expert = returns(env_id, ExpertBehaviour(), range(8))
+    expert = returns(env_id, GridExpert(), range(8))
     assert (expert >= returns(env_id, ExplorerBehaviour(), range(8)) - 1e-9).all()
     assert expert.min() > 0
 
@@ -105,7 +105,7 @@ def test_expert_refuses_what_it_cannot_solve(env_id: str) -> None:
     env = make_env(env_id)
     env.reset(seed=0)
     with pytest.raises(UserError, match="expert"):
-        ExpertBehaviour().reset(env, 0)
+        GridExpert().reset(env, 0)
 
 
 def test_bot_solves_babyai() -> None:

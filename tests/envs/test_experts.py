@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from nextlat_rl.envs import make_env
-from nextlat_rl.envs.behaviours.mixture import build_behaviour
 from nextlat_rl.envs.episodes import collect_episodes
+from nextlat_rl.envs.mixture import build_behaviour
 
 
 def returns(env_id: str, episodes: int) -> list[float]:

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from nextlat_rl.envs import make_env
-from nextlat_rl.envs.behaviours.mixture import MixedBehaviour, build_behaviour, parse_mixture
+from nextlat_rl.envs.mixture import MixedBehaviour, build_behaviour, parse_mixture
 from nextlat_rl.errors import UserError
 
 
@@ -32,7 +32,7 @@ def test_bad_shares_are_user_errors(text: str) -> None:
 
 
 def test_unknown_behaviour_lists_the_known_ones() -> None:
-    with pytest.raises(UserError, match="unknown behaviour 'exporer'; known: explorer, expert"):
+    with pytest.raises(UserError, match="behaviour=exporer is unknown; choose one of: agent, bot, expert, explorer"):
         build_behaviour("exporer", "CartPole-v1")
     with pytest.raises(UserError, match="agent:"):
         build_behaviour("agent", "CartPole-v1")
@@ -71,7 +71,7 @@ def test_behaviour_is_drawn_per_episode_with_its_share() -> None:
 
 def test_epsilon_is_the_rate_of_random_actions(monkeypatch: pytest.MonkeyPatch) -> None:
     fixed = _Fixed()
-    monkeypatch.setattr("nextlat_rl.envs.behaviours.mixture.build_behaviour", lambda name, env_id: fixed)
+    monkeypatch.setattr("nextlat_rl.envs.mixture.build_behaviour", lambda name, env_id: fixed)
     env = make_env("MiniGrid-Empty-5x5")
     env.reset(seed=0)
     mixed = MixedBehaviour([("fixed", 1.0)], "MiniGrid-Empty-5x5-v0", 0.3)

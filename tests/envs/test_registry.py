@@ -83,3 +83,8 @@ def test_long_missions_fit() -> None:
 def test_import_is_cheap() -> None:
     code = "import sys, nextlat_rl.envs; print([m for m in ('torch', 'minigrid', 'ale_py') if m in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+def test_the_package_itself_loads_no_gymnasium() -> None:
+    code = "import sys, nextlat_rl.envs; print([m for m in ('gymnasium', 'numpy', 'torch') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"

@@ -12,7 +12,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from nextlat_rl.envs import make_env
-from nextlat_rl.envs.behaviours.routes import NoisyShortestPath
+from nextlat_rl.envs.behaviours.noisy_shortest import NoisyShortestPath
 from nextlat_rl.envs.episodes import collect_episodes
 from nextlat_rl.envs.paper import StreetMapEnv
 from nextlat_rl.envs.paper.city import make_city

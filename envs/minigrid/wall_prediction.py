@@ -3,7 +3,7 @@
 Sets of cells are integers, bit i for cell i of the map.
 """
 
-from nextlat_rl.envs.behaviours.explorer_map import CELLS, WIDTH
+from nextlat_rl.envs.minigrid.explorer_map import CELLS, WIDTH
 
 RUN = 2  # known wall cells in a row that make a wall expected to go on
 EXTENSION = 4  # cells it is expected to go on for

@@ -4,21 +4,23 @@ from typing import Any
 
 import gymnasium as gym
 
-from nextlat_rl.envs.behaviours.expert import ExpertBehaviour
-from nextlat_rl.envs.behaviours.grid_actions import FORWARD, LEFT
+from nextlat_rl.envs.experts.grid import GridExpert
+from nextlat_rl.envs.minigrid.constants import FORWARD, LEFT
 
 _WEST = 2
 
 
-class RecallBehaviour(ExpertBehaviour):
+class MemoryExpert(GridExpert):
     """Turns back and walks towards the first room until it has seen the object there, then takes a shortest path.
 
     Unlike the experts of other levels it chooses nothing by what the agent has not seen, so that its data teach a model
     to look and to remember.
     """
 
+    environments = ("MiniGrid-Memory",)
+
     def reset(self, env: gym.Env, seed: int) -> None:
-        """See `ExpertBehaviour.reset`; the object has not been seen yet."""
+        """See `GridExpert.reset`; the object has not been seen yet."""
         super().reset(env, seed)
         self._seen = False
 
@@ -30,3 +32,6 @@ class RecallBehaviour(ExpertBehaviour):
             return super().act(observation)
         self._plan.clear()  # it began where the agent will not stay
         return FORWARD if level.agent_dir == _WEST else LEFT
+
+
+EXPERT = MemoryExpert

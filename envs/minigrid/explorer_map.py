@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from nextlat_rl.envs.behaviours.grid_actions import (
+from nextlat_rl.envs.minigrid.constants import (
     CLOSED,
     DOOR,
     EMPTY,
@@ -18,7 +18,7 @@ from nextlat_rl.envs.behaviours.grid_actions import (
     UNSEEN,
     WALL,
 )
-from nextlat_rl.envs.behaviours.visibility import HALF, VIEW
+from nextlat_rl.envs.minigrid.visibility import HALF, VIEW
 from nextlat_rl.errors import UserError
 
 WIDTH = 64  # the map's side; the start is in its middle, so levels up to 25x25 (the largest MiniGrid has) fit

@@ -4,7 +4,7 @@ A `Poses` value holds one integer per direction; bit i stands for cell i. One br
 a handful of shifts, which is what makes planning cheap in plain Python.
 """
 
-from nextlat_rl.envs.behaviours.grid_actions import FORWARD, LEFT, RIGHT
+from nextlat_rl.envs.minigrid.constants import FORWARD, LEFT, RIGHT
 
 Poses = tuple[int, int, int, int]
 NOWHERE: Poses = (0, 0, 0, 0)

@@ -3,18 +3,24 @@
 from typing import Any
 
 import gymnasium as gym
-from gymnasium.envs.box2d.lunar_lander import heuristic
 
-from nextlat_rl.envs.behaviours.base import Behaviour
+from nextlat_rl.envs.behaviour import Behaviour
 
 
-class LanderBehaviour(Behaviour):
+class LunarLanderExpert(Behaviour):
     """Points to the pad and brakes in proportion to height, with discrete engines and with continuous ones."""
+
+    environments = ("LunarLander",)
 
     def reset(self, env: gym.Env, seed: int) -> None:
         """The controller asks the environment which kind of engines it has."""
-        self._env = env
+        from gymnasium.envs.box2d.lunar_lander import heuristic  # imports Box2D
+
+        self._env, self._controller = env, heuristic
 
     def act(self, observation: Any) -> Any:
-        """What the controller says."""
-        return heuristic(self._env, observation)
+        """The controller's action."""
+        return self._controller(self._env, observation)
+
+
+EXPERT = LunarLanderExpert
