@@ -12,7 +12,7 @@ from minari import EpisodeData, MinariDataset
 from nextlat_rl.data.minari_io import Episode, check_episode, columns
 from nextlat_rl.errors import UserError
 from nextlat_rl.spaces import codec_class, flatten, leaves
-from nextlat_rl.spaces.registry import Role
+from nextlat_rl.spaces.codec import Role
 
 CHUNK_ROWS = 4096
 

@@ -17,7 +17,7 @@ from nextlat_rl.data.npy import NpyAppender
 from nextlat_rl.data.rows import Rows, read_rows
 from nextlat_rl.errors import UserError
 from nextlat_rl.spaces import codec_class, leaves, scalar_statistics
-from nextlat_rl.spaces.registry import Role
+from nextlat_rl.spaces.codec import Role
 
 FORMAT = 1
 PER_ROW = ("action", "reward", "terminated", "truncated")

@@ -1,6 +1,6 @@
 """Continuous actions: a histogram per dimension."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
@@ -8,27 +8,27 @@ import torch
 from torch import Tensor, nn
 
 from nextlat_rl.errors import UserError
-from nextlat_rl.spaces.box import decode_numbers, encode_numbers
-from nextlat_rl.spaces.codec import Codec, Storage, mlp
+from nextlat_rl.spaces.codec import Role, mlp
 from nextlat_rl.spaces.distributions import (
     categorical_kl,
-    full_precision,
     inverse_cdf,
     local_centroid,
     two_hot_log_prob,
 )
+from nextlat_rl.spaces.numeric import NumericCodec
 
 BINS = 41
 _HUGE = 1e30  # "no bound" is written as inf or as the largest float
 
 
-class BinnedCodec(Codec):
+class BinnedCodec(NumericCodec):
     """Box of d actions, each under a histogram of 41 uniform bins whose outermost centres are the bounds.
 
     A histogram can be multimodal, and saturated actions are values of it. Bounds that the space leaves infinite come
-    from the statistics. Parameters are the logits, `P = 41 d`. Stored as float32.
+    from the statistics. Parameters are the logits, `P = 41 d`.
     """
 
+    roles: ClassVar[tuple[Role, ...]] = ("action",)
     low: Tensor
     high: Tensor
     centres: Tensor
@@ -44,11 +44,6 @@ class BinnedCodec(Codec):
         self.logits = nn.Linear(width, BINS * self.num_uniforms)
 
     @classmethod
-    def storage(cls, space: gym.Space[Any]) -> Storage:
-        """Float32 in the shape of the space."""
-        return np.dtype(np.float32), tuple(space.shape or ())
-
-    @classmethod
     def measure(cls, space: gym.Space[Any], stored: np.ndarray) -> dict[str, Any]:
         """{"low": [d], "high": [d]} of stored data `[N, *storage_shape]`; {} when the space has finite bounds."""
         assert isinstance(space, gym.spaces.Box)
@@ -57,27 +52,9 @@ class BinnedCodec(Codec):
         rows = stored.reshape(len(stored), -1)
         return {"low": rows.min(0).tolist(), "high": rows.max(0).tolist()}
 
-    @classmethod
-    def encode(cls, space: gym.Space[Any], values: Any) -> np.ndarray:
-        """Actions as float32.
-
-        Raises:
-            UserError: a number is not finite in float32.
-        """
-        return encode_numbers(space, values)
-
-    @classmethod
-    def decode(cls, space: gym.Space[Any], stored: np.ndarray) -> list[Any]:
-        """Actions clipped to the bounds, rounded for an integer space."""
-        return decode_numbers(space, stored)
-
     def embed(self, x: Tensor) -> Tensor:
         """MLP of the actions normalised to [-1, 1]."""
         return self.embedding(self.normalise(x))
-
-    def head(self, features: Tensor) -> Tensor:
-        """Logits of all histograms."""
-        return full_precision(self.logits(features))
 
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
         """Negative cross entropy with the two-hot target, summed over dimensions.
@@ -118,6 +95,9 @@ class BinnedCodec(Codec):
         """Inverse of `normalise`; exact at the bounds, as `lerp` is."""
         unit = (normalised.to(self.low.dtype) + 1.0) / 2.0
         return self._as_stored(torch.lerp(self.low.expand_as(unit), self.high.expand_as(unit), unit))
+
+
+CODECS = (BinnedCodec,)
 
 
 def _bounds(space: gym.Space[Any], statistics: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:

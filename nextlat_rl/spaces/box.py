@@ -1,29 +1,30 @@
 """Observation vectors: Box of floats or integers under a diagonal Gaussian."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nextlat_rl.errors import UserError
-from nextlat_rl.spaces.codec import Codec, Storage, as_rows, elements, mlp
+from nextlat_rl.spaces.codec import Role, mlp
 from nextlat_rl.spaces.distributions import full_precision, gaussian_kl, gaussian_log_prob, gaussian_sample, soft_clamp
+from nextlat_rl.spaces.numeric import NumericCodec
 
+_LARGEST = 4096
 _CHUNK = 65_536
 _LOG_STD = (-3.0, 2.0)  # a sharper density would let its gradients drown every other loss
 _SMALLEST_STD = 1e-6
 _CLIP = 10.0
 
 
-class BoxCodec(Codec):
+class BoxCodec(NumericCodec):
     """Box of d numbers, normalised by the data's mean and standard deviation, one Gaussian per number.
 
-    Parameters are `[mean, raw log-std]`, `P = 2d`, in normalised units. Stored as float32: float64 values are
-    rounded to it, and so are integers above 2**24.
+    Parameters are `[mean, raw log-std]`, `P = 2d`, in normalised units.
     """
 
+    roles: ClassVar[tuple[Role, ...]] = ("observation",)
     mean: Tensor
     std: Tensor
 
@@ -39,9 +40,10 @@ class BoxCodec(Codec):
         self.gaussian = nn.Linear(width, 2 * self.num_uniforms)
 
     @classmethod
-    def storage(cls, space: gym.Space[Any]) -> Storage:
-        """Float32 in the shape of the space."""
-        return np.dtype(np.float32), tuple(space.shape or ())
+    def handles(cls, space: gym.Space[Any], role: Role) -> bool:
+        """Vectors and matrices of any size; with more axes, up to 4096 numbers."""
+        shape = space.shape or ()
+        return super().handles(space, role) and (len(shape) <= 2 or bool(np.prod(shape) <= _LARGEST))
 
     @classmethod
     def measure(cls, space: gym.Space[Any], stored: np.ndarray) -> dict[str, Any]:
@@ -51,20 +53,6 @@ class BoxCodec(Codec):
         mean = sum(rows[i : i + _CHUNK].sum(0, dtype=np.float64) for i in chunks) / len(rows)
         variance = sum(np.square(rows[i : i + _CHUNK] - mean).sum(0) for i in chunks) / len(rows)
         return {"mean": mean.tolist(), "std": np.sqrt(variance).tolist()}
-
-    @classmethod
-    def encode(cls, space: gym.Space[Any], values: Any) -> np.ndarray:
-        """Numbers as float32.
-
-        Raises:
-            UserError: a number is not finite in float32.
-        """
-        return encode_numbers(space, values)
-
-    @classmethod
-    def decode(cls, space: gym.Space[Any], stored: np.ndarray) -> list[Any]:
-        """Numbers clipped to the bounds, rounded for an integer space."""
-        return decode_numbers(space, stored)
 
     def embed(self, x: Tensor) -> Tensor:
         """MLP of the normalised numbers, clipped to +-10."""
@@ -108,27 +96,4 @@ class BoxCodec(Codec):
         return mean, soft_clamp(raw, *_LOG_STD)
 
 
-def encode_numbers(space: gym.Space[Any], values: Any) -> np.ndarray:
-    """Values of a Box to float32 `[N, *shape]`.
-
-    Raises:
-        UserError: a number is not finite in float32.
-    """
-    with np.errstate(over="ignore"):
-        stored = as_rows(space, values).astype(np.float32)
-    if not np.isfinite(stored).all():
-        raise UserError(f"values of {space} are not finite in float32: remove NaN, inf and numbers above 3e38")
-    return stored
-
-
-def decode_numbers(space: gym.Space[Any], stored: np.ndarray) -> list[Any]:
-    """Float32 `[N, *shape]` to elements of a Box: rounded for integers, clipped to the bounds, in the space's type."""
-    assert isinstance(space, gym.spaces.Box)
-    numbers = stored.astype(np.float64)
-    if np.issubdtype(space.dtype, np.integer):
-        numbers = np.rint(numbers)
-    inside = np.clip(numbers, space.low.astype(np.float64), space.high.astype(np.float64))
-    with np.errstate(invalid="ignore"):
-        cast = inside.astype(space.dtype)
-    # The bounds of a 64-bit integer space are not float64 numbers: take them as they are.
-    return elements(np.where(numbers >= space.high, space.high, np.where(numbers <= space.low, space.low, cast)))
+CODECS = (BoxCodec,)

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nextlat_rl.errors import UserError
-from nextlat_rl.spaces.codec import Codec, Storage, as_rows, elements
-from nextlat_rl.spaces.distributions import categorical_kl, fields_cross_entropy, full_precision, inverse_cdf
+from nextlat_rl.spaces.codec import SMALLEST_IMAGE, Codec, Role, Storage, as_rows, elements
+from nextlat_rl.spaces.distributions import categorical_kl, fields_cross_entropy, inverse_cdf
 
 GRID_CARDINALITIES = (11, 6, 4)
 """MiniGrid's numbers of objects, colours and states (the agent's four directions are states)."""
@@ -89,10 +89,6 @@ class FieldsCodec(Codec):
         zeros = torch.zeros(*index.shape[:-1], len(table), device=x.device, dtype=table.dtype)
         return zeros.scatter_(-1, index, 1.0)
 
-    def head(self, features: Tensor) -> Tensor:
-        """Logits of all fields."""
-        return full_precision(self.logits(features))
-
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
         """Sum of the log-probabilities of the fields."""
         batch, size = parameters.shape[:-1], parameters.shape[-1]
@@ -157,6 +153,8 @@ class FieldsCodec(Codec):
 class DiscreteCodec(FieldsCodec):
     """gym.spaces.Discrete, one field."""
 
+    space_type: ClassVar[type[gym.Space[Any]]] = gym.spaces.Discrete
+
     @classmethod
     def fields(cls, space: gym.Space[Any]) -> tuple[np.ndarray, np.ndarray]:
         """One field of shape ()."""
@@ -172,6 +170,8 @@ class DiscreteCodec(FieldsCodec):
 class MultiDiscreteCodec(FieldsCodec):
     """gym.spaces.MultiDiscrete of any shape."""
 
+    space_type: ClassVar[type[gym.Space[Any]]] = gym.spaces.MultiDiscrete
+
     @classmethod
     def fields(cls, space: gym.Space[Any]) -> tuple[np.ndarray, np.ndarray]:
         """One field per entry of nvec."""
@@ -181,6 +181,8 @@ class MultiDiscreteCodec(FieldsCodec):
 
 class MultiBinaryCodec(FieldsCodec):
     """gym.spaces.MultiBinary of any shape."""
+
+    space_type: ClassVar[type[gym.Space[Any]]] = gym.spaces.MultiBinary
 
     @classmethod
     def fields(cls, space: gym.Space[Any]) -> tuple[np.ndarray, np.ndarray]:
@@ -192,13 +194,26 @@ class MultiBinaryCodec(FieldsCodec):
 class SymbolicGridCodec(FieldsCodec):
     """MiniGrid's symbolic view, Box uint8 `[H, W, 3]` of (object, colour, state)."""
 
+    space_type: ClassVar[type[gym.Space[Any]]] = gym.spaces.Box
+    roles: ClassVar[tuple[Role, ...]] = ("observation",)
+    priority: ClassVar[int] = 2
     remedy = "a small uint8 Box [H, W, 3] is read as MiniGrid's symbolic view; record images at 16x16 or larger"
+
+    @classmethod
+    def handles(cls, space: gym.Space[Any], role: Role) -> bool:
+        """Boxes of that type and shape with fewer than 16 cells on a side."""
+        shape = space.shape or ()
+        small = len(shape) == 3 and shape[2] == 3 and max(shape) < SMALLEST_IMAGE
+        return super().handles(space, role) and space.dtype == np.uint8 and small
 
     @classmethod
     def fields(cls, space: gym.Space[Any]) -> tuple[np.ndarray, np.ndarray]:
         """Three fields per cell."""
         starts = np.zeros(space.shape or (), np.int64)
         return starts + GRID_CARDINALITIES, starts
+
+
+CODECS = (DiscreteCodec, MultiDiscreteCodec, MultiBinaryCodec, SymbolicGridCodec)
 
 
 def _smallest_type(cardinalities: np.ndarray) -> np.dtype[Any]:

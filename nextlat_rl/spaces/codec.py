@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import gymnasium as gym
 import numpy as np
@@ -10,7 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from nextlat_rl.errors import UserError
+from nextlat_rl.spaces.distributions import full_precision
 
+SMALLEST_IMAGE = 16
+"""Fewest pixels on a side of an image; smaller arrays are not images."""
+
+Role = Literal["observation", "action"]
 Storage = tuple[np.dtype[Any], tuple[int, ...]]
 
 
@@ -21,6 +26,9 @@ class Codec(nn.Module, ABC):
     any number of batch dimensions and treat the elements independently.
 
     Attributes:
+        space_type: the class of the spaces that it handles.
+        roles: what it can encode.
+        priority: of all codecs that handle a space, the one with the highest priority is taken.
         space: the Gymnasium space.
         width: size of embeddings and of the features a head reads.
         storage_dtype, storage_shape: how one element is stored.
@@ -29,9 +37,13 @@ class Codec(nn.Module, ABC):
         exact: whether `log_prob` is the log-probability, or the log-density, with which `sample` draws a value.
     """
 
+    space_type: ClassVar[type[gym.Space[Any]]]
+    roles: ClassVar[tuple[Role, ...]] = ("observation", "action")
+    priority: ClassVar[int] = 0
     num_uniforms: int
     discrete: ClassVar[bool] = False
     exact: ClassVar[bool] = True
+    logits: nn.Linear
 
     def __init__(self, space: gym.Space[Any], width: int, statistics: dict[str, Any]) -> None:
         super().__init__()
@@ -39,6 +51,11 @@ class Codec(nn.Module, ABC):
         self.width = width
         self.storage_dtype, self.storage_shape = self.storage(space)
         self._tensor_dtype = torch.from_numpy(np.empty(0, self.storage_dtype)).dtype
+
+    @classmethod
+    def handles(cls, space: gym.Space[Any], role: Role) -> bool:
+        """Whether this codec can encode `space` in this role."""
+        return isinstance(space, cls.space_type) and role in cls.roles
 
     @classmethod
     @abstractmethod
@@ -68,9 +85,9 @@ class Codec(nn.Module, ABC):
     def embed(self, x: Tensor) -> Tensor:
         """Stored values `[*batch, *storage_shape]` to `[*batch, width]`."""
 
-    @abstractmethod
     def head(self, features: Tensor) -> Tensor:
         """Features `[*batch, width]` to distribution parameters `[*batch, P]`, in float32 also under autocast."""
+        return full_precision(self.logits(features))
 
     @abstractmethod
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:

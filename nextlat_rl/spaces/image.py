@@ -8,10 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nextlat_rl.spaces.codec import Codec, Storage, as_rows, elements
+from nextlat_rl.spaces.codec import SMALLEST_IMAGE, Codec, Role, Storage, as_rows, elements
 from nextlat_rl.spaces.distributions import full_precision, gaussian_kl, gaussian_log_prob, gaussian_sample, soft_clamp
 
-SMALLEST = 16
 _EMBED_SIZE = 64
 _PREDICT_SIZE = 32
 _LOSS_PARTS = 100
@@ -29,6 +28,9 @@ class ImageCodec(Codec):
     What is drawn is clipped to [0, 1] and, for uint8, rounded; the density is that of the pixels before.
     """
 
+    space_type: ClassVar[type[gym.Space[Any]]] = gym.spaces.Box
+    roles: ClassVar[tuple[Role, ...]] = ("observation",)
+    priority: ClassVar[int] = 1
     exact: ClassVar[bool] = False
 
     def __init__(self, space: gym.Space[Any], width: int, statistics: dict[str, Any]) -> None:
@@ -44,6 +46,16 @@ class ImageCodec(Codec):
         self.encoder = _encoder(channels, self._embed_size, width)
         self.decoder = _decoder(channels, width)
         self.log_std = nn.Parameter(torch.tensor([_FIRST_LOG_STD]))
+
+    @classmethod
+    def handles(cls, space: gym.Space[Any], role: Role) -> bool:
+        """Boxes of uint8, or of floats in [0, 1], with two or three axes and at least 16x16 pixels."""
+        if not (super().handles(space, role) and isinstance(space, gym.spaces.Box) and len(space.shape) in (2, 3)):
+            return False
+        axis = channel_axis(space.shape)
+        pixels = [size for i, size in enumerate(space.shape) if i != axis]
+        unit = np.issubdtype(space.dtype, np.floating) and bool((space.low >= 0).all() and (space.high <= 1).all())
+        return min(pixels) >= SMALLEST_IMAGE and (space.dtype == np.uint8 or unit)
 
     @classmethod
     def storage(cls, space: gym.Space[Any]) -> Storage:
@@ -117,21 +129,14 @@ class ImageCodec(Codec):
         return images.reshape(*flat.shape[:-1], *self.storage_shape).to(self._tensor_dtype)
 
 
+CODECS = (ImageCodec,)
+
+
 def channel_axis(shape: tuple[int, ...]) -> int | None:
     """Axis of the channels of an image of this shape; None for `[H, W]`."""
     if len(shape) == 2:
         return None
     return 2 if shape[2] <= shape[0] else 0
-
-
-def is_image(space: gym.spaces.Box) -> bool:
-    """Whether the space is an image: uint8, or floats in [0, 1], of two or three axes and at least 16x16 pixels."""
-    if len(space.shape) not in (2, 3):
-        return False
-    axis = channel_axis(space.shape)
-    pixels = [size for i, size in enumerate(space.shape) if i != axis]
-    unit = np.issubdtype(space.dtype, np.floating) and bool((space.low >= 0).all() and (space.high <= 1).all())
-    return min(pixels) >= SMALLEST and (space.dtype == np.uint8 or unit)
 
 
 def _encoder(channels: int, size: tuple[int, int], width: int) -> nn.Sequential:

@@ -1,41 +1,42 @@
-"""Which codec handles which space."""
+"""Which codec handles which space: every codec in this package says so itself."""
 
-from typing import Any, Literal
+from functools import lru_cache
+from typing import Any
 
 import gymnasium as gym
-import numpy as np
 
 from nextlat_rl.errors import UserError
-from nextlat_rl.spaces.binned import BinnedCodec
-from nextlat_rl.spaces.box import BoxCodec
-from nextlat_rl.spaces.categorical import DiscreteCodec, MultiBinaryCodec, MultiDiscreteCodec, SymbolicGridCodec
-from nextlat_rl.spaces.codec import Codec
-from nextlat_rl.spaces.image import SMALLEST, ImageCodec, is_image
-from nextlat_rl.spaces.text import MAX_LENGTH, TextCodec
+from nextlat_rl.registry import Registry
+from nextlat_rl.spaces.codec import Codec, Role
 
-Role = Literal["observation", "action"]
+CODECS = Registry(
+    "nextlat_rl.spaces",
+    "codec",
+    "CODECS",
+    skip=frozenset({"codec", "distributions", "numeric", "registry", "scalar", "tree"}),
+)
 
-_LARGEST_VECTOR = 4096
-_SUPPORTED = {
-    "observation": "Discrete, MultiDiscrete, MultiBinary, Box and Text, and Dict and Tuple of these (see leaves)",
-    "action": "Discrete, MultiDiscrete, MultiBinary and Box",
-}
+
+@lru_cache
+def codecs() -> list[type[Codec]]:
+    """The codecs of all modules of this package, those of higher priority first."""
+    found: list[type[Codec]] = [codec for name in CODECS.names() for codec in CODECS.load(name)]
+    return sorted(found, key=lambda codec: -codec.priority)
 
 
 def codec_class(space: gym.Space[Any], role: Role = "observation") -> type[Codec]:
     """Codec of a leaf of the observation space, or of the action space.
 
     Raises:
-        UserError: the space is not supported.
+        UserError: no codec handles the space.
     """
-    found = _categorical_class(space)
-    if found is None and isinstance(space, gym.spaces.Box):
-        found = BinnedCodec if role == "action" else _box_class(space)
-    if found is None and isinstance(space, gym.spaces.Text) and role == "observation":
-        found = TextCodec if space.min_length <= MAX_LENGTH else None
-    if found is None or 0 in (space.shape or ()):
-        raise UserError(f"{role} space {space} is not supported: use {_SUPPORTED[role]}")
-    return found
+    if 0 not in (space.shape or ()):
+        for codec in codecs():
+            if codec.handles(space, role):
+                return codec
+    kinds = sorted({codec.space_type.__name__ for codec in codecs() if role in codec.roles})
+    nested = ", and Dict and Tuple of these (see leaves)" if role == "observation" else ""
+    raise UserError(f"{role} space {space} is not supported: use {', '.join(kinds)}{nested}")
 
 
 def build_codec(space: gym.Space[Any], width: int, statistics: dict[str, Any], role: Role = "observation") -> Codec:
@@ -45,21 +46,3 @@ def build_codec(space: gym.Space[Any], width: int, statistics: dict[str, Any], r
         UserError: the space is not supported, or the statistics lack what it needs.
     """
     return codec_class(space, role)(space, width, statistics)
-
-
-def _categorical_class(space: gym.Space[Any]) -> type[Codec] | None:
-    if isinstance(space, gym.spaces.Discrete):
-        return DiscreteCodec
-    if isinstance(space, gym.spaces.MultiDiscrete):
-        return MultiDiscreteCodec
-    return MultiBinaryCodec if isinstance(space, gym.spaces.MultiBinary) else None
-
-
-def _box_class(space: gym.spaces.Box) -> type[Codec] | None:
-    shape = space.shape
-    if space.dtype == np.uint8 and len(shape) == 3 and shape[2] == 3 and max(shape) < SMALLEST:
-        return SymbolicGridCodec
-    if is_image(space):
-        return ImageCodec
-    vector = len(shape) <= 2 or np.prod(shape) <= _LARGEST_VECTOR
-    return BoxCodec if vector else None

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from nextlat_rl.errors import UserError
-from nextlat_rl.spaces.codec import Codec, Storage, mlp
-from nextlat_rl.spaces.distributions import categorical_kl, full_precision, inverse_cdf
+from nextlat_rl.spaces.codec import Codec, Role, Storage, mlp
+from nextlat_rl.spaces.distributions import categorical_kl, inverse_cdf
 
 MAX_LENGTH = 128
 _MAX_TEXTS = 1024
@@ -28,6 +28,8 @@ class TextCodec(Codec):
     outside the statistics have one too, unless the data had a single text.
     """
 
+    space_type: ClassVar[type[gym.Space[Any]]] = gym.spaces.Text
+    roles: ClassVar[tuple[Role, ...]] = ("observation",)
     discrete: ClassVar[bool] = True
     known: Tensor
     known_hash: Tensor
@@ -52,6 +54,11 @@ class TextCodec(Codec):
             self.characters = nn.Embedding(len(_characters(space)) + 1, _CHARACTER_WIDTH)
             self.embedding = mlp(self.storage_shape[0] * _CHARACTER_WIDTH, width)
         self.logits = nn.Linear(width, len(known))
+
+    @classmethod
+    def handles(cls, space: gym.Space[Any], role: Role) -> bool:
+        """Texts that need not be longer than 128 characters."""
+        return super().handles(space, role) and isinstance(space, gym.spaces.Text) and space.min_length <= MAX_LENGTH
 
     @classmethod
     def storage(cls, space: gym.Space[Any]) -> Storage:
@@ -103,10 +110,6 @@ class TextCodec(Codec):
         embedded = self.embedding(self.characters(rows[representative].long()).flatten(1))
         return embedded[inverse].view(*x.shape[:-1], self.width)
 
-    def head(self, features: Tensor) -> Tensor:
-        """Logits of the known texts and of "other"."""
-        return full_precision(self.logits(features))
-
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
         """Log-probability of the text; that of "other" when it is unknown."""
         return parameters.log_softmax(-1).gather(-1, self._class(x).unsqueeze(-1)).squeeze(-1)
@@ -133,6 +136,9 @@ class TextCodec(Codec):
         nearest = torch.searchsorted(self.known_hash, hashed).clamp(max=len(self.known_hash) - 1)
         other = len(self.known_hash)
         return torch.where(self.known_hash[nearest] == hashed, self.known_class[nearest], other)
+
+
+CODECS = (TextCodec,)
 
 
 def _characters(space: gym.Space[Any]) -> list[str]:

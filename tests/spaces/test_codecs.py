@@ -1,6 +1,8 @@
 """Promises that every codec keeps."""
 
 import json
+import sys
+from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
@@ -9,8 +11,9 @@ import torch
 from gymnasium import spaces
 from hypothesis import given, settings
 
+import nextlat_rl.spaces as package
 from nextlat_rl.errors import UserError
-from nextlat_rl.spaces import build_codec, codec_class
+from nextlat_rl.spaces import build_codec, codec_class, registry
 from tests.helpers.space_strategies import (
     SEEDS,
     WIDTH,
@@ -301,3 +304,24 @@ def test_box_loss_has_the_gradient_of_beta_nll():
     (slope,) = torch.autograd.grad(log_std.sum(), parameters)
     expected = torch.cat([-(z / std) * std, std * (1 - z**2) * slope[:, 1:]], -1)
     torch.testing.assert_close(gradient, expected)
+
+
+def test_a_new_codec_is_one_new_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the codec of the highest priority is taken."""
+    (tmp_path / "weekday.py").write_text(
+        "from nextlat_rl.spaces.categorical import DiscreteCodec\n"
+        "class WeekdayCodec(DiscreteCodec):\n"
+        "    priority = 1\n"
+        "    @classmethod\n"
+        "    def handles(cls, space, role):\n"
+        "        return super().handles(space, role) and space.n == 7\n"
+        "CODECS = (WeekdayCodec,)\n"
+    )
+    monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
+    registry.codecs.cache_clear()
+    try:
+        assert codec_class(spaces.Discrete(7)).__name__ == "WeekdayCodec"
+        assert codec_class(spaces.Discrete(6)).__name__ == "DiscreteCodec"
+    finally:
+        registry.codecs.cache_clear()
+        sys.modules.pop("nextlat_rl.spaces.weekday", None)
