@@ -68,8 +68,9 @@ def train(job: TrainJob, options: Options, console: Console, data_folder: str | 
     console.print(f"[bold]{job.part}[/bold], seed {job.seed}: train {' '.join(arguments)}", highlight=False)
     with tempfile.TemporaryDirectory() as scratch:
         started = time.monotonic()
-        values, peak = run_command("train", *arguments, folder=data_folder or scratch)
+        output, peak = run_command("train", *arguments, "json=true", folder=data_folder or scratch)
         seconds = time.monotonic() - started
+    values: list[dict[str, Any]] = json.loads(output)
     shared: dict[str, Any] = {"command_seconds": seconds, "peak_memory_mb": peak, "target": job.target}
     source = provenance(seed=job.seed, device=values[0]["device"], cores=values[0]["cores"])
     rows = [
@@ -80,8 +81,8 @@ def train(job: TrainJob, options: Options, console: Console, data_folder: str | 
     return rows
 
 
-def run_command(name: str, *arguments: str, folder: str | None = None) -> tuple[list[dict[str, Any]], float]:
-    """Run `python -m nextlat_rl.<name>`; the rows that it prints, and its peak memory in MB.
+def run_command(name: str, *arguments: str, folder: str | None = None) -> tuple[str, float]:
+    """Run `python -m nextlat_rl.<name>`; what it prints, and its peak memory in MB.
 
     Args:
         name: of the command.
@@ -92,17 +93,16 @@ def run_command(name: str, *arguments: str, folder: str | None = None) -> tuple[
         UserError: it failed.
 
     """
-    command = [sys.executable, "-m", f"nextlat_rl.{name}", *arguments, "json=true"]
+    command = [sys.executable, "-m", f"nextlat_rl.{name}", *arguments]
     environment = os.environ | (_folders(folder) if folder else {})
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
     memory = PeakMemory(process.pid)
     output, _ = process.communicate()
     peak = memory.stop()
     if process.returncode != 0:
-        shown = " ".join(command[2:])
-        raise UserError(f"{shown} failed with exit code {process.returncode}; see its message above")
-    rows: list[dict[str, Any]] = json.loads(output)
-    return rows, peak
+        shown = " ".join(command[1:])
+        raise UserError(f"python {shown} failed with exit code {process.returncode}; see its message above")
+    return output, peak
 
 
 def tell(row: Row, console: Console) -> None:

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from benchmarks.paper_data import gathered
 from benchmarks.paper_fit import train_settings
-from benchmarks.speed import interleave
+from benchmarks.timing import interleave
 from nextlat_rl.console import bar
 from nextlat_rl.data.batches import Batcher
 from nextlat_rl.data.store import Store

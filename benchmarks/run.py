@@ -10,18 +10,14 @@ from typing import Any
 from rich.console import Console
 
 from benchmarks.curves import CURVE_TASKS, curve_rows
-from benchmarks.improve import IMPROVE_TASKS, improve_rows
 from benchmarks.main_job import TASKS, run_task, seeds_table, task_table
 from benchmarks.paper import paper_rows
 from benchmarks.paper_sizes import SIZES, paper_parts, parts_apart
-from benchmarks.planner import PLANNER_TASKS, planner_rows, planner_speed_rows, planner_speed_table
 from benchmarks.report_curves import curve_figure, curve_tables
 from benchmarks.report_paper import paper_tables, solved_by_step
 from benchmarks.report_speculation import speculation_figures, speculation_tables
-from benchmarks.rivals import RIVAL_TASKS, rival_rows
 from benchmarks.sb3 import SB3_TASKS, sb3_rows, sb3_speed_rows, sb3_speed_table
 from benchmarks.speculation import SPECULATION_TASKS, speculation_rows
-from benchmarks.speed import speed_rows, speed_table
 from nextlat_rl.config import BenchmarkConfig
 from nextlat_rl.console import make_console
 from nextlat_rl.errors import UserError
@@ -31,8 +27,8 @@ from nextlat_rl.training.distributed import destroy, init, is_main_process, laun
 
 Rows = list[dict[str, Any]]
 
-_SPEED_ROWS = {"train": speed_rows, "planner": planner_speed_rows, "sb3": sb3_speed_rows}
-_SPEED_TABLES = {"train": speed_table, "planner": planner_speed_table, "sb3": sb3_speed_table}
+_SPEED_ROWS = {"sb3": sb3_speed_rows}
+_SPEED_TABLES = {"sb3": sb3_speed_table}
 
 
 def benchmark(config: BenchmarkConfig) -> None:
@@ -103,7 +99,6 @@ def _chosen_parts(config: BenchmarkConfig) -> list[str]:
     one_of("size", config.size, SIZES)
     suites = {
         "train": [*TASKS],
-        "planner": [*PLANNER_TASKS, *IMPROVE_TASKS, *RIVAL_TASKS],
         "speculation": [*SPECULATION_TASKS],
         "sb3": [*SB3_TASKS, *CURVE_TASKS],
         "paper": paper_parts(config.size),
@@ -175,12 +170,6 @@ def _measure(name: str, seed: int, config: BenchmarkConfig, console: Console) ->
         return curve_rows(name, seed, config, console)
     if config.suite == "sb3":
         return sb3_rows(name, seed, config, console)
-    if name in RIVAL_TASKS:
-        return rival_rows(name, seed, config, console)
-    if name in IMPROVE_TASKS:
-        return improve_rows(name, seed, config, console)
-    if config.suite == "planner":
-        return planner_rows(name, seed, config, console)
     return run_task(name, seed, config, console, options=("planner=none",))
 
 

@@ -18,7 +18,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecMonitor
 from torch import Tensor
 
 from benchmarks.main_job import data_in, run_task
-from benchmarks.speed import interleave
+from benchmarks.timing import interleave
 from nextlat_rl.agents.sb3 import (
     BeliefPolicy,
     ImaginedVecEnv,

@@ -100,17 +100,39 @@ def groups(rows: Iterable[Row], *names: str) -> dict[tuple[str, ...], list[Row]]
     return {key: sorted(group, key=lambda row: row.seed) for key, group in found.items()}
 
 
-def returns_table(title: str, rows: Sequence[Row], rename: Callable[[Row], str] = lambda row: row.agent) -> Table:
-    """A line for each part and agent: return over training seeds, and what an evaluation took."""
+def returns_table(
+    title: str,
+    rows: Sequence[Row],
+    agent: Callable[[Row], str] = lambda row: row.agent,
+    task: Callable[[Row], str] = lambda row: row.part,
+) -> Table:
+    """A line for each part and agent: return over training seeds, and what an evaluation took.
+
+    Args:
+        title: of the table.
+        rows: those without a return are left out.
+        agent: names the agent of a row.
+        task: names the task of a row.
+
+    """
     columns = ["task", "agent", "return", "low", "high", "seeds", "episodes", "success", "ms a decision"]
     lines, used = [], []
-    for (part, _), group in groups([row for row in rows if row.return_mean is not None], "part", "agent").items():
+    for group in groups([row for row in rows if row.return_mean is not None], "part", "agent").values():
         found = over_seeds(group, "return_mean")
-        line = [part, rename(group[0]), *interval_cells(found), str(found.seeds), number(group[0].episodes, ",")]
-        line += [number(over_seeds(group, "success_rate").mean), number(over_seeds(group, "ms_per_decision").mean)]
+        line = [task(group[0]), agent(group[0]), *interval_cells(found, digits(found))]
+        line += [str(found.seeds), number(group[0].episodes, ",")]
+        line += [
+            number(over_seeds(group, "success_rate").mean),
+            number(over_seeds(group, "ms_per_decision").mean, ".2f"),
+        ]
         lines.append(line)
         used += group
     return Table(title, columns, lines, used)
+
+
+def digits(found: OverSeeds) -> str:
+    """Format of a figure: three digits after the point for small ones, one for large ones."""
+    return ".3f" if abs(found.mean or 0) < 10 else ".1f"
 
 
 @dataclass(frozen=True)

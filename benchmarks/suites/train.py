@@ -9,7 +9,7 @@ from rich.console import Console
 from benchmarks.options import Options
 from benchmarks.rows import Row
 from benchmarks.suite import Part, Suite
-from benchmarks.table import Table, groups, interval_cells, number, over_seeds
+from benchmarks.table import Table, digits, groups, interval_cells, number, over_seeds
 
 # Environment, and the mean return over 500 fresh episodes that the policy should reach.
 TASKS: dict[str, tuple[str, float]] = {
@@ -30,7 +30,7 @@ def main_job_table(rows: Sequence[Row]) -> Table:
     for (part, agent), group in groups(rows, "part", "agent").items():
         trained = not agent.startswith("behaviour")
         found = over_seeds(group, "return_mean")
-        line = [part, agent, *interval_cells(found)]
+        line = [part, agent, *interval_cells(found, digits(found))]
         line += [number(group[0].figure("target"), "g") if trained else "", str(found.seeds)]
         line += [number(over_seeds(group, "success_rate").mean)]
         line += [number(over_seeds(group, "imagined_gap").mean, "+.3f")]

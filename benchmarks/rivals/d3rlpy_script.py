@@ -1,7 +1,7 @@
 """Trains behaviour cloning or CQL with d3rlpy. Run by a Python of its own, because d3rlpy pins another gymnasium.
 
-`python rival_d3rlpy.py data.npz policy.pt bc|cql STEPS SEED`; imports nothing of this project. The policy is written as
-TorchScript: features `[N, F]` in, actions `[N]` out.
+`python d3rlpy_script.py data.npz policy.pt bc|cql STEPS SEED`; imports nothing of this project. The policy is
+written as TorchScript: features `[N, F]` in, actions `[N]` out.
 """
 
 from __future__ import annotations
