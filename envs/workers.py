@@ -1,108 +1,65 @@
-"""Episodes from several processes, in the order one process would give them."""
+"""Episodes from several processes, in the order in which one process would give them."""
 
 import contextlib
+import functools
 import itertools
 import multiprocessing
 import os
-import queue
 import signal
 import threading
-import traceback
+from collections import deque
 from collections.abc import Iterator
-from typing import Any
+from concurrent.futures import ProcessPoolExecutor
 
 from nextlat_rl.envs.episode import Episode, check_seed
 from nextlat_rl.envs.episode_runner import EpisodeRunner
-from nextlat_rl.errors import UserError
 from nextlat_rl.seeds import EVALUATION_SEED
 
-CHUNK = 8  # episodes a message
-AHEAD = 4  # messages a worker may be ahead of the reader
-POLL_SECONDS = 1.0
+CHUNK = 8  # episodes a task
+AHEAD = 4  # tasks a process may be ahead of the reader
 
 
 def parallel_episodes(
     env_id: str, behaviour: str, epsilon: float, seed: int, episodes: int | None, workers: int
 ) -> Iterator[Episode]:
-    """Episodes 0, 1, ... (all of them when `episodes` is None), episode i with environment seed `seed` + i.
+    """Episodes 0, 1, ... (without end if `episodes` is None), episode i with environment seed `seed` + i.
 
-    Worker w rolls out chunks w, w + workers, ... and has a queue of its own, so reading the queues in turn restores the
-    order and nothing has to be sorted. Leaving the iterator early stops the workers.
+    Leaving the iterator early ends the processes at once.
 
     Raises:
-        UserError: whatever a worker raised, in its place in the order.
-        RuntimeError: a worker failed otherwise, or died.
+        UserError: raised in a process, in its place in the order; or the seeds reach those reserved for evaluation.
+        RuntimeError: a process died.
     """
-    context = multiprocessing.get_context("spawn")
-    queues = [context.Queue(maxsize=AHEAD) for _ in range(workers)]
-    processes = [
-        context.Process(
-            target=_work, args=(env_id, behaviour, epsilon, seed, episodes, first, workers, mailbox), daemon=True
-        )
-        for first, mailbox in enumerate(queues)
-    ]
+    end = EVALUATION_SEED if episodes is None else seed + episodes
+    tasks = (range(first, min(first + CHUNK, end)) for first in range(seed, end, CHUNK))
+    others = set(multiprocessing.active_children())
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
+    work = functools.partial(pool.submit, _episodes, env_id, behaviour, epsilon)
     try:
-        with _interrupts_ignored(), _one_thread_each():
-            for process in processes:
-                process.start()
-        for turn in itertools.count():
-            chunk = _receive(queues[turn % workers], processes[turn % workers])
-            if not chunk:
-                check_seed(seed + turn * CHUNK)
-                return
-            yield from chunk
-            if len(chunk) < CHUNK:
-                check_seed(seed + turn * CHUNK + len(chunk))
-                return
+        with _one_thread_each(), _interrupts_ignored():  # the processes start with the first tasks
+            pending = deque(map(work, itertools.islice(tasks, workers * AHEAD)))
+        while pending:
+            yield from pending.popleft().result()
+            pending.extend(map(work, itertools.islice(tasks, 1)))
+        if episodes is None:
+            check_seed(end)
     finally:
-        for process in processes:
-            if process.pid is not None:
-                process.terminate()
-        for process in processes:
-            if process.pid is not None:
-                process.join()
+        for process in set(multiprocessing.active_children()) - others:
+            process.terminate()
+        pool.shutdown(cancel_futures=True)
 
 
-def _work(
-    env_id: str,
-    behaviour: str,
-    epsilon: float,
-    seed: int,
-    episodes: int | None,
-    first: int,
-    workers: int,
-    mailbox: Any,
-) -> None:
-    try:
-        runner = EpisodeRunner(env_id, behaviour, epsilon)
-        end = EVALUATION_SEED - seed if episodes is None else episodes
-        for chunk in itertools.count(first, workers):
-            indices = range(chunk * CHUNK, min((chunk + 1) * CHUNK, end))
-            mailbox.put([runner.episode(seed + i) for i in indices])
-            if len(indices) < CHUNK:
-                return
-    except UserError as error:
-        mailbox.put(error)
-    except Exception:
-        mailbox.put(RuntimeError(f"a collection worker failed:\n{traceback.format_exc()}"))
+def _episodes(env_id: str, behaviour: str, epsilon: float, seeds: range) -> list[Episode]:
+    runner = _runner(env_id, behaviour, epsilon)
+    return [runner.episode(seed) for seed in seeds]
 
 
-def _receive(mailbox: Any, process: Any) -> list[Episode]:
-    while True:
-        try:
-            message = mailbox.get(timeout=POLL_SECONDS)
-        except queue.Empty:
-            if not process.is_alive() and mailbox.empty():
-                raise RuntimeError(f"a collection worker died with exit code {process.exitcode}") from None
-            continue
-        if isinstance(message, Exception):
-            raise message
-        return message
+_runner = functools.cache(EpisodeRunner)  # one a process
 
 
 @contextlib.contextmanager
 def _interrupts_ignored() -> Iterator[None]:
-    """Start children deaf to Ctrl-C, which a terminal sends to all: the parent ends them, without tracebacks."""
+    """Processes started here ignore Ctrl-C, which a terminal sends to all of them: this process ends them instead."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -115,7 +72,7 @@ def _interrupts_ignored() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _one_thread_each() -> Iterator[None]:
-    """Children inherit one thread for numpy and torch: the workers themselves are the parallelism."""
+    """Processes started here use one thread each for numpy and torch."""
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     before = {name: os.environ.get(name) for name in names}
     os.environ.update(dict.fromkeys(names, "1"))

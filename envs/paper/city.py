@@ -28,8 +28,7 @@ def make_city(rows: int, columns: int, city: int = 0) -> StreetGraph:
     """
     if rows < 2 or columns < 2:
         raise UserError(f"a city needs at least 2 streets and 2 avenues, got rows={rows}, columns={columns}")
-    # networkx takes 0.2 s to import, so only who builds a city waits for it.
-    import networkx as nx
+    import networkx as nx  # takes 0.2 s
 
     streets = nx.DiGraph(_open_stretches(rows, columns, np.random.default_rng([city, 0x63697479])))
     parts = [sorted(part) for part in nx.strongly_connected_components(streets)]

@@ -1,4 +1,4 @@
-"""A street graph from a file: GraphML, or an edge list."""
+"""Street graphs from GraphML files and edge lists."""
 
 from __future__ import annotations
 
@@ -28,8 +28,7 @@ def load_street_graph(path: str) -> StreetGraph:
 @cache
 def _load(path: str, file: Path) -> StreetGraph:
     """Read `file`, which the user calls `path`: the same name may be another file in another working directory."""
-    # networkx takes 0.2 s to import, so only who reads a graph waits for it.
-    import networkx as nx
+    import networkx as nx  # takes 0.2 s
 
     if not file.is_file():
         raise UserError(f"street graph '{path}' does not exist; give a GraphML file or an edge list")
@@ -44,15 +43,14 @@ def _load(path: str, file: Path) -> StreetGraph:
     graph.remove_edges_from(list(nx.selfloop_edges(graph)))
     if len(graph) < 2:
         raise UserError(f"street graph '{path}' has {len(graph)} crossings; it needs at least 2, an edge a line: a b")
-    index = {node: i for i, node in enumerate(graph)}
-    moves = [{heading: index[to] for heading, to in enumerate(graph[node])} for node in graph]
-    streets = StreetGraph(moves, [str(i) for i in range(max(map(len, moves)))], _places(graph))
-    if not streets.strongly_connected():
+    if not nx.is_strongly_connected(graph):
         raise UserError(
             f"street graph '{path}' is not strongly connected: some crossing cannot be reached from another; "
             "keep its largest strongly connected part"
         )
-    return streets
+    index = {node: i for i, node in enumerate(graph)}
+    moves = [{heading: index[to] for heading, to in enumerate(graph[node])} for node in graph]
+    return StreetGraph(moves, [str(i) for i in range(max(map(len, moves)))], _places(graph))
 
 
 def _places(graph: Any) -> np.ndarray:

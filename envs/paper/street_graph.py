@@ -1,12 +1,12 @@
-"""A directed street graph: where one may go from a crossing, and how far things are."""
+"""A directed street graph: the legal moves at each crossing, distances and cheapest paths."""
 
 from __future__ import annotations
 
-import heapq
-from collections import deque
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import dijkstra
 
 UNREACHABLE = -1
 
@@ -24,10 +24,8 @@ class StreetGraph:
     def __init__(self, moves: Sequence[Mapping[int, int]], headings: Sequence[str], places: np.ndarray) -> None:
         self.moves = [dict(sorted(at.items())) for at in moves]
         self.headings, self.places = tuple(headings), places
-        self._into: list[list[int]] = [[] for _ in moves]
-        for node, at in enumerate(self.moves):
-            for following in at.values():
-                self._into[following].append(node)
+        self._from, self._heading, self._to = np.array(self.edges).reshape(-1, 3).T
+        self._reversed = self._matrix(np.ones(len(self._to))).T.tocsr()
 
     def __len__(self) -> int:
         return len(self.moves)
@@ -41,60 +39,24 @@ class StreetGraph:
         """Headings that lead on from `node`."""
         return tuple(self.moves[node])
 
-    def next_node(self, node: int, heading: int) -> int | None:
-        """Where `heading` leads from `node`, None if there is no such street."""
-        return self.moves[node].get(heading)
-
     def distances_to(self, goal: int) -> np.ndarray:
         """Streets on a shortest path from every crossing to `goal`, `[n]`; `UNREACHABLE` where there is none."""
-        distances = [UNREACHABLE] * len(self)
-        distances[goal] = 0
-        queue = deque([goal])
-        while queue:
-            node = queue.popleft()
-            for before in self._into[node]:
-                if distances[before] == UNREACHABLE:
-                    distances[before] = distances[node] + 1
-                    queue.append(before)
-        return np.array(distances)
-
-    def distance(self, origin: int, goal: int) -> int:
-        """Streets on a shortest path; `UNREACHABLE` if there is none."""
-        return int(self.distances_to(goal)[origin])
-
-    def can_reach(self, origin: int, goal: int) -> bool:
-        """Whether any path leads from `origin` to `goal`."""
-        return self.distance(origin, goal) != UNREACHABLE
-
-    def strongly_connected(self) -> bool:
-        """Whether every crossing can be reached from every other."""
-        if (self.distances_to(0) == UNREACHABLE).any():
-            return False
-        seen, stack = {0}, [0]
-        while stack:
-            fresh = set(self.moves[stack.pop()].values()) - seen
-            seen |= fresh
-            stack += fresh
-        return len(seen) == len(self)
+        distances = dijkstra(self._reversed, indices=goal, unweighted=True)
+        return np.where(np.isinf(distances), UNREACHABLE, distances).astype(int)
 
     def cheapest_path(self, origin: int, goal: int, costs: np.ndarray) -> list[int]:
-        """Headings of the path with the smallest sum of `costs` (`[n, headings]`, positive); `goal` can be reached."""
-        best = {origin: (0.0, -1, -1)}  # cost, the crossing before, the heading taken there
-        queue, done = [(0.0, origin)], set[int]()
-        while queue:
-            cost, node = heapq.heappop(queue)
-            if node == goal:
-                break
-            if node in done:
-                continue
-            done.add(node)
-            for heading, following in self.moves[node].items():
-                total = cost + float(costs[node, heading])
-                if following not in best or total < best[following][0]:
-                    best[following] = (total, node, heading)
-                    heapq.heappush(queue, (total, following))
-        path = []
-        while goal != origin:
-            _, goal, heading = best[goal]
-            path.append(heading)
+        """Headings of the path with the smallest sum of `costs` (`[n, headings]`, positive).
+
+        `goal` has to be reachable, and no two streets may connect the same crossings in one direction.
+        """
+        streets = self._matrix(costs[self._from, self._heading])
+        before = dijkstra(streets, indices=origin, return_predecessors=True)[1]
+        path, node = list[int](), goal
+        while node != origin:
+            last, node = node, int(before[node])
+            path.append(next(heading for heading, to in self.moves[node].items() if to == last))
         return path[::-1]
+
+    def _matrix(self, weights: np.ndarray) -> csr_array:
+        """`[n, n]`, the weight of the street from row to column."""
+        return csr_array((weights, (self._from, self._to)), shape=(len(self), len(self)))
