@@ -9,7 +9,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 
 from nextlat_rl.envs.episode import Episode, check_seed
 from nextlat_rl.envs.episode_runner import EpisodeRunner
@@ -34,13 +34,16 @@ def parallel_episodes(
     tasks = (range(first, min(first + CHUNK, end)) for first in range(seed, end, CHUNK))
     others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
-    work = functools.partial(pool.submit, _episodes, env_id, behaviour, epsilon)
+
+    def submit(count: int) -> list[Future[list[Episode]]]:
+        return [pool.submit(_episodes, env_id, behaviour, epsilon, seeds) for seeds in itertools.islice(tasks, count)]
+
     try:
         with _one_thread_each(), _interrupts_ignored():  # the processes start with the first tasks
-            pending = deque(map(work, itertools.islice(tasks, workers * AHEAD)))
+            pending = deque(submit(workers * AHEAD))
         while pending:
             yield from pending.popleft().result()
-            pending.extend(map(work, itertools.islice(tasks, 1)))
+            pending.extend(submit(1))
         if episodes is None:
             check_seed(end)
     finally:
