@@ -30,8 +30,8 @@ def commands(text: str) -> list[str]:
 
 
 def words(text: str) -> int:
-    """Words of a page, code included."""
-    return len(text.split())
+    """Words of a page, code included, rendered tables not."""
+    return len(re.sub(r"^<!-- rows:.*?^<!-- /rows -->$", "", text, flags=re.MULTILINE | re.DOTALL).split())
 
 
 def anchors(page: Path) -> set[str]:
