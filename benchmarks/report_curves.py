@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 from rich.table import Table
 
 from nextlat_rl.console import table
-from nextlat_rl.plotting.figures import learning_figure
+from nextlat_rl.plotting.figures import BLIND, GROUNDED, REAL, STILL
 from nextlat_rl.statistics import bootstrap_interval, interquartile_mean
 
 Rows = list[dict[str, Any]]
@@ -93,3 +95,39 @@ def _grouped(rows: Rows) -> dict[str, dict[str, Rows]]:
         if row.get("kind") == "curve":
             groups.setdefault(row["part"], {}).setdefault(row["agent"], []).append(row)
     return groups
+
+
+def learning_figure(panels: dict[str, dict[str, list[np.ndarray]]], aims: dict[str, float]) -> Figure:
+    """Real steps against return, a panel for each task: the mean over training seeds, and from the worst to the best.
+
+    Args:
+        panels: task -> agent -> a curve `[points, 2]` of (steps, return) for each seed.
+        aims: task -> the return to reach, a dashed line.
+
+    """
+    columns = min(len(panels), 3)
+    rows = -(-len(panels) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(4.6 * columns, 3.4 * rows), layout="constrained", squeeze=False)
+    palette = (STILL, GROUNDED, BLIND, REAL, "tab:green", "tab:purple")
+    colours: dict[str, str] = {}  # of an agent, the same in every panel
+    for panel, (task, agents) in zip(axes.flat, panels.items(), strict=False):
+        for agent, curves in agents.items():
+            free = [colour for colour in palette if colour not in map(colours.get, agents)]
+            colour = colours.setdefault(agent, (free or palette)[0])
+            steps = sorted({step for curve in curves for step in curve[:, 0]})
+            values = [[curve[curve[:, 0] == step, 1] for curve in curves] for step in steps]
+            known = [np.concatenate(value) for value in values]
+            panel.plot(steps, [value.mean() for value in known], color=colour, lw=1.8, label=agent)
+            low, high = [value.min() for value in known], [value.max() for value in known]
+            panel.fill_between(steps, low, high, color=colour, alpha=0.18, lw=0)
+        panel.axhline(aims[task], color=REAL, lw=0.8, ls="--")
+        seeds = max(map(len, agents.values()))
+        panel.xaxis.set_major_formatter(lambda steps, _: f"{steps / 1000:g}")
+        panel.set(
+            xlabel="thousand real steps of the agent", ylabel="return", title=f"{task}, {seeds} seed{'s' * (seeds > 1)}"
+        )
+        panel.legend(frameon=False, fontsize=7)
+        panel.spines[["top", "right"]].set_visible(False)
+    for panel in list(axes.flat)[len(panels) :]:
+        panel.set_visible(False)
+    return figure

@@ -15,9 +15,7 @@ from benchmarks.paper import paper_rows
 from benchmarks.paper_sizes import SIZES, paper_parts, parts_apart
 from benchmarks.report_curves import curve_figure, curve_tables
 from benchmarks.report_paper import paper_tables, solved_by_step
-from benchmarks.report_speculation import speculation_figures, speculation_tables
 from benchmarks.sb3 import SB3_TASKS, sb3_rows, sb3_speed_rows, sb3_speed_table
-from benchmarks.speculation import SPECULATION_TASKS, speculation_rows
 from nextlat_rl.config import BenchmarkConfig
 from nextlat_rl.console import make_console
 from nextlat_rl.errors import UserError
@@ -99,7 +97,6 @@ def _chosen_parts(config: BenchmarkConfig) -> list[str]:
     one_of("size", config.size, SIZES)
     suites = {
         "train": [*TASKS],
-        "speculation": [*SPECULATION_TASKS],
         "sb3": [*SB3_TASKS, *CURVE_TASKS],
         "paper": paper_parts(config.size),
     }
@@ -136,10 +133,6 @@ def _show(rows: Rows, known: Rows, config: BenchmarkConfig, folder: Path, consol
     if tasks:
         console.print(task_table(tasks))
         console.print(seeds_table([row for row in known if "return_mean" in row]))
-    if config.suite == "speculation":
-        for shown in speculation_tables(rows):
-            console.print(shown)
-        console.print(f"Drawn in {', '.join(map(str, speculation_figures(rows, folder)))}", highlight=False)
     curves = [row for row in known if row.get("kind") == "curve"]
     if curves:
         for shown in curve_tables(curves):
@@ -164,8 +157,6 @@ def _measure(name: str, seed: int, config: BenchmarkConfig, console: Console) ->
     """The rows of one part, some as soon as they are measured."""
     if name == "speed":
         return _SPEED_ROWS[config.suite](config.quick, console)
-    if config.suite == "speculation":
-        return speculation_rows(name, seed, config, console)
     if name in CURVE_TASKS:
         return curve_rows(name, seed, config, console)
     if config.suite == "sb3":

@@ -77,7 +77,11 @@ class OverSeeds:
 
 def over_seeds(rows: Iterable[Row], figure: str, scale: float = 1.0) -> OverSeeds:
     """A figure of `rows`, each of another training seed, times `scale`."""
-    values = [scale * float(value) for row in rows if (value := row.figure(figure)) is not None]
+    return over_values([scale * float(value) for row in rows if (value := row.figure(figure)) is not None])
+
+
+def over_values(values: Sequence[float]) -> OverSeeds:
+    """A figure that each training seed has one value of."""
     low, high = seeds_interval(values) or (None, None)
     return OverSeeds(sum(values) / len(values) if values else None, low, high, len(values))
 

@@ -11,10 +11,9 @@ from stable_baselines3 import PPO
 
 from benchmarks import curves as benchmark_curves
 from benchmarks.curves import CURVE_TASKS, Curve, contestant_settings, curve_rows, steps_to
-from benchmarks.report_curves import curve_tables, step_cells
+from benchmarks.report_curves import curve_tables, learning_figure, step_cells
 from nextlat_rl.config import BenchmarkConfig
 from nextlat_rl.errors import UserError
-from nextlat_rl.plotting.figures import learning_figure
 
 
 def row(agent: str, seed: int, steps: int | None, data_steps: int = 0) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.seen_cells import _cells_in_view, nothing_new
+from benchmarks.suites.speculation.seen_cells import _cells_in_view, nothing_new
 from nextlat_rl.envs import make_env
 
 LEFT, FORWARD = 0, 2
