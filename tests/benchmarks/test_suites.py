@@ -16,6 +16,7 @@ from benchmarks.options import Options
 from benchmarks.rivals.features import FeatureAgent, random_policy
 from benchmarks.suite import SUITES
 from benchmarks.suites.planner import planned
+from benchmarks.suites.planner.figures import draw, improvement_figure
 from benchmarks.suites.planner.tasks import IMPROVED, PLANNED, RIVALS
 from benchmarks.suites.speed import speed_table
 from benchmarks.suites.speed.lookahead import Network
@@ -24,6 +25,7 @@ from benchmarks.timing import interleave
 from nextlat_rl.agents.episodes import run_episodes
 from nextlat_rl.errors import UserError
 from nextlat_rl.results import Provenance
+from tests.helpers.rows import made_row
 
 _QUIET = Console(quiet=True)
 _ENV = "MiniGrid-Empty-5x5-v0"
@@ -137,3 +139,17 @@ def test_speed_is_measured(tmp_path: Path) -> None:
     rows = list(SUITES.load("speed").measure("lookahead", 0, Options(quick=True, runs=str(tmp_path)), _QUIET))
     assert rows and all(row.value and row.value > 0 for row in rows)
     assert len({row.key for row in rows}) == len(rows)
+
+
+def test_the_figure_of_poor_data_has_a_panel_for_each_task(tmp_path: Path) -> None:
+    assert draw([made_row("FourRooms", suite="planner")], tmp_path) == []
+    rows = [
+        made_row(part, agent, seed, "planner", return_mean=1.0)
+        for part in ("mixed-A", "mixed-B")
+        for agent in ("cloned (trunk)", "policy (trunk)")
+        for seed in (0, 1)
+    ]
+    figure = improvement_figure(rows)
+    assert figure is not None and [axes.get_title() for axes in figure.axes] == ["A", "B"]
+    (file,) = draw(rows, tmp_path)
+    assert file == tmp_path / "improvement.png" and file.exists()

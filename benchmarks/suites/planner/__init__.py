@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from rich.console import Console
 
@@ -39,6 +40,12 @@ class PlannerSuite(Suite):
             returns_table("Planners and rivals, mean return over training seeds", planned),
             returns_table("From poor data, mean return over training seeds", mixed),
         ]
+
+    def figures(self, rows: Sequence[Row], folder: Path) -> list[Path]:
+        """See `Suite`."""
+        from benchmarks.suites.planner.figures import draw
+
+        return draw(rows, folder)
 
 
 SUITE = PlannerSuite()
