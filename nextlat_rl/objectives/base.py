@@ -33,6 +33,7 @@ class Objective:
         name: of the objective, and of its module in this package.
         trains_dynamics: whether the latent dynamics is trained. Where it is not, nothing can be imagined.
         modules: the modules that only training needs, if any.
+        added_weights: weights of the added losses, where they are constants.
         config: the settings.
 
     """
@@ -40,6 +41,7 @@ class Objective:
     name: ClassVar[str]
     trains_dynamics: ClassVar[bool] = False
     modules: ClassVar[type[TrainingModules] | None] = None
+    added_weights: ClassVar[dict[str, float]] = {}
 
     def __init__(self, config: ObjectiveConfig) -> None:
         self.config = config
@@ -65,7 +67,7 @@ class Objective:
 
     def weights(self, progress: float = 1.0) -> dict[str, float]:
         """The weight of each loss once a fraction `progress` of the training steps is done."""
-        return next_token_weights(self.config)
+        return next_token_weights(self.config) | self.added_weights
 
 
 def weighted_sum(losses: dict[str, Tensor], weights: dict[str, float]) -> Tensor:

@@ -12,7 +12,7 @@ alone.
 
 from __future__ import annotations
 
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -52,6 +52,7 @@ class BeliefState(Objective):
 
     name = "bst"
     modules = Backward
+    added_weights: ClassVar[dict[str, float]] = {"pair_next": 1.0, "pair_previous": 1.0}
 
     def added_losses(self, model: NextLat, batch: Batch, out: Forward, generator: torch.Generator) -> dict[str, Tensor]:
         """`pair_next` and `pair_previous`, means over a random subset of the pairs."""
@@ -64,10 +65,6 @@ class BeliefState(Objective):
             # The token before x_s is x_{s-1}, which follows column s - 2.
             "pair_previous": token_loss(model, batch, out, previous, (row, s - 2), self.config),
         }
-
-    def weights(self, progress: float = 1.0) -> dict[str, float]:
-        """1 for both directions."""
-        return super().weights(progress) | {"pair_next": 1.0, "pair_previous": 1.0}
 
 
 OBJECTIVE = BeliefState

@@ -9,7 +9,7 @@ Whatever the future needs of the past has to pass through h_t. Fetch is used in 
 
 from __future__ import annotations
 
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -48,6 +48,7 @@ class JointMultiToken(Objective):
 
     name = "jtp"
     modules = Fetch
+    added_weights: ClassVar[dict[str, float]] = {"ahead": 1.0}
 
     def added_losses(self, model: NextLat, batch: Batch, out: Forward, generator: torch.Generator) -> dict[str, Tensor]:
         """`ahead`: a sum over the steps ahead, each a mean over the positions whose episode goes that far."""
@@ -67,10 +68,6 @@ class JointMultiToken(Objective):
             state = fetched[index[row, column], i - 1]
             losses.append(token_loss(model, batch, out, state, (row, column + i), self.config))
         return {"ahead": torch.stack(losses).sum()}
-
-    def weights(self, progress: float = 1.0) -> dict[str, float]:
-        """1 for the steps ahead."""
-        return super().weights(progress) | {"ahead": 1.0}
 
 
 OBJECTIVE = JointMultiToken

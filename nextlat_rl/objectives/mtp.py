@@ -9,7 +9,7 @@ So L layers are L - 1 shared ones and one for the next token; norm and heads (th
 
 from __future__ import annotations
 
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -38,6 +38,7 @@ class MultiToken(Objective):
 
     name = "mtp"
     modules = Blocks
+    added_weights: ClassVar[dict[str, float]] = {"ahead": 1.0}
 
     def added_losses(self, model: NextLat, batch: Batch, out: Forward, generator: torch.Generator) -> dict[str, Tensor]:
         """`ahead`: a sum over the steps ahead, each a mean over the positions whose episode goes that far."""
@@ -48,10 +49,6 @@ class MultiToken(Objective):
             state = model.trunk.norm(block(out.shared, rotation, mask)[row, column])
             losses.append(token_loss(model, batch, out, state, (row, column + i), self.config))
         return {"ahead": torch.stack(losses).sum()}
-
-    def weights(self, progress: float = 1.0) -> dict[str, float]:
-        """1 for the steps ahead."""
-        return super().weights(progress) | {"ahead": 1.0}
 
 
 OBJECTIVE = MultiToken
