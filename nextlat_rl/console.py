@@ -1,4 +1,4 @@
-"""What a person sees in the terminal: progress bars and tables."""
+"""Progress bars and tables in the terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.table import Table
 from rich.text import Text
 
-_FOLDS_FROM = 16  # letters of a cell
+_FOLDS_FROM = 16  # characters of a cell
 _PLAIN_EVERY = 20.0  # seconds between lines where there is no terminal to animate
 
 
@@ -25,7 +25,7 @@ class _Speed(ProgressColumn):
 
 
 class Bar:
-    """A progress bar in a terminal; a plain line now and then elsewhere."""
+    """A progress bar in a terminal; elsewhere a plain line every 20 seconds."""
 
     def __init__(self, console: Console, title: str, total: float | None, unit: str) -> None:
         self.console, self.title, self.total, self.unit = console, title, total, unit
@@ -45,7 +45,7 @@ class Bar:
             self.task = self.progress.add_task(title, total=total, note="")
 
     def update(self, done: float, note: str = "", total: float | None = None) -> None:
-        """Set how much is done and a short remark."""
+        """Set how much is done, and a short note beside it."""
         self.done, self.total = done, total or self.total
         if self.progress is not None and self.task is not None:
             self.progress.update(self.task, completed=done, total=self.total, note=note)
@@ -62,7 +62,7 @@ class Bar:
 
 @contextmanager
 def bar(console: Console, title: str, total: float | None, unit: str) -> Iterator[Bar]:
-    """A `Bar` that is on show inside the block."""
+    """Show a `Bar` inside the block."""
     shown = Bar(console, title, total, unit)
     if shown.progress is None:
         yield shown
@@ -79,12 +79,12 @@ def make_console(quiet: bool) -> Console:
 
 
 def make_log() -> Console:
-    """The console of a process that others print beside: plain lines on stderr, no bars."""
+    """A console of plain lines on stderr, without bars, for one of several processes that print."""
     return Console(file=sys.stderr, soft_wrap=True, width=140, force_terminal=False)
 
 
 def table(title: str, columns: list[str], rows: list[list[str]]) -> Table:
-    """A table with words on the left and figures on the right; where it is too wide, words fold and figures do not."""
+    """A table with text aligned left and numbers aligned right; where it is too wide, only text is folded."""
     shown = Table(title=title, title_justify="left", title_style="bold")
     for i, column in enumerate(columns):
         words = i == 0 or any(row[i][:1].isalpha() for row in rows)

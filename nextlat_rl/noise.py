@@ -1,4 +1,4 @@
-"""Counter-based random numbers: what is drawn depends on its key, never on call order or on batching."""
+"""Counter-based random numbers: a draw depends on its key only, not on call order or batching."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ def uniform(seed: int, stream: Tensor, step: Tensor, count: int) -> Tensor:
 
     Args:
         seed: any 64-bit integer.
-        stream: `[B]` int64, what the row is (an episode, an environment).
-        step: `[B]` int64, the time within it.
-        count: how many numbers each row needs.
+        stream: `[B]` int64, key of the row (an episode, an environment).
+        step: `[B]` int64, time within it.
+        count: numbers for each row.
 
     """
     counter = torch.arange(1, count + 1, device=stream.device)
     if stream.device.type != "cpu":
         return _unit(_bits(seed, stream, step, counter))
-    # The same arithmetic in NumPy: a call costs a tenth of torch's, and a decision draws only a few numbers.
+    # The same arithmetic in NumPy, whose calls cost a tenth of torch's: a decision draws only a few numbers.
     return _unit(torch.from_numpy(_bits(seed, stream.numpy(), step.numpy(), counter.numpy())))
 
 

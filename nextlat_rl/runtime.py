@@ -1,4 +1,4 @@
-"""Where tensors live."""
+"""Devices, cores and threads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nextlat_rl.errors import UserError
 
 
 def pick_device(name: str) -> torch.device:
-    """`auto` takes a GPU where there is one.
+    """The device of this name; `auto` is a GPU where there is one, else the CPU.
 
     Raises:
         UserError: if the device does not exist here.
@@ -29,11 +29,11 @@ def pick_device(name: str) -> torch.device:
 
 
 def available_cores() -> int:
-    """How many cores this process may use."""
+    """Number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def set_threads(threads: int) -> None:
-    """Torch threads on the CPU; 0 takes this process' share of the cores (torchrun starts several), at most 8."""
+    """Set torch's CPU threads; 0 divides the cores among torchrun's processes on this machine, at most 8 each."""
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
     torch.set_num_threads(threads or min(max(available_cores() // processes, 1), 8))

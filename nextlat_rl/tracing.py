@@ -1,6 +1,6 @@
-"""Small fixed computations without Python's share of their cost: traced for each shape in use, then replayed.
+"""Traced functions: small computations without Python's overhead.
 
-At the batch sizes of acting and planning most of a small network's time goes into Python and into looking kernels up.
+At the batch sizes of acting and planning a small network spends most of its time in Python and in dispatching kernels.
 """
 
 from __future__ import annotations
@@ -12,20 +12,22 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-_WARM_UP = 2  # a trace observes its first call and is optimised in its second
-_EAGER = 3  # calls: a trace takes as long as some hundred of them gain, and many a shape is met only once or twice
+_WARM_UP = 2  # calls: a trace profiles the first and is optimised in the second
+_EAGER = 3  # calls: a trace costs what about a hundred calls save, and many shapes occur only once or twice
 
 
 class Traced:
-    """A function of tensors, to a tensor or a tuple of them, on weights that may change; gradients are not recorded.
+    """A function of tensors, traced once for each shape and then replayed; gradients are not recorded.
+
+    It returns a tensor or a tuple of them. The weights that it uses may change.
 
     Args:
         model: the module whose weights `function` uses.
-        function: branches on nothing but the shapes, types and device of its arguments; doing it twice changes nothing.
+        function: may branch only on shapes, types and device of its arguments; repeating a call changes nothing.
         eager: calls with a shape before it is traced.
 
     Attributes:
-        slow: calls so far, of anyone's, that were no replays: whoever measures time leaves them out.
+        slow: number of calls of all instances so far that were not replays; time measurements leave them out.
 
     """
 
@@ -34,11 +36,11 @@ class Traced:
     def __init__(self, model: nn.Module, function: Callable[..., Any], eager: int = _EAGER) -> None:
         self._module, self._eager = _Function(model, function), eager
         self._traces: dict[tuple[object, ...], Callable[..., Any]] = {}
-        self._calls: dict[tuple[object, ...], int] = {}  # with shapes that have no trace yet
+        self._calls: dict[tuple[object, ...], int] = {}  # for shapes without a trace
 
     @torch.no_grad()
     def __call__(self, *arguments: Tensor) -> Any:
-        """What the function returns."""
+        """Call the function."""
         key = tuple((a.shape, a.dtype, a.device) for a in arguments)
         trace = self._traces.get(key)
         if trace is None:
@@ -50,13 +52,13 @@ class Traced:
         return trace(*arguments)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the traces: they cannot be copied or stored, and are quickly made again."""
+        """Without the traces, which cannot be copied or stored."""
         return self.__dict__ | {"_traces": {}, "_calls": {}}
 
     def _trace(self, arguments: tuple[Tensor, ...]) -> Callable[..., Any]:
         with warnings.catch_warnings():
-            # TorchScript is deprecated in favour of torch.compile, which needs a C++ compiler and a minute. The
-            # tracer's own warnings say that it took sizes for constants; here a trace serves one shape only.
+            # TorchScript is deprecated in favour of torch.compile, which needs a C++ compiler and a minute. The tracer
+            # warns that it takes sizes as constants; here a trace serves one shape only.
             warnings.simplefilter("ignore", DeprecationWarning)
             warnings.simplefilter("ignore", torch.jit.TracerWarning)
             trace = torch.jit.trace(self._module, arguments, check_trace=False)
@@ -66,7 +68,7 @@ class Traced:
 
 
 class _Function(nn.Module):
-    """A function in the form that the tracer wants: a module that owns the weights."""
+    """A function as a module that owns the weights, as the tracer needs it."""
 
     def __init__(self, model: nn.Module, function: Callable[..., Any]) -> None:
         super().__init__()
@@ -78,6 +80,6 @@ class _Function(nn.Module):
 
 
 def padded(rows: Tensor) -> Tensor:
-    """`rows: [R]` and repetitions of the first, up to a power of two: a few shapes serve all numbers of rows."""
+    """`rows: [R]`, padded with its first entry to a power of two, so that few shapes occur."""
     size = 1 << (len(rows) - 1).bit_length()
     return torch.cat((rows, rows[:1].expand(size - len(rows))))

@@ -1,4 +1,4 @@
-"""Batches that show the best episodes more often: what is rare in the data need not be rare in training."""
+"""Batches in which the episodes with the highest returns appear more often than in the data."""
 
 from __future__ import annotations
 

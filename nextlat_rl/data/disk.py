@@ -1,4 +1,4 @@
-"""What a full or forbidden disk means to the user, and writing folders all at once or not at all."""
+"""Clear errors for full or forbidden disks, and files and folders that are written completely or not at all."""
 
 import contextlib
 import errno

@@ -1,4 +1,4 @@
-"""Downloads from the Minari hub, with an immediate answer where there is no network."""
+"""Downloads from the Minari hub; fails within seconds where there is no network."""
 
 import contextlib
 import sys
@@ -14,7 +14,7 @@ from nextlat_rl.data.disk import all_or_nothing
 PROBE_SECONDS = 2.0
 
 
-class HubUnavailable(Exception):  # noqa: N818 - reads as a state, and never leaves this package
+class HubError(Exception):
     """The data set cannot be downloaded; the message is the reason in a few words."""
 
 
@@ -44,24 +44,24 @@ def download(dataset_id: str) -> None:
     """Download a data set into the local Minari folder.
 
     Raises:
-        HubUnavailable: within a few seconds where the hub package or the network is missing, or when the hub has no
+        HubError: within a few seconds where the hub package or the network is missing, or when the hub has no
             such data set. Nothing is left of a download that broke off.
     """
     try:
         from huggingface_hub import constants
     except ImportError as error:
-        raise HubUnavailable("no hub package: pip install 'nextlat_rl[hub]'") from error
+        raise HubError("no hub package: pip install 'nextlat_rl[hub]'") from error
     if constants.HF_HUB_OFFLINE:
-        raise HubUnavailable("no network: HF_HUB_OFFLINE is set")
+        raise HubError("no network: HF_HUB_OFFLINE is set")
     if not _answers(constants.ENDPOINT):
-        raise HubUnavailable(f"no network: {constants.ENDPOINT} does not answer")
+        raise HubError(f"no network: {constants.ENDPOINT} does not answer")
     folder = get_dataset_path(dataset_id)
     if folder.exists():
-        raise HubUnavailable(f"the folder {folder} is in the way and holds no data: delete it")
+        raise HubError(f"the folder {folder} is in the way and holds no data: delete it")
     try:
         # Minari reports its progress on stdout, which belongs to the command's own result.
         with all_or_nothing(folder), contextlib.redirect_stdout(sys.stderr):
             minari.download_dataset(dataset_id)
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
-        raise HubUnavailable(f"the hub says: {reason}") from error
+        raise HubError(f"the hub says: {reason}") from error

@@ -22,7 +22,7 @@ from minari.storage import get_dataset_path
 
 import nextlat_rl
 from nextlat_rl.data.disk import all_or_nothing, explain_disk_errors, replace_file, require_free
-from nextlat_rl.data.hub import HubUnavailable, download
+from nextlat_rl.data.hub import HubError, download
 from nextlat_rl.errors import UserError
 
 ROOT_VARIABLE = "MINARI_DATASETS_PATH"
@@ -229,7 +229,7 @@ def load_dataset(dataset_id: str) -> MinariDataset:
     if not exists(dataset_id):
         try:
             download(dataset_id)
-        except HubUnavailable as reason:
+        except HubError as reason:
             here = ", ".join(local_datasets()) or "none"
             raise UserError(
                 f"data set '{dataset_id}' is not in {get_dataset_path()} and cannot be downloaded ({reason}); "

@@ -1,4 +1,4 @@
-"""Whether a data set and an environment speak about the same observations and actions."""
+"""Check that a data set and an environment have the same observation and action spaces."""
 
 import gymnasium as gym
 import numpy as np

@@ -3,8 +3,8 @@
 x_t      = (a_{t-1}, r_{t-1}, o_t)                 one position per environment step
 h_t      = Trunk(x_0..x_t)                         belief
 pi(a_t | h_t), V(h_t)                              policy and value
-g_t      = After(h_t, a_t)                         afterstate: acted, not yet answered
-p(end_t, r_t, o_{t+1} | g_t)                       the world's answer: p(end | g) p(r | g, end) p(o | g)
+g_t      = After(h_t, a_t)                         afterstate: action taken, its outcome not known yet
+p(end_t, r_t, o_{t+1} | g_t)                       transition: p(end | g) p(r | g, end) p(o | g)
 h^_{t+1} = h_t + f(LN[h_t ; emb(x_{t+1})])         latent dynamics (arXiv 2511.05963, eq. 9)
 """
 
@@ -63,16 +63,16 @@ class NextLat(nn.Module):
                 for name, space in leaves(spaces.observation).items()
             }
         )
-        # Whatever the space, an observation weighs as much in a token as the action and the reward do.
+        # In every space an observation then weighs as much in a token as the action and the reward.
         self.observation_norm = nn.LayerNorm(width)
         self.reward = build_scalar(width, statistics["reward"])
         self.value = build_scalar(width, statistics["value"])
         self.end = nn.Linear(width, 1)
-        # Added to g_t where the episode ends: many a reward comes only then, and an imagined episode that drew
-        # reward and end apart could be paid and go on.
+        # Added to g_t where the episode ends. Many rewards come only then: with reward and end drawn independently an
+        # imagined episode could get the reward and go on.
         self.ending = nn.Parameter(torch.zeros(width))
-        self.start = nn.Parameter(0.02 * torch.randn(width))  # stands for a_{-1}, r_{-1}
-        self.unseen = nn.Parameter(0.02 * torch.randn(width))  # stands for the answer in open-loop imagination
+        self.start = nn.Parameter(0.02 * torch.randn(width))  # in place of a_{-1}, r_{-1}
+        self.unseen = nn.Parameter(0.02 * torch.randn(width))  # in place of r, o in open-loop imagination
         self.trunk = Transformer(config.trunk)
         self.dynamics_net = nn.Sequential(
             nn.LayerNorm(2 * width),
@@ -122,7 +122,7 @@ class NextLat(nn.Module):
         return belief + self.after_net(torch.cat((belief, action_embedding), dim=-1))
 
     def transition(self, afterstate: Tensor) -> TransitionParams:
-        """Parameters of the world's answer to an afterstate `[*B, D]`."""
+        """Parameters of p(end_t, r_t, o_{t+1} | g_t) for afterstates `[*B, D]`."""
         return TransitionParams(
             end=self.end(afterstate).squeeze(-1),
             reward=self.reward.head(torch.stack((afterstate, afterstate + self.ending), dim=-2)),
@@ -149,7 +149,7 @@ class NextLat(nn.Module):
         return bernoulli_kl(p.end, q.end) + torch.lerp(given[..., 0], given[..., 1], ends)
 
     def observation_loss(self, transition: TransitionParams, observation: dict[str, Tensor]) -> Tensor:
-        """What training minimises of p(o_{t+1} | g_t), `[*B]`, a sum over the leaves."""
+        """The codecs' losses for o_{t+1} given g_t, `[*B]`, summed over the leaves."""
         parts = [c.loss(transition.observation[name], observation[name]) for name, c in self.observation.items()]
         return torch.stack(parts).sum(0)
 
@@ -160,7 +160,7 @@ class NextLat(nn.Module):
 
     @property
     def transition_num_uniforms(self) -> int:
-        """How many uniforms `sample_transition` takes per element."""
+        """Number of uniforms that `sample_transition` takes per element."""
         return self.reward.num_uniforms + 1 + sum(codec.num_uniforms for codec in self.observation.values())
 
     def sample_transition(
@@ -184,7 +184,7 @@ class NextLat(nn.Module):
 
     @contextmanager
     def frozen_heads(self) -> Iterator[None]:
-        """Inside, the heads pass gradients to their inputs but collect none themselves (eq. 5's frozen output head)."""
+        """Context in which the heads pass gradients on but collect none (the frozen output head of eq. 5)."""
         modules = (self.action, self.observation_codecs, self.reward, self.value, self.end, self.after_net)
         heads = (self.ending, *(p for module in modules for p in module.parameters()))
         parameters = [p for p in heads if p.requires_grad]
@@ -198,7 +198,7 @@ class NextLat(nn.Module):
 
 
 def given_end(reward: Tensor, end: Tensor) -> Tensor:
-    """The reward's parameters `[*B, P]` for a known `end: [*B]` bool, of an answer's `[*B, 2, P]`."""
+    """The reward's parameters `[*B, P]` for a known `end: [*B]` bool, from `[*B, 2, P]`."""
     return torch.where(end[..., None], reward[..., 1, :], reward[..., 0, :])
 
 

@@ -1,7 +1,7 @@
-"""Linear layers with a second copy of their weights, laid out for products of a few rows.
+"""Linear layers with a second copy of their weights, laid out for products with few rows.
 
-A pass over one step, or over a draft of a few, takes its time in products of a handful of rows with weights that do not
-fit the processor's caches. The usual product rearranges such weights at every call; oneDNN takes them rearranged once.
+A pass over one step or a short draft spends its time in products of a few rows with weights that do not fit the CPU's
+caches. The usual product rearranges the weights at every call; oneDNN accepts weights that were rearranged once.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 FEW_ROWS = 32
-_LARGE = 256 * 256  # weights; smaller ones stay in the caches, and looking oneDNN's product up costs more than it gains
+_LARGE = 256 * 256  # weights; smaller layers stay in the caches, and the call of oneDNN costs more than it saves
 
 
 def _product(x: Tensor, packed: Tensor, bias: Tensor | None) -> Tensor:
-    # What torch.compile calls; there is no public name for it.
+    # The operator that torch.compile uses; it has no public name.
     return torch.ops.mkldnn._linear_pointwise(x, packed, bias, "none", [], "")
 
 
@@ -33,13 +33,13 @@ def _scripted() -> Callable[[Tensor, Tensor, Tensor | None], Tensor]:
 
 
 class PackableLinear(nn.Linear):
-    """`nn.Linear` that can keep packed weights beside its own, for products of up to `FEW_ROWS` rows."""
+    """`nn.Linear` that can hold packed weights beside its own, for inputs of up to `FEW_ROWS` rows."""
 
     packed: Tensor | None
 
     def __init__(self, inputs: int, outputs: int, bias: bool = True) -> None:
         super().__init__(inputs, outputs, bias)
-        self.register_buffer("packed", None, persistent=False)  # a trace knows buffers, and no other opaque tensors
+        self.register_buffer("packed", None, persistent=False)  # a trace accepts opaque tensors only as buffers
 
     def forward(self, x: Tensor) -> Tensor:
         """`[*, in] -> [*, out]`."""
@@ -48,21 +48,21 @@ class PackableLinear(nn.Linear):
         return _scripted()(x, self.packed, self.bias)
 
     def pack(self) -> None:
-        """Copy the weights as they are now."""
+        """Make the packed copy of the current weights."""
         self.packed = torch.ops.mkldnn._reorder_linear_weight(self.weight.detach(), FEW_ROWS)
 
     def _apply(self, fn: Any, recurse: bool = True) -> PackableLinear:
-        """Whatever moves the weights to another device or precision leaves the copy behind."""
+        """Moving the weights to another device or precision drops the copy."""
         self.packed = None
         return super()._apply(fn, recurse)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the copy, which cannot be copied itself."""
+        """Without the packed copy, which cannot be copied itself."""
         return self.__dict__ | {"_buffers": {"packed": None}}
 
 
 class Packing:
-    """The large layers of a module, packed, and whether their weights are still the ones that were."""
+    """The packed large layers of a module; knows whether their weights have changed since."""
 
     def __init__(self, module: nn.Module) -> None:
         layers = (layer for layer in module.modules() if isinstance(layer, PackableLinear))
@@ -73,16 +73,16 @@ class Packing:
 
     @staticmethod
     def possible(weight: Tensor) -> bool:
-        """Whether this device, precision and build of torch can."""
+        """Whether this device, precision and build of torch support packing."""
         plain = weight.device.type == "cpu" and weight.dtype == torch.float32
         return plain and torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
     def stale(self) -> bool:
-        """Whether a weight has been changed or moved since."""
+        """Whether a weight has been changed or moved since packing."""
         return self._versions() != self._made_of
 
     def undo(self) -> None:
-        """Forget the copies."""
+        """Drop the copies."""
         for layer in self.layers:
             layer.packed = None
 

@@ -1,7 +1,7 @@
 """A causal transformer trunk with rotary positions, a sliding context and a per-row KV cache.
 
-The full pass over packed windows and the cached pass, one step or a few at a time, give the same hidden states: both
-apply one rule, that position `t` sees the positions `t - context + 1 .. t` of its own episode.
+The full pass over packed windows and the cached pass, one step or a few at a time, give the same hidden states: in
+both, position `t` sees the positions `t - context + 1 .. t` of its own episode.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from nextlat_rl.models.packed import PackableLinear, Packing
 from nextlat_rl.tracing import Traced
 
-# A pass over so few steps takes most of its time outside matrix products, so it is traced, for a few lengths of the
-# cache: powers of two from the shortest on.
+# A pass over at most so many steps spends most of its time outside matrix products, so it is traced, for a few lengths
+# of the cache: powers of two from `_SHORTEST`.
 _FEW = 32
 _SHORTEST = 32
 
@@ -29,8 +29,8 @@ _SHORTEST = 32
 class KVCache:
     """Keys and values of the last `capacity` positions of `batch_size` independent rows.
 
-    A ring buffer: `slot_position[b, s]` is the position held by slot `s` of row `b`, or -1. Rows may stand at different
-    positions, be reset and be cropped one by one.
+    A ring buffer: `slot_position[b, s]` is the position held by slot `s` of row `b`, or -1. Rows may be at different
+    positions, and are reset and cropped one by one.
     """
 
     def __init__(self, trunk: Transformer, batch_size: int, capacity: int | None = None) -> None:
@@ -43,7 +43,7 @@ class KVCache:
         self.position = torch.zeros(batch_size, dtype=torch.long, device=weight.device)
 
     def reset(self, rows: Tensor) -> None:
-        """Forget everything in `rows` (`[B]` bool): a new episode starts there."""
+        """Empty `rows` (`[B]` bool), where a new episode starts."""
         self.slot_position.masked_fill_(rows[:, None], -1)
         self.position.masked_fill_(rows, 0)
 
@@ -60,7 +60,7 @@ class KVCache:
         return part
 
     def index_copy(self, rows: Tensor, part: KVCache) -> None:
-        """Replace `rows` (`[R]` int) by what `index_select` gave and others have changed since."""
+        """Replace `rows` (`[R]` int) by `part`, a changed copy from `index_select`."""
         self.entries[:, :, rows] = part.entries
         self.slot_position[rows], self.position[rows] = part.slot_position, part.position
 
@@ -124,7 +124,7 @@ class Transformer(nn.Module):
         initialise(self.blocks, config.layers)
 
     def pack(self) -> None:
-        """Make `extend` faster for as long as the weights stay as they are, at the price of a second copy of them."""
+        """Make `extend` faster until the weights change, at the cost of a second copy of them."""
         if Packing.possible(self.norm.weight):
             self._packing = Packing(self.blocks)
             self.__dict__.pop("_traced_read", None)
@@ -140,8 +140,8 @@ class Transformer(nn.Module):
 
         Args:
             x: `[B, L, D]` embedded steps.
-            segment: `[B, L]` episode index of each column; nothing passes from one episode to another.
-            layers: leave after so many blocks, before the final norm.
+            segment: `[B, L]` episode index of each column; episodes do not see each other.
+            layers: stop after so many blocks, before the final norm.
 
         """
         stream = self.stream(x, segment, layers)
@@ -150,9 +150,9 @@ class Transformer(nn.Module):
     def stream(
         self, x: Tensor, segment: Tensor, layers: int | None = None, dropped: Collection[int] = ()
     ) -> list[Tensor]:
-        """The residual stream: `x` and what each block makes of it, `[B, L, D]` each; arguments as above.
+        """The residual stream: `x` and the output of each block, `[B, L, D]` each; arguments as in `forward`.
 
-        Blocks whose numbers are among `dropped` leave it as it is.
+        Blocks whose numbers are among `dropped` are skipped.
         """
         rotation, mask = self.surroundings(segment, x.dtype)
         stream = [x]
@@ -161,7 +161,7 @@ class Transformer(nn.Module):
         return stream
 
     def surroundings(self, segment: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """What a block needs to know of packed windows besides the steps: rotation table and scores mask."""
+        """Rotation table and scores mask of packed windows, which every block needs."""
         position = torch.arange(segment.shape[1], device=segment.device)
         distance = position[:, None] - position[None, :]
         visible = (distance >= 0) & (distance < self.context) & (segment[:, :, None] == segment[:, None, :])
@@ -190,8 +190,8 @@ class Transformer(nn.Module):
     def _read(self, x: Tensor, position: Tensor, slot_position: Tensor, entries: Tensor) -> Tensor:
         """The residual stream `[B, K, D]` after as many blocks as `entries: [layers, 2, B, H, S, D / H]` has.
 
-        Writes keys and values of `x: [B, K, D]` at `position: [B, K]` into `entries`; `slot_position: [B, S]` has them
-        already. Doing it twice changes nothing.
+        Writes keys and values of `x: [B, K, D]` at `position: [B, K]` into `entries`; `slot_position: [B, S]` already
+        includes them. Repeating the call changes nothing.
         """
         distance = position[:, :, None] - slot_position[:, None]
         mask = additive_mask((distance >= 0) & (distance < self.context) & (slot_position[:, None] >= 0), x.dtype)
@@ -212,14 +212,14 @@ class Transformer(nn.Module):
         return Traced(self, self._read)
 
     def __getstate__(self) -> dict[str, Any]:
-        """A copy traces its own weights, and does not know the packed ones."""
+        """A copy makes its own traces and has no packed weights."""
         return {name: value for name, value in self.__dict__.items() if name != "_traced_read"} | {"_packing": None}
 
 
 def dropped_layers(layers: int, rate: float, generator: torch.Generator) -> set[int]:
-    """Which blocks a training step does without: none of the first, `rate` of the last, in between rising with depth.
+    """Numbers of the blocks that a training step skips: the first with probability 0, the last with `rate`.
 
-    LayerSkip's layer dropout (arXiv 2404.16710), drawn for a batch and not for each row.
+    In between the probability rises with depth. LayerSkip's layer dropout (arXiv 2404.16710), drawn once for a batch.
     """
     depth = torch.arange(layers) / max(layers - 1, 1)
     chosen = torch.rand(layers, generator=generator) < rate * (2**depth - 1)
@@ -234,7 +234,7 @@ def rotation_table(position: Tensor, dimension: int) -> Tensor:
 
 
 def rotate(x: Tensor, rotation: Tensor) -> Tensor:
-    """Turn the pairs of neighbours in the last dimension of `x: [*, L, D / H]` by the angles of their positions."""
+    """Rotate the pairs of neighbours in the last dimension of `x: [*, L, D / H]` by the angles of their positions."""
     pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
     return torch.view_as_real(pairs * rotation).flatten(-2).type_as(x)
 
@@ -246,7 +246,7 @@ def additive_mask(visible: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def initialise(blocks: nn.ModuleList, depth: int) -> None:
-    """GPT-2's initialisation: normal, and smaller where `depth` blocks add to the residual stream, to keep it flat."""
+    """GPT-2's initialisation: normal, and smaller in the output layers of the `depth` blocks of a residual stream."""
     blocks.apply(_initialise)
     for block in cast("Iterable[Block]", blocks):
         for weight in (block.attention.out.weight, cast("nn.Linear", block.mlp[2]).weight):

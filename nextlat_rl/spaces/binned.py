@@ -66,8 +66,8 @@ class BinnedCodec(NumericCodec):
     def mode(self, parameters: Tensor) -> Tensor:
         """The median bin, refined to the centroid of it and its two neighbours.
 
-        The likeliest of many bins is a noisy estimate when an action is spread over them; the median is not, and unlike
-        the mean it does not fall between two ways of acting.
+        When an action is spread over many bins, the likeliest one is a noisy estimate. The median is not, and unlike
+        the mean it does not fall between two modes.
         """
         bins = self._bins(parameters)
         return self.denormalise(

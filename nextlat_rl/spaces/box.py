@@ -13,7 +13,7 @@ from nextlat_rl.spaces.numeric import NumericCodec
 
 _LARGEST = 4096
 _CHUNK = 65_536
-_LOG_STD = (-3.0, 2.0)  # a sharper density would let its gradients drown every other loss
+_LOG_STD = (-3.0, 2.0)  # the gradients of a sharper density would dominate all other losses
 _SMALLEST_STD = 1e-6
 _CLIP = 10.0
 
@@ -34,7 +34,7 @@ class BoxCodec(NumericCodec):
         mean = torch.tensor(statistics.get("mean", [0.0] * self.num_uniforms), dtype=torch.float32)
         std = torch.tensor(statistics.get("std", [1.0] * self.num_uniforms), dtype=torch.float32)
         self.register_buffer("mean", mean, persistent=False)
-        # A number that never changed carries no scale; dividing by its tiny std would blow up the first change.
+        # A number that never changes in the data has no scale; dividing by its tiny std would blow up the first change.
         self.register_buffer("std", torch.where(std < _SMALLEST_STD, 1.0, std), persistent=False)
         self.embedding = mlp(self.num_uniforms, width)
         self.gaussian = nn.Linear(width, 2 * self.num_uniforms)
@@ -69,8 +69,8 @@ class BoxCodec(NumericCodec):
     def loss(self, parameters: Tensor, x: Tensor) -> Tensor:
         """Beta-NLL with beta = 0.5 (Seitzer et al. 2022, arXiv 2203.09168): each number's NLL times its own std.
 
-        The gradient of a plain NLL grows with the inverse variance, so a world that is easy to predict would drown
-        every other loss of the model: a thousand times the policy's gradient on Pendulum.
+        The gradient of a plain NLL grows with the inverse variance, so in an environment that is easy to predict it
+        would dominate all other losses: on Pendulum it is a thousand times the policy's.
         """
         mean, log_std = self._split(parameters)
         return -(log_std.detach().exp() * gaussian_log_prob(self._normalised(x), mean, log_std)).sum(-1)

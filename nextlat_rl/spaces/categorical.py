@@ -1,4 +1,4 @@
-"""Everything that is a fixed set of categorical fields: Discrete, MultiDiscrete, MultiBinary, MiniGrid's view."""
+"""Codecs of fixed sets of categorical fields: Discrete, MultiDiscrete, MultiBinary, MiniGrid's symbolic view."""
 
 from abc import abstractmethod
 from collections.abc import Iterator
@@ -76,7 +76,7 @@ class FieldsCodec(Codec):
         """Sum of one learned vector per field, mixed by GELU and a linear layer when there is more than one."""
         if self.num_uniforms == 1:
             return self.table(self._flat(x)[..., 0].long())
-        if torch.is_grad_enabled():  # the gradient of a bag is three times slower than a product with one-hot rows
+        if torch.is_grad_enabled():  # the gradient of embedding_bag takes three times as long
             return self.mix(self.one_hot(x) @ self.table.weight)
         index = self._flat(x).long() * self.stored_stride + self.stored_base
         bags = F.embedding_bag(index.reshape(-1, self.num_uniforms), self.table.weight, mode="sum")

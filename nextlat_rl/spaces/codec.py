@@ -1,4 +1,4 @@
-"""What every codec does. One codec handles one leaf space: its storage, embedding and predictive distribution."""
+"""The interface of a codec: storage, embedding and predictive distribution of one leaf space."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ class Codec(nn.Module, ABC):
         width: size of embeddings and of the features a head reads.
         storage_dtype, storage_shape: how one element is stored.
         num_uniforms: how many uniforms in [0, 1) `sample` consumes per element.
-        discrete: whether values come from a finite set, so that a guess can be exactly right.
+        discrete: whether values come from a finite set, so that a prediction can be exactly right.
         exact: whether `log_prob` is the log-probability, or the log-density, with which `sample` draws a value.
     """
 
@@ -94,7 +94,7 @@ class Codec(nn.Module, ABC):
         """Log-probability (nats) of stored values, `[*batch]`, summed over the parts of an element."""
 
     def loss(self, parameters: Tensor, x: Tensor) -> Tensor:
-        """What training minimises, `[*batch]`: the negative log-probability, or a better conditioned stand-in."""
+        """Training loss `[*batch]`: the negative log-probability, or a better conditioned substitute."""
         return -self.log_prob(parameters, x)
 
     @abstractmethod

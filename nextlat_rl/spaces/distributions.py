@@ -11,7 +11,7 @@ from torch import Tensor
 # Largest factor below one that stays below one when multiplied in float32 with any total.
 _BELOW_ONE = 1.0 - 2.0**-23
 _EDGE = 1e-6
-_MANY = 8192  # draws, from which on arithmetic costs more than looking kernels up does
+_MANY = 8192  # draws; with more, arithmetic costs more than dispatching kernels
 
 
 def full_precision(parameters: Tensor) -> Tensor:
@@ -27,7 +27,7 @@ def inverse_cdf(logits: Tensor, uniform: Tensor, dim: int = -1) -> Tensor:
         uniform: the same shape without `dim`, in [0, 1).
     """
     cumulative = logits.to(uniform.dtype).softmax(dim).cumsum(dim)
-    # Rounding can leave the last entry under one: scale the uniform rather than let it fall behind the last class.
+    # Rounding can leave the last entry below one: scale the uniform so that it never falls behind the last class.
     threshold = uniform.clamp(max=_BELOW_ONE) * cumulative.select(dim, -1)
     if cumulative.shape[dim] >= cumulative.shape[-1] or threshold.numel() < _MANY:
         return (cumulative <= threshold.unsqueeze(dim)).sum(dim)
@@ -48,7 +48,7 @@ def fields_cross_entropy(logits: Tensor, target: Tensor, groups: list[tuple[int,
     """
     if torch.is_grad_enabled():
         return _FieldsCrossEntropy.apply(logits, target, groups)
-    return _cross_entropy(logits, target, groups)[0]  # a tracer would call a Function back in Python
+    return _cross_entropy(logits, target, groups)[0]  # a trace would call an autograd.Function in Python
 
 
 def _cross_entropy(logits: Tensor, target: Tensor, groups: list[tuple[int, int]]) -> tuple[Tensor, list[Tensor]]:
@@ -62,7 +62,7 @@ def _cross_entropy(logits: Tensor, target: Tensor, groups: list[tuple[int, int]]
 
 
 class _FieldsCrossEntropy(torch.autograd.Function):
-    """Saves the logits and each field's log-sum-exp, no more: on a CPU the time goes into moving memory."""
+    """Saves only the logits and each field's log-sum-exp: on a CPU, moving memory takes most of the time."""
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, target: Tensor, groups: list[tuple[int, int]]) -> Tensor:

@@ -1,4 +1,4 @@
-"""Which codec handles which space: every codec in this package says so itself."""
+"""Finds the codec of a space: the modules of this package list their codecs in `CODECS`."""
 
 from functools import lru_cache
 from typing import Any

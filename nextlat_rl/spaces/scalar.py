@@ -21,7 +21,7 @@ from nextlat_rl.spaces.distributions import (
 BINS = 63
 _MAX_SET = 8
 _ZERO_ODDS = 99.0
-_TABLE_STD = 0.3  # small beside an observation: a reward's size should not drown what was seen
+_TABLE_STD = 0.3  # small beside an observation's embedding, so that the reward does not dominate it
 
 
 class ScalarCodec(nn.Module, ABC):
@@ -65,7 +65,7 @@ class ScalarCodec(nn.Module, ABC):
 
     def mean(self, parameters: Tensor) -> Tensor:
         """Expectation `[*batch]` in real units."""
-        # Not a matrix product: autocast would run one in bfloat16 and lose the digits of the centres.
+        # Not a matrix product, which autocast would run in bfloat16, too coarse for the centres.
         return (parameters.softmax(-1) * self.centres).sum(-1)
 
     def likeliest_centre(self, parameters: Tensor) -> Tensor:

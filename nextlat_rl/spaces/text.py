@@ -1,4 +1,4 @@
-"""Text, such as a mission: a categorical over the texts seen in the data."""
+"""Text, such as a mission: a categorical over the texts in the data."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -41,14 +41,14 @@ class TextCodec(Codec):
         assert isinstance(space, gym.spaces.Text)
         self.num_uniforms = 1
         texts = statistics.get("texts") or [_characters(space)[0] * space.min_length]
-        # "Other" has no text of its own and stands for the most frequent one, which comes first.
+        # "Other" is decoded as the most frequent text, which comes first.
         known = torch.from_numpy(self.encode(space, [*texts, texts[0]]))
         self.register_buffer("known", known, persistent=False)
         self.register_buffer("multipliers", _multipliers(self.storage_shape[0]), persistent=False)
         known_hash, known_class = self._hash(known[:-1]).sort()
         self.register_buffer("known_hash", known_hash, persistent=False)
         self.register_buffer("known_class", known_class, persistent=False)
-        # A text that never changed in the data tells nothing, and a network that never saw another cannot read it.
+        # A text that never changes in the data carries no information, and no embedding could be learned for others.
         self._constant = len(texts) == 1
         if not self._constant:
             self.characters = nn.Embedding(len(_characters(space)) + 1, _CHARACTER_WIDTH)
@@ -100,7 +100,7 @@ class TextCodec(Codec):
         return [texts[i] for i in inverse.reshape(-1)]
 
     def embed(self, x: Tensor) -> Tensor:
-        """MLP of the characters, run once for every different text in the batch; zeros if the data had one text."""
+        """MLP of the characters, run once for each different text of the batch; zeros if the data have one text."""
         if self._constant:
             return self.logits.weight.new_zeros(*x.shape[:-1], self.width)
         rows = x.reshape(-1, *self.storage_shape)
@@ -159,6 +159,6 @@ def _codes_of(charset: frozenset[str]) -> dict[str, int]:
 
 
 def _multipliers(length: int) -> Tensor:
-    """Fixed random odd 64-bit numbers, one per position: equal hashes of different texts are a 2**-60 event."""
+    """Fixed random odd 64-bit numbers, one per position; two texts collide with a probability of 2**-60."""
     generator = torch.Generator().manual_seed(0)
     return torch.randint(-(2**62), 2**62, (length,), generator=generator) * 2 + 1

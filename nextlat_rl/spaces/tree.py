@@ -60,7 +60,7 @@ def flatten_list(space: gym.Space[Any], elements: Sequence[Any]) -> dict[str, li
 def unflatten(space: gym.Space[Any], values: Mapping[str, Sequence[Any]]) -> list[Any]:
     """Inverse of `flatten_list`: lists of N parts by leaf path to N nested elements.
 
-    A space without leaves has no list to count, so it gives no elements.
+    A space without leaves gives no elements, because there is no list whose length counts them.
     """
     if not _is_composite(space):
         return list(values[ROOT])
