@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from nextlat_rl.agents.planning.planner import Planner
+from nextlat_rl.memory import Acting
 from nextlat_rl.noise import uniform
 from nextlat_rl.types import Step
-from nextlat_rl.world_model import Acting, WorldModel
+from nextlat_rl.world_model import WorldModel
 
 Decide = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(belief `[B, D]`, episode `[B]`, step `[B]`) -> stored actions `[B, *action]`, the same however they are batched."""
@@ -23,7 +24,7 @@ def make_decide(world_model: WorldModel, deterministic: bool, seed: int, planner
         return planner.decide
     if deterministic:
         return lambda belief, episode, step: world_model.policy(belief)
-    size = world_model.model.action.num_uniforms
+    size = world_model.action_codec.num_uniforms
     return lambda belief, episode, step: world_model.policy(belief, uniform(seed, episode, step, size))
 
 

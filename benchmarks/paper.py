@@ -20,12 +20,13 @@ from nextlat_rl.config import BenchmarkConfig
 from nextlat_rl.data.store import Store
 from nextlat_rl.envs.paper.map_test import MapTest
 from nextlat_rl.jobs.evaluation import score
+from nextlat_rl.memory import Acting
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.results import git_revision
 from nextlat_rl.runtime import available_cores, pick_device, set_threads
 from nextlat_rl.seeds import EVALUATION_SEED
 from nextlat_rl.training.distributed import broadcast_from_main, launched, rank_and_world_size
-from nextlat_rl.world_model import Acting, WorldModel
+from nextlat_rl.world_model import WorldModel
 
 _SCORED = 500  # fresh problems
 _CHECKED = 200  # fresh problems that tell whether training can stop; not among the others

@@ -33,11 +33,12 @@ from nextlat_rl.data.minari_io import local_datasets
 from nextlat_rl.data.store import build_store
 from nextlat_rl.jobs.collection import ensure_dataset
 from nextlat_rl.jobs.setup import build_model, window_length
+from nextlat_rl.memory import Acting
 from nextlat_rl.results import git_revision
 from nextlat_rl.runtime import set_threads
 from nextlat_rl.seeds import EVALUATION_SEED
 from nextlat_rl.statistics import bootstrap_interval
-from nextlat_rl.world_model import Acting, WorldModel
+from nextlat_rl.world_model import WorldModel
 
 _ENVS = 64  # imagined episodes side by side
 _PPO = {"n_steps": 64, "batch_size": 512, "n_epochs": 4, "learning_rate": 5e-4, "ent_coef": 0.01}

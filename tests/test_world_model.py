@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from nextlat_rl.imagination import RolloutMode
 from nextlat_rl.noise import uniform
-from nextlat_rl.world_model import RolloutMode, WorldModel
+from nextlat_rl.world_model import WorldModel
 from tests.helpers.tiny import tiny_model
 
 

@@ -7,24 +7,28 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-import torch
 from torch import Tensor
 
 from nextlat_rl.agents.planning.model import Prediction
 from nextlat_rl.errors import UserError
+from nextlat_rl.imagination import RolloutMode
 from nextlat_rl.spaces.binned import BinnedCodec
 from nextlat_rl.spaces.categorical import FieldsCodec
-from nextlat_rl.world_model import RolloutMode, WorldModel
+from nextlat_rl.world_model import WorldModel
 
 _MOST_ACTIONS = 512
 
 
 class ImaginedModel:
-    """Steps of the latent dynamics, with the answer's expected reward.
+    """A `PlanningModel` of the latent dynamics: joint actions by number, expected rewards and continuations.
 
     Args:
         world_model: with a Discrete or MultiDiscrete action space.
         rollout: what takes the place of the observation, see `WorldModel.imagine`.
+
+    Attributes:
+        table: `[A, *action]` every action in stored form.
+        joint: `[P, A]` turns the policy's parameters into logits of joint actions.
 
     Raises:
         UserError: the actions are not discrete, or too many to enumerate.
@@ -32,43 +36,25 @@ class ImaginedModel:
     """
 
     def __init__(self, world_model: WorldModel, rollout: RolloutMode = "open_loop") -> None:
-        self.world_model, self.rollout, network = world_model, rollout, world_model.model
-        codec = network.action
+        self.world_model, self.rollout = world_model, rollout
+        codec, space = world_model.action_codec, world_model.action_space
         if not isinstance(codec, FieldsCodec):
-            raise UserError(
-                f"planner for discrete actions on {network.spaces.action}: use planner=mppi or planner=none"
-            )
-        self.table = world_model.encode_actions(_every_action(network.spaces.action))  # [A, *action]
+            raise UserError(f"planner for discrete actions on {space}: use planner=mppi or planner=none")
+        self.table = world_model.encode_actions(_every_action(space))
         self.actions = len(self.table)
-        # Logits of a joint action: the sum of its fields' logits, which differs from the log-probability by a constant.
-        self.joint = codec.one_hot(self.table).T.to(network.start.dtype)  # [P, A]
-        self.num_uniforms = network.transition_num_uniforms if rollout == "sample" else 0
-        centres = network.value.centres
-        self.value_range = float(centres[-1] - centres[0])
+        # A joint action's logit is the sum of its fields' logits: its log-probability but for a constant.
+        self.joint = codec.one_hot(self.table).T
+        self.num_uniforms = world_model.transition_num_uniforms if rollout == "sample" else 0
+        self.value_range = world_model.value_range
 
     def root(self, belief: Tensor) -> tuple[Tensor, Tensor]:
         """Policy logits `[N, A]` and values `[N]`."""
-        network = self.world_model.model
-        return network.action.head(belief) @ self.joint, network.value.mean(network.value.head(belief))
+        return self.world_model.policy_parameters(belief) @ self.joint, self.world_model.value(belief)
 
     def step(self, belief: Tensor, action: Tensor, noise: Tensor) -> Prediction:
         """One imagined step from `belief: [N, D]` by `action: [N]`."""
-        network = self.world_model.model
-        embedded = network.embed_action(self.table[action])
-        answer = network.transition(network.after(belief, embedded))
-        if self.rollout == "open_loop":
-            token = network.embed_open_loop(embedded)
-        else:
-            drawn = (
-                network.sample_transition(answer, noise)
-                if self.rollout == "sample"
-                else network.argmax_transition(answer)
-            )
-            reward, end, observation = drawn
-            token = network.embed_step(embedded, reward, observation, torch.zeros_like(end))
-        belief = network.dynamics(belief, token)
-        discount = self.world_model.discount * torch.sigmoid(-answer.end)
-        return Prediction(belief, network.expected_reward(answer), discount, *self.root(belief))
+        after, reward, go_on = self.world_model.expected_step(belief, self.table[action], self.rollout, noise)
+        return Prediction(after, reward, self.world_model.discount * go_on, *self.root(after))
 
 
 def _every_action(space: gym.Space[Any]) -> list[Any]:
@@ -84,7 +70,7 @@ def _every_action(space: gym.Space[Any]) -> list[Any]:
 
 
 class ImaginedContinuousModel:
-    """Open-loop steps of the latent dynamics under continuous actions, scaled to [-1, 1].
+    """A `ContinuousModel` of the open-loop latent dynamics, with actions scaled to [-1, 1].
 
     Raises:
         UserError: the actions are not a Box.
@@ -92,10 +78,9 @@ class ImaginedContinuousModel:
     """
 
     def __init__(self, world_model: WorldModel) -> None:
-        self.world_model = world_model
-        codec = world_model.model.action
+        self.world_model, codec = world_model, world_model.action_codec
         if not isinstance(codec, BinnedCodec):
-            raise UserError(f"planner=mppi on {world_model.model.spaces.action}: use planner=lookahead")
+            raise UserError(f"planner=mppi on {world_model.action_space}: use planner=lookahead")
         self.codec, self.size, self.policy_num_uniforms = codec, codec.num_uniforms, codec.num_uniforms
 
     def stored(self, action: Tensor) -> Tensor:
@@ -104,16 +89,13 @@ class ImaginedContinuousModel:
 
     def policy(self, belief: Tensor, noise: Tensor) -> Tensor:
         """Actions `[N, d]` in [-1, 1] drawn from the policy."""
-        return self.codec.normalise(self.codec.sample(self.codec.head(belief), noise))
+        return self.codec.normalise(self.codec.sample(self.world_model.policy_parameters(belief), noise))
 
     def step(self, belief: Tensor, action: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """One open-loop step from `belief: [N, D]` by `action: [N, d]`: belief, reward, discount."""
-        network = self.world_model.model
-        embedded = network.embed_action(self.stored(action))
-        answer = network.transition(network.after(belief, embedded))
-        after = network.dynamics(belief, network.embed_open_loop(embedded))
-        return after, network.expected_reward(answer), self.world_model.discount * torch.sigmoid(-answer.end)
+        after, reward, go_on = self.world_model.expected_step(belief, self.stored(action), "open_loop", belief)
+        return after, reward, self.world_model.discount * go_on
 
     def value(self, belief: Tensor) -> Tensor:
         """`[N]`."""
-        return self.world_model.model.value.mean(self.world_model.model.value.head(belief))
+        return self.world_model.value(belief)

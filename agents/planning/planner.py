@@ -114,7 +114,7 @@ def make_planner(
     """
     given = {"name": planner} if isinstance(planner, str) else asdict(planner)
     if given["name"] == "auto":
-        given["name"] = "mppi" if isinstance(world_model.model.action, BinnedCodec) else "lookahead"
+        given["name"] = "mppi" if isinstance(world_model.action_codec, BinnedCodec) else "lookahead"
     config = planner_config(given | settings)
     if config.name == "none":
         return None
@@ -134,7 +134,7 @@ def build_planner(
         return make_planner(world_model, settings, deterministic=greedy, seed=seed)
     name = settings.name
     if name == "auto":
-        name = "mppi" if isinstance(world_model.model.action, BinnedCodec) else "lookahead"
+        name = "mppi" if isinstance(world_model.action_codec, BinnedCodec) else "lookahead"
     given: dict[str, Any] = {}
     if name != "none":
         known = PLANNERS.load(name).config_class.__dataclass_fields__

@@ -11,8 +11,9 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, unwrap_vec_n
 
 from nextlat_rl.agents.sb3.observations import ObservationReader, make_real_env
 from nextlat_rl.errors import UserError
+from nextlat_rl.memory import Acting
 from nextlat_rl.types import Step
-from nextlat_rl.world_model import Acting, WorldModel
+from nextlat_rl.world_model import WorldModel
 
 
 def make_belief_env(
@@ -115,7 +116,7 @@ class BeliefVecEnv(VecEnvWrapper):
 
 def belief_space(world_model: WorldModel) -> gym.spaces.Box:
     """The space of beliefs `[D]`."""
-    return gym.spaces.Box(-np.inf, np.inf, (world_model.model.config.trunk.width,), np.float32)
+    return gym.spaces.Box(-np.inf, np.inf, (world_model.belief_size,), np.float32)
 
 
 def _array(belief: torch.Tensor) -> np.ndarray:

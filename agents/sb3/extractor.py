@@ -10,7 +10,6 @@ import torch
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor, nn
 
-from nextlat_rl.data.space_check import check_spaces
 from nextlat_rl.errors import UserError
 from nextlat_rl.world_model import WorldModel
 
@@ -35,11 +34,10 @@ class BeliefExtractor(BaseFeaturesExtractor):
     """
 
     def __init__(self, observation_space: gym.Space, world_model: WorldModel, fine_tune: bool = False) -> None:
-        spaces = world_model.model.spaces
         if not isinstance(observation_space, gym.spaces.Box) or len(observation_space.shape) != 1:
             raise UserError("BeliefExtractor reads vectors (a Box of one dimension): use BeliefVecEnv for the rest")
-        check_spaces(spaces.observation, spaces.action, observation_space, spaces.action)
-        super().__init__(observation_space, world_model.model.config.trunk.width)
+        world_model.check_spaces(observation_space, world_model.action_space)
+        super().__init__(observation_space, world_model.belief_size)
         self.model = deepcopy(world_model.model).requires_grad_(fine_tune)
         (self._leaf,) = self.model.observation
 

@@ -14,12 +14,9 @@ from nextlat_rl.agents.sb3.beliefs import belief_space
 from nextlat_rl.agents.sb3.uncertainty import BeliefDistance
 from nextlat_rl.data.batches import Batcher
 from nextlat_rl.data.minari_io import load_datasets
-from nextlat_rl.data.space_check import check_spaces
 from nextlat_rl.data.store import build_store
 from nextlat_rl.errors import UserError
 from nextlat_rl.noise import uniform
-from nextlat_rl.objectives.forward import forward
-from nextlat_rl.tracing import Traced
 from nextlat_rl.world_model import WorldModel
 
 
@@ -59,7 +56,7 @@ class ImaginedVecEnv(VecEnv):
         behaviour_price: float = 0.0,
     ) -> None:
         world_model.check_dynamics("imagination", "")
-        width = world_model.model.config.trunk.width
+        width = world_model.belief_size
         if starts.ndim != 2 or len(starts) == 0 or starts.shape[1] != width:
             raise UserError(
                 f"an imagined environment needs start beliefs of shape [N, {width}], got {list(starts.shape)}: "
@@ -72,7 +69,7 @@ class ImaginedVecEnv(VecEnv):
         if not behaviour_price >= 0:
             raise UserError(f"behaviour_price={behaviour_price} must be at least 0")
         self.render_mode = None
-        super().__init__(n_envs, belief_space(world_model), world_model.model.spaces.action)
+        super().__init__(n_envs, belief_space(world_model), world_model.action_space)
         self.world_model, self.starts, self.horizon = world_model, starts.to(world_model.device), horizon
         self.max_uncertainty, self.behaviour_price = max_uncertainty, behaviour_price
         self._distance = None if max_uncertainty is None else BeliefDistance(self.starts)
@@ -80,9 +77,8 @@ class ImaginedVecEnv(VecEnv):
         self._rows = torch.arange(n_envs, device=world_model.device)
         self._clock = torch.zeros_like(self._rows)  # steps since the beginning, over all episodes
         self._length = torch.zeros_like(self._rows)
-        self._imagine = Traced(
-            world_model.model,
-            lambda belief, action, noise: world_model.imagine_step(belief, action, "sample", noise)[:3],
+        self._imagine = world_model.traced(
+            lambda belief, action, noise: world_model.imagine_step(belief, action, "sample", noise)[:3]
         )
 
     def reset(self) -> np.ndarray:
@@ -102,7 +98,7 @@ class ImaginedVecEnv(VecEnv):
     @torch.no_grad()
     def step_wait(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict[str, Any]]]:
         """Beliefs `[B, D]`, rewards `[B]`, ends `[B]`, infos; where an episode ended, the next one's first belief."""
-        noise = uniform(self._key, self._rows, self._clock, 1 + self.world_model.model.transition_num_uniforms)
+        noise = uniform(self._key, self._rows, self._clock, 1 + self.world_model.transition_num_uniforms)
         belief, reward, go_on = self._imagine(self._belief, self._action, noise[:, 1:])
         if self.behaviour_price:
             reward = reward - self.behaviour_price * departure(self.world_model, self._belief, self._action)
@@ -152,8 +148,7 @@ class ImaginedVecEnv(VecEnv):
 
 def departure(world_model: WorldModel, belief: Tensor, action: Tensor) -> Tensor:
     """By how many nats stored actions are less likely under the model's policy at `[B, D]` than its mode, `[B]`."""
-    codec = world_model.model.action
-    policy = codec.head(belief)
+    codec, policy = world_model.action_codec, world_model.policy_parameters(belief)
     return (codec.log_prob(policy, codec.mode(policy)) - codec.log_prob(policy, action)).clamp_min(0)
 
 
@@ -175,13 +170,11 @@ def start_beliefs(
 
     """
     store = build_store(load_datasets(data if isinstance(data, str) else "+".join(data)))
-    model = world_model.model
-    spaces = model.spaces
-    check_spaces(spaces.observation, spaces.action, store.observation_space, store.action_space)
+    world_model.check_spaces(store.observation_space, store.action_space)
     count = min(count, store.num_transitions if anywhere else store.num_episodes)
-    batches = Batcher(store, 32, model.config.trunk.context, seed)
+    batches = Batcher(store, 32, world_model.context, seed)
     found: list[Tensor] = []
     while sum(map(len, found)) < count:
         batch = batches.batch(len(found)).to(world_model.device)
-        found.append(forward(model, batch).belief[batch.has_action & (batch.is_first | anywhere)])
+        found.append(world_model.beliefs(batch)[batch.has_action & (batch.is_first | anywhere)])
     return torch.cat(found)[:count]

@@ -12,7 +12,6 @@ import gymnasium as gym
 import numpy as np
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor
 
-from nextlat_rl.data.space_check import check_spaces
 from nextlat_rl.envs import make_env
 from nextlat_rl.spaces import leaves
 from nextlat_rl.world_model import WorldModel
@@ -37,8 +36,7 @@ class StoredObservations(gym.ObservationWrapper):
 
     def __init__(self, env: gym.Env, world_model: WorldModel) -> None:
         super().__init__(env)
-        spaces = world_model.model.spaces
-        check_spaces(spaces.observation, spaces.action, env.observation_space, env.action_space)
+        world_model.check_spaces(env.observation_space, env.action_space)
         self._world_model = world_model
         self.observation_space = stored_space(world_model)
 
@@ -50,10 +48,9 @@ class StoredObservations(gym.ObservationWrapper):
 
 def stored_space(world_model: WorldModel) -> gym.spaces.Dict:
     """The space of stored observations, leaf -> Box."""
-    codecs = world_model.model.observation
     boxes: dict[str, gym.spaces.Space[Any]] = {}
-    for name, space in leaves(world_model.model.spaces.observation).items():
-        dtype, shape = codecs[name].storage(space)
+    for name, space in leaves(world_model.observation_space).items():
+        dtype, shape = world_model.observation_codecs[name].storage(space)
         limits = (-np.inf, np.inf) if dtype.kind == "f" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
         boxes[name] = gym.spaces.Box(limits[0], limits[1], shape, dtype.type)
     return gym.spaces.Dict(boxes)
@@ -72,11 +69,10 @@ class ObservationReader:
     """
 
     def __init__(self, world_model: WorldModel, venv: VecEnv) -> None:
-        spaces = world_model.model.spaces
         self.world_model, self.space = world_model, venv.observation_space
         self._stored = self.space == stored_space(world_model)
-        observation = spaces.observation if self._stored else self.space
-        check_spaces(spaces.observation, spaces.action, observation, venv.action_space)
+        observation = world_model.observation_space if self._stored else self.space
+        world_model.check_spaces(observation, venv.action_space)
 
     def elements(self, batch: Any) -> list[Any]:
         """The observations `[B]` of a batch, still in the vector environment's own form."""
@@ -95,7 +91,7 @@ class ObservationReader:
     def _stacked(self, elements: list[Any]) -> dict[str, Any]:
         import torch
 
-        names = self.world_model.model.observation
+        names = self.world_model.observation_codecs
         stacked = {name: np.stack([element[name] for element in elements]) for name in names}
         return {name: torch.from_numpy(leaf).to(self.world_model.device) for name, leaf in stacked.items()}
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from stable_baselines3.common.utils import is_vectorized_observation
 from stable_baselines3.common.vec_env import VecEnv
 
@@ -101,9 +100,6 @@ class PlannerPolicy:
             agent = Agent(wm, batch, "trunk", deterministic, seed, search)
         return PolicyState(agent, np.zeros(batch, dtype=np.float32), np.arange(batch))
 
-    @torch.no_grad()
     def _expected_reward(self, agent: Agent | SpeculativeAgent) -> np.ndarray:
         """The most likely r_t `[B]` of the action just taken, given that the episode goes on."""
-        model = self.world_model.model
-        answer = model.transition(model.after(agent.belief, model.embed_action(agent.last_action)))
-        return model.reward.mode(answer.reward[..., 0, :]).cpu().numpy()
+        return self.world_model.likely_reward(agent.belief, agent.last_action).cpu().numpy()

@@ -46,13 +46,13 @@ class BeliefPolicy(ActorCriticPolicy):
         world_model: WorldModel,
         **kwargs: Any,
     ) -> None:
-        width = world_model.model.config.trunk.width
+        width = world_model.belief_size
         if observation_space.shape != (width,):
             raise UserError(
                 f"BeliefPolicy reads this world model's beliefs [{width}], not {observation_space}: "
                 "make the environment by make_belief_env(world_model)"
             )
-        codec = world_model.model.action
+        codec = world_model.action_codec
         if not isinstance(codec, (DiscreteCodec, MultiDiscreteCodec)) or codec.space != action_space:
             raise UserError(
                 f"BeliefPolicy starts from a policy over discrete actions, not from {codec.space} for {action_space}: "
@@ -64,7 +64,7 @@ class BeliefPolicy(ActorCriticPolicy):
     def _build(self, lr_schedule: Schedule) -> None:
         """SB3's networks and optimiser, then the world model's weights in place of the random ones."""
         super()._build(lr_schedule)
-        codec = self._world_model.model.action
+        codec = self._world_model.action_codec
         assert isinstance(codec, FieldsCodec)
         weight, bias = policy_weights(codec)
         with torch.no_grad():

@@ -15,6 +15,7 @@ from nextlat_rl.envs.episode import Episode, record
 from nextlat_rl.envs.paper import CountdownEnv, StreetMapEnv, TokenTask, WordProblemEnv
 from nextlat_rl.envs.paper.equations import equation_validity
 from nextlat_rl.envs.paper.map_test import MapTest
+from nextlat_rl.memory import Acting
 from nextlat_rl.metrics.lengths import accuracy_by_length
 from nextlat_rl.metrics.probes import probe_curve
 from nextlat_rl.models.nextlat import NextLat
@@ -22,7 +23,7 @@ from nextlat_rl.plotting.figures import lines_figure
 from nextlat_rl.seeds import EVALUATION_SEED
 from nextlat_rl.training.tracking import Tracker
 from nextlat_rl.types import Batch
-from nextlat_rl.world_model import Acting, WorldModel
+from nextlat_rl.world_model import WorldModel
 
 _PROBLEMS = 256
 _TRIPS, _WALKS = 200, 800

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import torch
 
 from nextlat_rl.envs.paper.countdown import EQUATION, CountdownEnv
+from nextlat_rl.memory import Acting
 from nextlat_rl.types import Step
-from nextlat_rl.world_model import Acting, WorldModel
+from nextlat_rl.world_model import WorldModel
 
 
 @torch.no_grad()

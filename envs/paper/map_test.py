@@ -9,6 +9,7 @@ from torch import Tensor
 from nextlat_rl.envs import make_env
 from nextlat_rl.envs.paper.street_map import StreetMapEnv
 from nextlat_rl.envs.paper.street_space import StreetSpace
+from nextlat_rl.memory import Acting
 from nextlat_rl.metrics.beliefs import effective_rank
 from nextlat_rl.metrics.compression import random_walks, same_state_pairs, sequence_compression
 from nextlat_rl.metrics.next_token import next_token_test
@@ -18,7 +19,7 @@ from nextlat_rl.metrics.traveller import ModelTraveller
 from nextlat_rl.metrics.trips import detour_robustness, valid_trajectories
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.plotting.street_map import map_figure
-from nextlat_rl.world_model import Acting, WorldModel
+from nextlat_rl.world_model import WorldModel
 
 _BELIEFS = 256  # rows of the matrix whose effective rank is taken
 _TRIPS = 500

@@ -13,11 +13,12 @@ from nextlat_rl.jobs.evaluation import COLUMNS, cells, check_env, score
 from nextlat_rl.jobs.improvement import improve_policy, improved_folder
 from nextlat_rl.jobs.report import imagined_gap
 from nextlat_rl.jobs.setup import open_store
+from nextlat_rl.memory import Acting
 from nextlat_rl.results import write_json
 from nextlat_rl.runtime import set_threads
 from nextlat_rl.settings_check import check_improve_command, check_trained
 from nextlat_rl.training import checkpoint
-from nextlat_rl.world_model import Acting, WorldModel
+from nextlat_rl.world_model import WorldModel
 
 
 def improve(config: ImproveConfig) -> None:

@@ -22,10 +22,10 @@ from nextlat_rl.drafting.token import (
     token_log_prob,
     token_log_prob_at,
 )
+from nextlat_rl.memory import Memory
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.models.transformer import KVCache, Transformer
 from nextlat_rl.tracing import Traced
-from nextlat_rl.world_model import Memory
 
 LONGEST = 8  # steps that a drafter must be able to guess at once
 

@@ -28,9 +28,10 @@ from nextlat_rl.drafting.token import (
     token_num_uniforms,
 )
 from nextlat_rl.drafting.verify import accepted, draw_residual
+from nextlat_rl.memory import Memory
 from nextlat_rl.noise import uniform
 from nextlat_rl.tracing import Traced
-from nextlat_rl.world_model import Memory, WorldModel
+from nextlat_rl.world_model import WorldModel
 
 
 @dataclass

@@ -15,10 +15,11 @@ from nextlat_rl.drafting.length import FixedLength
 from nextlat_rl.drafting.rollout import DraftStatistics, SpeculativeRollout
 from nextlat_rl.drafting.token import token_num_uniforms
 from nextlat_rl.envs import make_env
+from nextlat_rl.memory import Memory
 from nextlat_rl.noise import uniform
 from nextlat_rl.seeds import EVALUATION_SEED
 from nextlat_rl.tracing import Traced
-from nextlat_rl.world_model import Memory, WorldModel
+from nextlat_rl.world_model import WorldModel
 
 COLUMNS = [
     "drafter",

@@ -20,10 +20,10 @@ from nextlat_rl.agents.speculative import SpeculativeAgent
 from nextlat_rl.agents.tolerant import TolerantAgent
 from nextlat_rl.config import EvaluateConfig, PlannerSettings
 from nextlat_rl.console import bar, make_console, table
-from nextlat_rl.data.space_check import check_spaces
 from nextlat_rl.drafting.exactness import can_come_true
 from nextlat_rl.drafting.length import DraftLength, FixedLength, draft_length
 from nextlat_rl.envs import make_env, resolve_env_id
+from nextlat_rl.memory import Acting
 from nextlat_rl.results import git_revision, write_json
 from nextlat_rl.runtime import set_threads
 from nextlat_rl.seeds import EVALUATION_SEED
@@ -31,7 +31,7 @@ from nextlat_rl.settings_check import check_evaluate, check_trained
 from nextlat_rl.statistics import bootstrap_interval
 from nextlat_rl.training.checkpoint import load_config, run_folder
 from nextlat_rl.training.tracking import Tracker
-from nextlat_rl.world_model import Acting, WorldModel
+from nextlat_rl.world_model import WorldModel
 
 _CALIBRATION_ENVS = 20
 
@@ -140,8 +140,7 @@ def _log_speculation(tracker: Tracker, row: dict[str, Any], step: int) -> None:
 def check_env(world_model: WorldModel, env_id: str) -> None:
     """Require the environment's spaces to be the model's."""
     env = make_env(env_id)
-    spaces = world_model.model.spaces
-    check_spaces(spaces.observation, spaces.action, env.observation_space, env.action_space)
+    world_model.check_spaces(env.observation_space, env.action_space)
     env.close()
 
 

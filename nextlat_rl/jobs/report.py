@@ -16,6 +16,7 @@ from nextlat_rl.data.store import Store
 from nextlat_rl.envs.drawing import observation_drawer
 from nextlat_rl.jobs.evaluation import COLUMNS, cells, eval_tags, score
 from nextlat_rl.jobs.improvement import improve_policy, improved_folder
+from nextlat_rl.memory import Acting
 from nextlat_rl.metrics.beliefs import belief_rank, latent_error_by_horizon
 from nextlat_rl.metrics.imagined_return import imagined_returns
 from nextlat_rl.models.nextlat import NextLat
@@ -27,7 +28,7 @@ from nextlat_rl.training.checkpoint import load_config
 from nextlat_rl.training.tracking import Tracker
 from nextlat_rl.training.trainer import total_steps
 from nextlat_rl.types import Batch
-from nextlat_rl.world_model import Acting, WorldModel
+from nextlat_rl.world_model import WorldModel
 
 _ENVS = 64
 _GAP_EPISODES = 256
@@ -222,9 +223,7 @@ def _log_imagination(
     errors = latent_error_by_horizon(world_model.model, held_out, 32)
     if errors["grounded"]:
         tracker.figure("diagnostics/latent_error_by_horizon", horizon_figure(errors), step)
-    dream = dream_figure(
-        world_model, held_out, _DREAM_HORIZON, observation_drawer(world_model.model.spaces.observation)
-    )
+    dream = dream_figure(world_model, held_out, _DREAM_HORIZON, observation_drawer(world_model.observation_space))
     if dream is not None:
         tracker.figure("imagination/real_against_imagined", dream, step)
 

@@ -27,6 +27,7 @@ from nextlat_rl.errors import UserError
 from nextlat_rl.jobs.collection import ensure_dataset, gather
 from nextlat_rl.jobs.report import final_report, improved_report
 from nextlat_rl.jobs.setup import HELD_OUT, build_model, make_trainer, merge_resumed, open_store, window_length
+from nextlat_rl.memory import Acting
 from nextlat_rl.metrics.beliefs import belief_rank, held_out_losses, latent_error_by_horizon
 from nextlat_rl.results import git_revision, write_json
 from nextlat_rl.runtime import pick_device, set_threads
@@ -35,7 +36,6 @@ from nextlat_rl.training import checkpoint
 from nextlat_rl.training.tracking import Tracker, new_run_folder
 from nextlat_rl.training.trainer import Trainer
 from nextlat_rl.types import Batch
-from nextlat_rl.world_model import Acting
 
 _DIAGNOSTIC_EPISODES = 64
 _PROBE_EPISODES = 256

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nextlat_rl.memory import Acting
 from nextlat_rl.metrics.state_space import Trip
-from nextlat_rl.world_model import Acting, WorldModel
+from nextlat_rl.world_model import WorldModel
 
 
 class ModelTraveller:
@@ -37,11 +38,11 @@ class ModelTraveller:
     @torch.no_grad()
     def log_probs(self, trips: Sequence[Trip]) -> np.ndarray:
         """Log-probabilities `[N, moves]` of the next move."""
-        model = self.world_model.model
+        wm = self.world_model
         last = self.beliefs(trips)
-        policy = model.action.head(last)[:, None].expand(-1, len(self.moves), -1)
+        policy = wm.policy_parameters(last)[:, None].expand(-1, len(self.moves), -1)
         moves = self.moves.expand(len(trips), *self.moves.shape)
-        return model.action.log_prob(policy, moves).cpu().numpy()
+        return wm.action_codec.log_prob(policy, moves).cpu().numpy()
 
     @torch.no_grad()
     def beliefs(self, trips: Sequence[Trip]) -> Tensor:

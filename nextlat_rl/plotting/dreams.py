@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from nextlat_rl.objectives.forward import forward
 from nextlat_rl.plotting.figures import curves_figure, film_strip
 from nextlat_rl.types import Batch
 from nextlat_rl.world_model import WorldModel
@@ -36,7 +35,7 @@ def dream_figure(world_model: WorldModel, batch: Batch, horizon: int, draw: Draw
     stop = min(start + horizon, last)
     if stop <= start:
         return None
-    belief = forward(world_model.model, batch).belief[row : row + 1, start]
+    belief = world_model.beliefs(batch)[row : row + 1, start]
     imagined = world_model.imagine(belief, batch.action[row : row + 1, start:stop], rollout="argmax")
     real = {name: leaf[row, start + 1 : stop + 1] for name, leaf in batch.observation.items()}
     guess = {name: leaf[0] for name, leaf in imagined.observation.items()}

@@ -12,8 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from nextlat_rl.imagination import Imagination
 from nextlat_rl.plotting.figures import BLIND, GROUNDED
-from nextlat_rl.world_model import Imagination, WorldModel
+from nextlat_rl.world_model import WorldModel
 
 
 def plan_figure(

@@ -8,9 +8,10 @@ import torch
 
 from nextlat_rl.agents.agent import Agent
 from nextlat_rl.agents.episodes import evaluation_seeds, run_episodes
+from nextlat_rl.memory import Acting
 from nextlat_rl.objectives.forward import forward
 from nextlat_rl.types import Step
-from nextlat_rl.world_model import Acting, WorldModel
+from nextlat_rl.world_model import WorldModel
 from tests.helpers.tiny import cartpole_model, make_batch, tiny_model
 
 

@@ -30,11 +30,12 @@ from nextlat_rl.drafting.token import (
     token_log_prob_at,
     token_num_uniforms,
 )
+from nextlat_rl.memory import Memory
 from nextlat_rl.models.nextlat import ModelConfig, NextLat
 from nextlat_rl.models.transformer import TrunkConfig
 from nextlat_rl.tracing import Traced
 from nextlat_rl.types import Spaces, Step
-from nextlat_rl.world_model import Memory, WorldModel
+from nextlat_rl.world_model import WorldModel
 from tests.helpers.tiny import tiny_model
 
 BATCH = 20_000

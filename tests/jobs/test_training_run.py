@@ -19,13 +19,14 @@ from nextlat_rl.config import TrainerConfig
 from nextlat_rl.data.batches import Batcher
 from nextlat_rl.data.minari_io import write_dataset
 from nextlat_rl.data.store import Store, build_store
+from nextlat_rl.memory import Acting
 from nextlat_rl.metrics.imagined_return import imagined_returns
 from nextlat_rl.models.nextlat import ModelConfig, NextLat
 from nextlat_rl.models.transformer import TrunkConfig
 from nextlat_rl.objectives.objective import ObjectiveConfig
 from nextlat_rl.training.trainer import Trainer
 from nextlat_rl.types import Spaces
-from nextlat_rl.world_model import Acting, WorldModel
+from nextlat_rl.world_model import WorldModel
 from tests.helpers.worlds import Recall, recall_episodes
 
 ROOT = Path(__file__).parents[2]

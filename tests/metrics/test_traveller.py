@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from nextlat_rl.memory import Acting
 from nextlat_rl.metrics.state_space import Trip
 from nextlat_rl.metrics.traveller import ModelTraveller
 from nextlat_rl.types import Step
-from nextlat_rl.world_model import Acting, WorldModel
+from nextlat_rl.world_model import WorldModel
 from tests.helpers.tiny import tiny_model
 
 

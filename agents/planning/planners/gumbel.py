@@ -15,10 +15,10 @@ from nextlat_rl.agents.planning.config import PlannerConfig
 from nextlat_rl.agents.planning.imagined import ImaginedModel
 from nextlat_rl.agents.planning.model import Plan, PlanningModel, Prediction, gumbel, mixed_value
 from nextlat_rl.agents.planning.planner import DiscretePlanner
+from nextlat_rl.imagination import RolloutMode
 from nextlat_rl.noise import uniform
 from nextlat_rl.settings import at_least, literals
-from nextlat_rl.tracing import Traced
-from nextlat_rl.world_model import RolloutMode, WorldModel
+from nextlat_rl.world_model import WorldModel
 
 _NEVER = -1e9
 
@@ -221,7 +221,7 @@ class _TracedModel:
     def __init__(self, model: ImaginedModel) -> None:
         self.actions, self.num_uniforms, self.value_range = model.actions, model.num_uniforms, model.value_range
         self.root = model.root
-        self._step = Traced(model.world_model.model, lambda *arguments: tuple(model.step(*arguments)))
+        self._step = model.world_model.traced(lambda *arguments: tuple(model.step(*arguments)))
 
     def step(self, belief: Tensor, action: Tensor, noise: Tensor) -> Prediction:
         return Prediction(*self._step(belief, action, noise))

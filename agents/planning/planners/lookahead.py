@@ -21,10 +21,10 @@ from nextlat_rl.agents.planning.config import PlannerConfig
 from nextlat_rl.agents.planning.imagined import ImaginedModel
 from nextlat_rl.agents.planning.model import Plan, PlanningModel, Prediction, gumbel
 from nextlat_rl.agents.planning.planner import DiscretePlanner, Explanation, keys
+from nextlat_rl.imagination import RolloutMode
 from nextlat_rl.noise import uniform
 from nextlat_rl.settings import at_least, literals
-from nextlat_rl.tracing import Traced
-from nextlat_rl.world_model import RolloutMode, WorldModel
+from nextlat_rl.world_model import WorldModel
 
 
 @dataclass(kw_only=True)
@@ -206,9 +206,7 @@ class LookaheadPlanner(DiscretePlanner):
     ) -> None:
         self.model, self.config, self.seed = ImaginedModel(world_model, config.rollout), config, seed
         self.num_uniforms = sum(config.num_uniforms(self.model))
-        self._search = Traced(
-            world_model.model, lambda b, u: tuple(lookahead(self.model, b, u, config, deterministic)[0])
-        )
+        self._search = world_model.traced(lambda b, u: tuple(lookahead(self.model, b, u, config, deterministic)[0]))
 
     def plan(self, belief: Tensor, episode: Tensor, step: Tensor) -> Plan:
         """See `DiscretePlanner.plan`."""

@@ -13,7 +13,6 @@ from nextlat_rl.agents.planning.imagined import ImaginedContinuousModel
 from nextlat_rl.agents.planning.planner import Explanation, SearchPlanner, keys
 from nextlat_rl.noise import uniform
 from nextlat_rl.settings import above_zero, at_least
-from nextlat_rl.tracing import Traced
 from nextlat_rl.world_model import WorldModel
 
 
@@ -148,7 +147,7 @@ class MPPIPlanner(SearchPlanner):
     ) -> None:
         self.model, self.config, self.seed = ImaginedContinuousModel(world_model), config, seed
         self.num_uniforms = sum(config.num_uniforms(self.model))
-        self._search = Traced(world_model.model, lambda b, u: tuple(mppi(self.model, b, u, config)))
+        self._search = world_model.traced(lambda b, u: tuple(mppi(self.model, b, u, config)))
 
     def plan(self, belief: Tensor, episode: Tensor, step: Tensor) -> ContinuousPlan:
         """The decision at `belief: [B, D]` and the numbers behind it."""

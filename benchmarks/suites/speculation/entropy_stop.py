@@ -12,8 +12,8 @@ from nextlat_rl.drafting.drafter import Draft, Drafter, SequentialDrafter, featu
 from nextlat_rl.drafting.drafters.nextlat import NextLatDrafter
 from nextlat_rl.drafting.length import FixedLength
 from nextlat_rl.drafting.token import Token, draw_token, from_parts, stack
+from nextlat_rl.memory import Memory
 from nextlat_rl.tracing import Traced
-from nextlat_rl.world_model import Memory
 
 ScoredGuess = Callable[[Tensor, Token, Tensor], tuple[Tensor, Token, Tensor]]
 

@@ -23,9 +23,10 @@ from nextlat_rl.data.batches import Batcher
 from nextlat_rl.data.minari_io import load_dataset, local_datasets
 from nextlat_rl.data.store import Store, build_store
 from nextlat_rl.envs import make_env
+from nextlat_rl.memory import Acting
 from nextlat_rl.models.transformer import KVCache, Transformer, TrunkConfig
 from nextlat_rl.runtime import set_threads
-from nextlat_rl.world_model import Acting, WorldModel
+from nextlat_rl.world_model import WorldModel
 
 _ENV = "MiniGrid-FourRooms-v0"
 _DATA_STEPS = 20_000

@@ -9,8 +9,8 @@ from nextlat_rl.drafting.drafter import Draft, Drafter
 from nextlat_rl.drafting.exactness import can_come_true
 from nextlat_rl.drafting.token import Token, same_token, stack
 from nextlat_rl.errors import UserError
+from nextlat_rl.memory import Memory
 from nextlat_rl.models.nextlat import NextLat
-from nextlat_rl.world_model import Memory
 
 _CAPACITY = 4096  # steps remembered
 _LONGEST_MATCH = 2

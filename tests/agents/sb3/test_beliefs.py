@@ -21,8 +21,9 @@ from nextlat_rl.agents.sb3 import (
     make_real_env,
 )
 from nextlat_rl.errors import UserError
+from nextlat_rl.memory import Acting
 from nextlat_rl.types import Step
-from nextlat_rl.world_model import Acting, WorldModel
+from nextlat_rl.world_model import WorldModel
 from tests.helpers.tiny import cartpole_model
 
 
