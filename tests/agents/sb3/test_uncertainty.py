@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium as gym
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from nextlat_rl.agents.sb3 import ImaginedVecEnv, uncertainty_limit
 from nextlat_rl.agents.sb3.uncertainty import BeliefDistance
 from nextlat_rl.errors import UserError
+from nextlat_rl.tracing import Traced
 
 CORNERS = torch.tensor([[2.0, 1.0], [2.0, -1.0], [-2.0, 1.0], [-2.0, -1.0]])  # variances 4 and 1
 
@@ -23,13 +24,12 @@ class Walk:
     """A world model of two numbers: every step adds 1 to the first, and action 1 ends the episode from 4 on."""
 
     device = torch.device("cpu")
+    action_space = gym.spaces.Discrete(2)
+    belief_size = 2
+    transition_num_uniforms = 1
 
-    def __init__(self) -> None:
-        model = nn.Module()
-        model.config = SimpleNamespace(trunk=SimpleNamespace(width=2))
-        model.spaces = SimpleNamespace(action=gym.spaces.Discrete(2))
-        model.transition_num_uniforms = 1
-        self.model: Any = model
+    def traced(self, function: Callable[..., Any]) -> Traced:
+        return Traced(nn.Module(), function)
 
     def check_dynamics(self, user: str, remedy: str) -> None:
         return None
