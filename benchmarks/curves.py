@@ -15,10 +15,10 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor
 
+from benchmarks.config import BenchmarkConfig
 from benchmarks.main_job import run_task
 from benchmarks.sb3 import Progress
 from nextlat_rl.agents.sb3 import BeliefPolicy, ImaginedReplay, ZooSettings, make_belief_env, zoo_settings
-from nextlat_rl.config import BenchmarkConfig
 from nextlat_rl.console import bar
 from nextlat_rl.envs import make_env
 from nextlat_rl.envs.sb3.features import FeatureWrapper

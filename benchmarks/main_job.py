@@ -18,7 +18,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from nextlat_rl.config import BenchmarkConfig
+from benchmarks.config import BenchmarkConfig
 from nextlat_rl.console import table
 from nextlat_rl.errors import UserError
 from nextlat_rl.statistics import seeds_interval

@@ -11,15 +11,15 @@ import matplotlib.pyplot as plt
 import torch
 from rich.console import Console
 
+from benchmarks.config import BenchmarkConfig
 from benchmarks.paper_cost import cost_rows
 from benchmarks.paper_data import gathered
 from benchmarks.paper_fit import QUICK, Fitted, fit, train_settings
 from benchmarks.paper_sizes import COST_MODELS, PAPER, TASKS_BY_SIZE, PaperTask
 from benchmarks.side_by_side import side_by_side
-from nextlat_rl.config import BenchmarkConfig
 from nextlat_rl.data.store import Store
 from nextlat_rl.envs.paper.map_test import MapTest
-from nextlat_rl.jobs.evaluation import score
+from nextlat_rl.jobs.evaluation import ActingConfig, score
 from nextlat_rl.memory import Acting
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.results import git_revision
@@ -72,7 +72,7 @@ def _objective_rows(
     task = TASKS_BY_SIZE[config.size][name]
     store = _data(task.env, task.behaviour, 60 if config.quick else task.episodes, console)
     options = [*task.options, *task.own.get(objective, ()), *(QUICK if config.quick else ())]
-    settings = train_settings(f"env.id={task.env}", f"seed={seed}", f"objective.name={objective}", *options)
+    settings = train_settings(f"env={task.env}", f"seed={seed}", f"objective.name={objective}", *options)
     fitted = fit(settings, store, console, lambda model: _all_right(model, task, console), task.check_every)
     measured = broadcast_from_main(lambda: _measured(name, objective, seed, fitted, config, console))
     return _described(measured, name, config)
@@ -128,11 +128,9 @@ def _right(model: NextLat, env: str, acting: Acting, episodes: int, first_seed: 
     row, _ = score(
         WorldModel(model, env),
         env,
-        acting=acting,
+        ActingConfig(acting, deterministic=True),
         episodes=episodes,
-        deterministic=True,
         n_envs=250,
-        seed=0,
         console=console,
         first_seed=first_seed,
     )

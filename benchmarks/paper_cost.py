@@ -12,7 +12,7 @@ from benchmarks.timing import interleave
 from nextlat_rl.console import bar
 from nextlat_rl.data.batches import Batcher
 from nextlat_rl.data.store import Store
-from nextlat_rl.jobs.setup import build_model, objective_config, window_length
+from nextlat_rl.training.build import build_model, window_length
 from nextlat_rl.training.trainer import Trainer
 
 _ENV = "NextLat/StreetMap-10x10"
@@ -54,12 +54,13 @@ def cost_rows(model: tuple[str, ...], quick: bool, console: Console) -> list[dic
 def _trainer(store: Store, name: str, horizon: int, model: tuple[str, ...]) -> Trainer:
     """The main job's default objective, but without open-loop roll-outs, which the paper does not have."""
     options = (
-        f"env.id={_ENV}",
+        f"env={_ENV}",
         f"objective.name={name}",
         f"objective.horizon={horizon}",
         "objective.open_loop_weight=0",
     )
     config = train_settings(*options, *model)
-    length = window_length(config, store)
+    length = window_length(store)
     batches = Batcher(store, config.trainer.batch_size, length, seed=0)
-    return Trainer(build_model(config, store, length), batches, objective_config(config), config.trainer, seed=0)
+    model_ = build_model(config.model, config.objective, store, length)
+    return Trainer(model_, batches, config.objective, config.trainer, seed=0)

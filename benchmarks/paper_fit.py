@@ -8,18 +8,17 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
-from omegaconf import OmegaConf
 from rich.console import Console
 from torch import Tensor
 
-from nextlat_rl.config import TrainConfig
 from nextlat_rl.console import bar
 from nextlat_rl.data.batches import split
 from nextlat_rl.data.store import Store
-from nextlat_rl.jobs.setup import HELD_OUT, build_model, make_trainer, window_length
+from nextlat_rl.jobs.compose import compose
+from nextlat_rl.jobs.config import TrainConfig
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.runtime import pick_device
-from nextlat_rl.settings_check import check_train
+from nextlat_rl.training.build import HELD_OUT, build_model, make_trainer, window_length
 from nextlat_rl.training.distributed import broadcast_from_main
 
 QUICK = ("trainer.steps=10", "trainer.batch_size=8", "model.layers=2", "model.heads=2", "model.width=32")
@@ -36,11 +35,7 @@ class Fitted:
 
 def train_settings(*options: str) -> TrainConfig:
     """Settings of the main job for a token task, changed by `options` in its own notation."""
-    ours = ["env.behaviour=expert", "env.prompt_weight=0.01"]  # what configs/env/NextLat.yaml says
-    merged = OmegaConf.merge(OmegaConf.structured(TrainConfig), OmegaConf.from_dotlist([*ours, *options]))
-    config: TrainConfig = OmegaConf.to_object(merged)  # type: ignore[assignment]
-    check_train(config)
-    return config
+    return compose("train", TrainConfig, options)
 
 
 def fit(
@@ -60,11 +55,11 @@ def fit(
         check_every: ask `done` after so many steps each; 0 never asks.
 
     """
-    length = window_length(config, store)
+    length = window_length(store, config.trainer.length)
     training, _ = split(store, HELD_OUT, config.seed)
     torch.manual_seed(config.seed)
-    model = build_model(config, store, length).to(pick_device(config.device))
-    trainer = make_trainer(config, store, model, training, length)
+    model = build_model(config.model, config.objective, store, length).to(pick_device(config.device))
+    trainer = make_trainer(model, store, training, config.objective, config.trainer, length, config.seed)
     started = time.monotonic()
     title = f"Training {config.objective.name}, seed {config.seed}"
     with bar(console, title, trainer.total_steps, "steps") as shown:

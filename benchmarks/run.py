@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
+from benchmarks.config import BenchmarkConfig
 from benchmarks.curves import CURVE_TASKS, curve_rows
 from benchmarks.main_job import TASKS, run_task, seeds_table, task_table
 from benchmarks.paper import paper_rows
@@ -16,11 +17,10 @@ from benchmarks.paper_sizes import SIZES, paper_parts, parts_apart
 from benchmarks.report_curves import curve_figure, curve_tables
 from benchmarks.report_paper import paper_tables, solved_by_step
 from benchmarks.sb3 import SB3_TASKS, sb3_rows, sb3_speed_rows, sb3_speed_table
-from nextlat_rl.config import BenchmarkConfig
 from nextlat_rl.console import make_console
 from nextlat_rl.errors import UserError
 from nextlat_rl.results import write_json
-from nextlat_rl.settings_check import at_least, one_of
+from nextlat_rl.settings import at_least, one_of
 from nextlat_rl.training.distributed import destroy, init, is_main_process, launched
 
 Rows = list[dict[str, Any]]
@@ -105,7 +105,7 @@ def _chosen_parts(config: BenchmarkConfig) -> list[str]:
         raise UserError(f"size={config.size} is for suite=paper only; leave it out")
     if config.suite != "paper" and launched():
         raise UserError(f"suite={config.suite} runs in one process; torchrun is for suite=paper")
-    at_least(config, 1, "seeds")
+    at_least("", config, 1, "seeds")
     parts = suites[config.suite] + ["speed"] * (config.suite in _SPEED_ROWS)
     left_out = _left_out(config)
     chosen = config.only.split("+") if config.only else [part for part in parts if part not in left_out]

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from omegaconf import OmegaConf
 from rich.console import Console
 from rich.table import Table
 from stable_baselines3 import PPO
@@ -17,6 +16,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv, VecMonitor
 from torch import Tensor
 
+from benchmarks.config import BenchmarkConfig
 from benchmarks.main_job import data_in, run_task
 from benchmarks.timing import interleave
 from nextlat_rl.agents.sb3 import (
@@ -27,17 +27,17 @@ from nextlat_rl.agents.sb3 import (
     start_beliefs,
     uncertainty_limit,
 )
-from nextlat_rl.config import BenchmarkConfig, TrainConfig
 from nextlat_rl.console import bar, table
-from nextlat_rl.data.minari_io import local_datasets
+from nextlat_rl.data.minari_io import list_datasets
 from nextlat_rl.data.store import build_store
 from nextlat_rl.jobs.collection import ensure_dataset
-from nextlat_rl.jobs.setup import build_model, window_length
+from nextlat_rl.jobs.config import TrainConfig
 from nextlat_rl.memory import Acting
 from nextlat_rl.results import git_revision
 from nextlat_rl.runtime import set_threads
 from nextlat_rl.seeds import EVALUATION_SEED
 from nextlat_rl.statistics import bootstrap_interval
+from nextlat_rl.training.build import build_model, window_length
 from nextlat_rl.world_model import WorldModel
 
 _ENVS = 64  # imagined episodes side by side
@@ -102,7 +102,7 @@ def sb3_rows(name: str, seed: int, config: BenchmarkConfig, console: Console) ->
         yield from rows
         with data_in(folder):
             world_model = WorldModel.load(rows[0]["run"], "cpu")
-            starts = start_beliefs(world_model, local_datasets(), 2000, anywhere=True, seed=seed)
+            starts = start_beliefs(world_model, list_datasets(), 2000, anywhere=True, seed=seed)
     set_threads(1)  # the networks are tiny: more threads only wait for each other
     shared = {key: rows[0][key] for key in ("part", "env", "seed", "target", "run", "peak_memory_mb", "deterministic")}
     for dreamer in DREAMERS:
@@ -179,13 +179,15 @@ def play(agent: PPO, venv: VecEnv, episodes: int, horizon: int, deterministic: b
 
 def sb3_speed_rows(quick: bool, console: Console) -> list[dict[str, Any]]:
     """Steps a second on one core: an untrained model's imagined FourRooms beside the real one, both monitored."""
-    config: TrainConfig = OmegaConf.to_object(OmegaConf.structured(TrainConfig))  # type: ignore[assignment]
+    config = TrainConfig()
     config.env.id, config.collect.behaviour, config.collect.steps = "MiniGrid-FourRooms-v0", "explorer", 3000
     with tempfile.TemporaryDirectory() as folder, data_in(folder):
-        _, datasets = ensure_dataset("auto", config.env.id, config.collect, {}, console)
+        _, datasets = ensure_dataset("auto", config.env.id, config.collect, console)
         store = build_store(datasets)
-        world_model = WorldModel(build_model(config, store, window_length(config, store)), config.env.id)
-        starts = start_beliefs(world_model, local_datasets())
+        world_model = WorldModel(
+            build_model(config.model, config.objective, store, window_length(store)), config.env.id
+        )
+        starts = start_beliefs(world_model, list_datasets())
     set_threads(1)
     rows = []
     for batch in _SPEED_BATCHES[:1] if quick else _SPEED_BATCHES:

@@ -1,18 +1,18 @@
-"""`python -m nextlat_rl.collect env=... behaviour=...`: gather trajectories into a Minari data set."""
+"""`python -m nextlat_rl.collect env=MiniGrid-FourRooms`: gather a data set."""
 
 from __future__ import annotations
 
 from nextlat_rl.cli.app import run
-from nextlat_rl.config import CollectCommand
+from nextlat_rl.jobs.commands import CollectCommand
 
 
 def main() -> None:
     """Entry point."""
 
     def body(config: CollectCommand, typed: list[str]) -> None:
-        from nextlat_rl.jobs.collection import collect
+        from nextlat_rl.cli.collect import collect  # loads torch, which --help and bad options do not wait for
 
-        collect(config)
+        collect(config, typed)
 
     run("collect", CollectCommand, body)
 

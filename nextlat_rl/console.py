@@ -71,11 +71,11 @@ def bar(console: Console, title: str, total: float | None, unit: str) -> Iterato
         yield shown
 
 
-def make_console(quiet: bool) -> Console:
-    """The console of a command; `quiet` (for `json=true`) sends all of it to stderr."""
+def make_console(quiet: bool, silent: bool = False) -> Console:
+    """The console of a command; `quiet` (for `json=true`) sends all of it to stderr, `silent` prints nothing."""
     file = sys.stderr if quiet else sys.stdout
     # A log file has no width of its own: give tables room instead of rich's 80 columns.
-    return Console(file=file, soft_wrap=True, width=None if file.isatty() else 140)
+    return Console(file=file, soft_wrap=True, width=None if file.isatty() else 140, quiet=silent)
 
 
 def make_log() -> Console:

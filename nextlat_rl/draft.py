@@ -1,20 +1,20 @@
-"""`python -m nextlat_rl.draft checkpoint=...`: train a drafter and race it against drawing one step at a time."""
+"""`python -m nextlat_rl.draft checkpoint=runs/<env>/<time>`: a drafter, trained and raced."""
 
 from __future__ import annotations
 
 from nextlat_rl.cli.app import run
-from nextlat_rl.config import DraftConfig
+from nextlat_rl.jobs.commands import DraftCommand
 
 
 def main() -> None:
     """Entry point."""
 
-    def body(config: DraftConfig, typed: list[str]) -> None:
-        from nextlat_rl.cli.draft import draft
+    def body(config: DraftCommand, typed: list[str]) -> None:
+        from nextlat_rl.cli.draft import draft  # loads torch, which --help and bad options do not wait for
 
         draft(config)
 
-    run("draft", DraftConfig, body)
+    run("draft", DraftCommand, body)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,20 @@
-"""`python -m nextlat_rl.evaluate checkpoint=... episodes=500`: the agent's score on fresh seeds."""
+"""`python -m nextlat_rl.evaluate checkpoint=runs/<env>/<time>`: score a trained agent on fresh seeds."""
 
 from __future__ import annotations
 
 from nextlat_rl.cli.app import run
-from nextlat_rl.config import EvaluateConfig
+from nextlat_rl.jobs.commands import EvaluateCommand
 
 
 def main() -> None:
     """Entry point."""
 
-    def body(config: EvaluateConfig, typed: list[str]) -> None:
-        from nextlat_rl.jobs.evaluation import evaluate
+    def body(config: EvaluateCommand, typed: list[str]) -> None:
+        from nextlat_rl.cli.evaluate import evaluate  # loads torch, which --help and bad options do not wait for
 
         evaluate(config)
 
-    run("evaluate", EvaluateConfig, body)
+    run("evaluate", EvaluateCommand, body)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,20 @@
-"""`python -m nextlat_rl.plan checkpoint=...`: one decision, drawn: what was compared and why the best won."""
+"""`python -m nextlat_rl.plan checkpoint=runs/<env>/<time>`: one decision of a planner, drawn."""
 
 from __future__ import annotations
 
 from nextlat_rl.cli.app import run
-from nextlat_rl.config import PlanConfig
+from nextlat_rl.jobs.commands import PlanCommand
 
 
 def main() -> None:
     """Entry point."""
 
-    def body(config: PlanConfig, typed: list[str]) -> None:
-        from nextlat_rl.cli.plan import plan
+    def body(config: PlanCommand, typed: list[str]) -> None:
+        from nextlat_rl.cli.plan import plan  # loads torch, which --help and bad options do not wait for
 
         plan(config)
 
-    run("plan", PlanConfig, body)
+    run("plan", PlanCommand, body)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from collections.abc import Iterable, Mapping
+from types import UnionType
 from typing import Any, TypeVar, get_args, get_type_hints
 
 from nextlat_rl.errors import UserError
@@ -87,13 +88,37 @@ def from_dict(cls: type[Settings], values: Mapping[str, Any], where: str = "") -
     built: dict[str, Any] = {}
     for name, value in values.items():
         if name not in names:
-            close = difflib.get_close_matches(name, names, n=3)
-            hint = (
-                f"did you mean {', '.join(where + other for other in close)}?"
-                if close
-                else f"known: {', '.join(names)}"
-            )
-            raise UserError(f"unknown option '{where}{name}'; {hint}")
-        nested = dataclasses.is_dataclass(hints[name]) and isinstance(value, Mapping)
-        built[name] = from_dict(hints[name], value, f"{where}{name}.") if nested else value
+            raise UserError(f"unknown option '{where}{name}'; {_hint(name, names, where)}")
+        hint, option = hints[name], f"{where}{name}"
+        if isinstance(value, Mapping) and hasattr(hint, "from_settings"):
+            built[name] = hint.from_settings(value)
+        elif isinstance(value, Mapping) and dataclasses.is_dataclass(hint):
+            built[name] = from_dict(hint, value, f"{option}.")  # type: ignore[arg-type]
+        else:
+            _check_type(option, value, hint)
+            built[name] = value
     return cls(**built)
+
+
+def _hint(name: str, names: list[str], where: str) -> str:
+    close = [where + other for other in difflib.get_close_matches(name, names, n=3)]
+    return f"did you mean {', '.join(close)}?" if close else f"choose one of: {', '.join(names) or 'none'}"
+
+
+_KINDS: dict[Any, tuple[tuple[type, ...], str]] = {
+    bool: ((bool,), "true or false"),
+    int: ((int,), "a whole number"),
+    float: ((int, float), "a number"),
+    str: ((str,), "a text"),
+}
+
+
+def _check_type(option: str, value: Any, hint: Any) -> None:
+    """Require `value` to be of the plain type that the annotation `hint` asks for; other annotations pass."""
+    parts = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+    allowed = [part for part in parts if isinstance(part, type) and part in _KINDS]
+    if not allowed or (value is None and type(None) in parts):
+        return
+    types, kind = _KINDS[allowed[0]]
+    if not isinstance(value, types) or (isinstance(value, bool) and allowed[0] is not bool):
+        raise UserError(f"{option}={value} must be {kind}")

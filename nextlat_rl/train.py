@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from nextlat_rl.cli.app import run
-from nextlat_rl.config import TrainConfig
+from nextlat_rl.jobs.config import TrainConfig
 
 
 def main() -> None:
     """Entry point."""
 
     def body(config: TrainConfig, typed: list[str]) -> None:
-        from nextlat_rl.jobs.training_run import train
+        from nextlat_rl.cli.train import train  # loads torch, which --help and bad options do not wait for
 
         train(config, typed)
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from nextlat_rl.agents.improvement.config import ImproveConfig
 from nextlat_rl.agents.improvement.heads import Heads
-from nextlat_rl.config import ImproveSettings
 from nextlat_rl.objectives.returns import lambda_returns
 from nextlat_rl.objectives.weights import weighted_mean
 from nextlat_rl.world_model import WorldModel
@@ -21,7 +21,7 @@ from nextlat_rl.world_model import WorldModel
 class ImaginationImprover:
     """Improves the heads of `world_model` from real beliefs `[N, D]`; a step is a function of (seed, step)."""
 
-    def __init__(self, world_model: WorldModel, beliefs: Tensor, settings: ImproveSettings, seed: int) -> None:
+    def __init__(self, world_model: WorldModel, beliefs: Tensor, settings: ImproveConfig, seed: int) -> None:
         self.world_model, self.beliefs, self.settings, self.seed = world_model, beliefs, settings, seed
         self.heads = Heads(world_model.model, settings.learning_rate)
         self.step = 0

@@ -9,9 +9,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from nextlat_rl.agents.improvement.config import ImproveConfig
 from nextlat_rl.agents.improvement.heads import Heads
-from nextlat_rl.agents.planning.planner import DiscretePlanner, build_planner
-from nextlat_rl.config import ImproveSettings, PlannerSettings
+from nextlat_rl.agents.planning.config import PlannerConfig
+from nextlat_rl.agents.planning.planner import DiscretePlanner, make_planner
 from nextlat_rl.errors import UserError
 from nextlat_rl.world_model import WorldModel
 
@@ -25,9 +26,9 @@ class ReanalyseImprover:
     """
 
     def __init__(
-        self, world_model: WorldModel, beliefs: Tensor, settings: ImproveSettings, planner: PlannerSettings, seed: int
+        self, world_model: WorldModel, beliefs: Tensor, settings: ImproveConfig, planner: PlannerConfig, seed: int
     ) -> None:
-        search = build_planner(world_model, planner, greedy=True, seed=seed)
+        search = make_planner(world_model, planner, deterministic=True, seed=seed)
         if not isinstance(search, DiscretePlanner):
             raise UserError(
                 f"improve=reanalyse needs planner=lookahead or planner=gumbel, which plan over discrete actions, not "

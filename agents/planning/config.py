@@ -22,6 +22,11 @@ class PlannerConfig:
 
     name: str = "none"
 
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> PlannerConfig:
+        """See `planner_config`."""
+        return planner_config(settings)
+
 
 def planner_names() -> list[str]:
     """What the option `planner` takes."""

@@ -12,7 +12,6 @@ from torch import Tensor
 from nextlat_rl.agents.planning.config import PLANNERS, PlannerConfig, planner_config
 from nextlat_rl.agents.planning.imagined import ImaginedModel
 from nextlat_rl.agents.planning.model import Plan
-from nextlat_rl.config import PlannerSettings
 from nextlat_rl.spaces.binned import BinnedCodec
 from nextlat_rl.world_model import WorldModel
 
@@ -121,24 +120,3 @@ def make_planner(
     world_model.check_dynamics(f"planner={config.name}", ", or use planner=none")
     made: SearchPlanner = PLANNERS.load(config.name)(world_model, config, deterministic=deterministic, seed=seed)
     return made
-
-
-AnyPlanner = SearchPlanner
-
-
-def build_planner(
-    world_model: WorldModel, settings: PlannerSettings | PlannerConfig, greedy: bool, seed: int
-) -> SearchPlanner | None:
-    """`make_planner` for `PlannerSettings`, which goes when the commands build planner settings themselves."""
-    if isinstance(settings, PlannerConfig):
-        return make_planner(world_model, settings, deterministic=greedy, seed=seed)
-    name = settings.name
-    if name == "auto":
-        name = "mppi" if isinstance(world_model.action_codec, BinnedCodec) else "lookahead"
-    given: dict[str, Any] = {}
-    if name != "none":
-        known = PLANNERS.load(name).config_class.__dataclass_fields__
-        given = {key: value for key, value in asdict(settings).items() if key in known and key != "name"}
-    if name == "gumbel":
-        del given["value_scale"]  # the look-ahead's, in other units
-    return make_planner(world_model, name, deterministic=greedy, seed=seed, **given)

@@ -10,10 +10,10 @@ from stable_baselines3.common.utils import is_vectorized_observation
 from stable_baselines3.common.vec_env import VecEnv
 
 from nextlat_rl.agents.agent import Agent
-from nextlat_rl.agents.planning.planner import build_planner
+from nextlat_rl.agents.planning.config import PlannerConfig, planner_config
+from nextlat_rl.agents.planning.planner import make_planner
 from nextlat_rl.agents.sb3.observations import ObservationReader
 from nextlat_rl.agents.speculative import SpeculativeAgent
-from nextlat_rl.config import PlannerSettings
 from nextlat_rl.drafting.length import AdaptiveLength
 from nextlat_rl.world_model import WorldModel
 
@@ -50,12 +50,12 @@ class PlannerPolicy:
         self,
         world_model: WorldModel,
         venv: VecEnv,
-        planner: str | PlannerSettings = "none",
+        planner: str | PlannerConfig = "none",
         speculate: bool = False,
         seed: int = 0,
     ) -> None:
         self.world_model, self.speculate, self.seed = world_model, speculate, seed
-        self.planner = PlannerSettings(name=planner) if isinstance(planner, str) else planner
+        self.planner = planner_config({"name": planner}) if isinstance(planner, str) else planner
         if speculate or self.planner.name != "none":
             world_model.check_dynamics("planning or drafting", "")
         self._reader = ObservationReader(world_model, venv)
@@ -92,7 +92,7 @@ class PlannerPolicy:
 
     def _begin(self, batch: int, deterministic: bool) -> PolicyState:
         wm, seed = self.world_model, self.seed
-        search = build_planner(wm, self.planner, deterministic, seed)
+        search = make_planner(wm, self.planner, deterministic=deterministic, seed=seed)
         agent: Agent | SpeculativeAgent
         if self.speculate:
             agent = SpeculativeAgent(wm, batch, AdaptiveLength(), deterministic, seed, search)

@@ -19,7 +19,7 @@ from rich.console import Console
 from benchmarks.jobs import data_in, run_command
 from benchmarks.options import Options
 from benchmarks.rivals import Choose, Trained
-from nextlat_rl.data.minari_io import load_dataset, local_datasets
+from nextlat_rl.data.minari_io import list_datasets, load_dataset
 from nextlat_rl.envs import make_env
 from nextlat_rl.envs.sb3.features import FeatureWrapper
 from nextlat_rl.errors import UserError
@@ -45,7 +45,7 @@ def train(
         collect_seed = seed * 1_000_000
         run_command("collect", f"env={env_id}", f"behaviour={behaviour}", f"steps={steps}", f"seed={collect_seed}")
         data = Path(folder) / "data.npz"
-        (dataset_id,) = local_datasets()
+        (dataset_id,) = list_datasets()
         np.savez(data, allow_pickle=False, **_features_of(env_id, dataset_id))
         for kind, title in _ALGORITHMS.items():
             started = time.monotonic()

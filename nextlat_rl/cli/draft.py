@@ -1,4 +1,4 @@
-"""Training a drafter on a trunk, and showing what it is worth."""
+"""`python -m nextlat_rl.draft`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import time
 
 from rich.console import Console
 
-from nextlat_rl.config import DraftConfig
 from nextlat_rl.console import bar, make_console, table
 from nextlat_rl.data.minari_io import load_datasets
 from nextlat_rl.drafting.drafters.net import DrafterNet
@@ -16,31 +15,31 @@ from nextlat_rl.drafting.exactness import check_verified
 from nextlat_rl.drafting.fit import train_drafter
 from nextlat_rl.drafting.length import FixedLength, draft_length
 from nextlat_rl.drafting.rollout import SpeculativeRollout
+from nextlat_rl.jobs.commands import DraftCommand
+from nextlat_rl.jobs.data import open_store
 from nextlat_rl.jobs.draft_race import ALONE, COLUMNS, cells, race
 from nextlat_rl.jobs.evaluation import check_env
-from nextlat_rl.jobs.setup import drafter_batches, open_store
-from nextlat_rl.objectives.objective import ObjectiveConfig
+from nextlat_rl.jobs.requirements import check_dynamics
 from nextlat_rl.results import write_json
 from nextlat_rl.runtime import set_threads
-from nextlat_rl.settings_check import check_draft, check_dynamics
 from nextlat_rl.training import checkpoint
+from nextlat_rl.training.build import drafter_batches
 from nextlat_rl.training.tracking import Tracker
 from nextlat_rl.world_model import WorldModel
 
 _LONGEST = 16  # of an adaptive draft by the latent dynamics, which have no end; the rivals are built for 8
 
 
-def draft(config: DraftConfig) -> None:
-    """`python -m nextlat_rl.draft`."""
-    check_draft(config)
+def draft(config: DraftCommand) -> None:
+    """Train the drafter if it needs training, race it against drawing step by step, and keep the rows."""
     console = make_console(config.json)
     set_threads(config.threads)
     world_model = WorldModel.load(config.checkpoint, config.device)
     check_env(world_model, world_model.env_id)
     check_verified(config.drafter, world_model.model)
     if config.drafter == "nextlat":
-        trained = checkpoint.load_config(config.checkpoint)["train_config"]["objective"]["name"]
-        check_dynamics(trained, "drafter", "nextlat", "eagle")
+        trained = checkpoint.trained_objective(checkpoint.load_config(config.checkpoint))
+        check_dynamics(trained.name, "drafter", "nextlat", "eagle")
     net = None if config.drafter in UNTRAINED else _net(world_model, config, console)
     longest = _LONGEST if config.drafter == "nextlat" else 8
     drafter = make_drafter(config.drafter, world_model.model, net)
@@ -67,13 +66,13 @@ def draft(config: DraftConfig) -> None:
     console.print(f"Written to {folder / name}.json", highlight=False)
 
 
-def _net(world_model: WorldModel, config: DraftConfig, console: Console) -> DrafterNet:
+def _net(world_model: WorldModel, config: DraftCommand, console: Console) -> DrafterNet:
     """The drafter's weights: trained and saved, or with `steps=0` those that were saved before."""
     if config.steps == 0:
         return load_net(config.drafter, world_model.model, config.checkpoint)
     saved = checkpoint.load_config(config.checkpoint)
     store = open_store(load_datasets(config.data or saved["dataset_id"]), console)
-    batches = drafter_batches(store, saved, config.seed)
+    batches = drafter_batches(store, saved["train_config"]["trainer"], saved["model"]["trunk"]["context"], config.seed)
     net = make_net(config.drafter, world_model.model)
     started = time.monotonic()
     with bar(console, f"Training {config.drafter}", config.steps, "steps") as shown:
@@ -81,7 +80,7 @@ def _net(world_model: WorldModel, config: DraftConfig, console: Console) -> Draf
         def on_step(done: int, losses: dict[str, float]) -> None:
             shown.update(done, "  ".join(f"{name} {value:.3g}" for name, value in losses.items()))
 
-        objective = ObjectiveConfig(**saved["train_config"]["objective"])
+        objective = checkpoint.trained_objective(saved)
         train_drafter(
             net, world_model.model, batches, objective, config.steps, config.learning_rate, config.seed, on_step
         )

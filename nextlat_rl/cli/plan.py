@@ -1,4 +1,4 @@
-"""One decision as a person would want to see it."""
+"""`python -m nextlat_rl.plan`."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from typing import Any
 import gymnasium as gym
 
 from nextlat_rl.agents.agent import Agent
-from nextlat_rl.agents.planning.planner import Explanation, build_planner
-from nextlat_rl.config import PlanConfig
+from nextlat_rl.agents.planning.planner import Explanation, make_planner
 from nextlat_rl.console import make_console, table
 from nextlat_rl.envs import make_env, resolve_env_id
 from nextlat_rl.envs.drawing import observation_drawer
 from nextlat_rl.errors import UserError
+from nextlat_rl.jobs.commands import PlanCommand
 from nextlat_rl.jobs.evaluation import check_env
+from nextlat_rl.jobs.requirements import check_trained
 from nextlat_rl.plotting.plans import plan_figure
-from nextlat_rl.settings_check import check_plan, check_trained
-from nextlat_rl.training.checkpoint import load_config, run_folder
+from nextlat_rl.runtime import set_threads
+from nextlat_rl.training.checkpoint import load_config, run_folder, trained_objective
 from nextlat_rl.training.tracking import Tracker
 from nextlat_rl.world_model import WorldModel
 
 
-def plan(config: PlanConfig) -> None:
-    """`python -m nextlat_rl.plan`."""
-    check_plan(config)
+def plan(config: PlanCommand) -> None:
+    """Play up to a decision, and show what the planner compared: a picture, and a table in the terminal."""
+    set_threads(config.threads)
     saved = load_config(config.checkpoint)
-    trained = saved["train_config"]["objective"]
-    check_trained(trained["name"], trained["value_weight"], config.planner.name, config.acting)
+    check_trained(trained_objective(saved), planner=config.planner.name, acting=config.acting)
     env_id = resolve_env_id(config.env.id or saved["env_id"])
     world_model = WorldModel.load(config.checkpoint, config.device)
     check_env(world_model, env_id)
-    planner = build_planner(world_model, config.planner, greedy=True, seed=0)
-    assert planner is not None  # `check_plan` refuses none
-    agent = Agent(world_model, 1, config.acting, True, 0, planner)  # type: ignore[arg-type]
+    planner = make_planner(world_model, config.planner, deterministic=True)
+    assert planner is not None  # `PlanCommand` refuses none
+    agent = Agent(world_model, 1, config.acting, True, 0, planner)
     env = make_env(env_id)
     observation = _play_to(env, agent, config)
     found = planner.explain(agent.belief, config.seed, config.step, config.lines)
@@ -55,7 +55,7 @@ def plan(config: PlanConfig) -> None:
     _print(config, env_id, _action_rows(found, names), captions, out)
 
 
-def _play_to(env: gym.Env, agent: Agent, config: PlanConfig) -> Any:
+def _play_to(env: gym.Env, agent: Agent, config: PlanCommand) -> Any:
     """Play up to the decision; its observation. The agent has then seen it, and has decided."""
     observation, _ = env.reset(seed=config.seed)
     reward = 0.0
@@ -98,7 +98,7 @@ def _action_rows(found: Explanation, names: list[str] | None) -> list[dict[str, 
     ]
 
 
-def _print(config: PlanConfig, env_id: str, rows: list[dict[str, Any]], captions: list[str], out: Path) -> None:
+def _print(config: PlanCommand, env_id: str, rows: list[dict[str, Any]], captions: list[str], out: Path) -> None:
     if config.json:
         print(json.dumps({"env": env_id, "actions": rows, "lines": captions, "picture": str(out)}, indent=1))
         return

@@ -230,7 +230,7 @@ def load_dataset(dataset_id: str) -> MinariDataset:
         try:
             download(dataset_id)
         except HubError as reason:
-            here = ", ".join(local_datasets()) or "none"
+            here = ", ".join(list_datasets()) or "none"
             raise UserError(
                 f"data set '{dataset_id}' is not in {get_dataset_path()} and cannot be downloaded ({reason}); "
                 f"collect one with `python -m nextlat_rl.collect env=...`; local data sets: {here}"
@@ -263,7 +263,7 @@ def exists(dataset_id: str) -> bool:
     return bool((get_dataset_path(dataset_id) / "data").is_dir())
 
 
-def local_datasets() -> list[str]:
+def list_datasets() -> list[str]:
     """Return the ids of all data sets in the local Minari folder, sorted."""
     root = get_dataset_path()
     found = []

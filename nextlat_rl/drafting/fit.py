@@ -8,8 +8,8 @@ import torch
 
 from nextlat_rl.drafting.drafters.net import DrafterNet
 from nextlat_rl.models.nextlat import NextLat
+from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.forward import forward
-from nextlat_rl.objectives.objective import ObjectiveConfig
 from nextlat_rl.training.trainer import Batches
 
 _WARMUP = 20

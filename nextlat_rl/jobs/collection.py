@@ -1,4 +1,4 @@
-"""Gathering a data set, as a command of its own and as the first stage of training."""
+"""Gathering data sets."""
 
 from __future__ import annotations
 
@@ -7,45 +7,65 @@ import json
 import os
 import re
 import time
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 from minari import MinariDataset
 from rich.console import Console
 
-from nextlat_rl.config import CollectCommand, CollectConfig
 from nextlat_rl.console import bar, make_console
 from nextlat_rl.data.minari_io import exists, load_dataset, load_datasets, write_dataset
 from nextlat_rl.envs import make_env, resolve_env_id
+from nextlat_rl.envs.config import CollectConfig
 from nextlat_rl.envs.episodes import collect_episodes, default_behaviour
 from nextlat_rl.errors import UserError
-from nextlat_rl.settings_check import check_collect
 
 
-def collect(config: CollectCommand) -> None:
-    """`python -m nextlat_rl.collect`."""
-    check_collect(config)
-    console = make_console(quiet=False)
-    env_id = resolve_env_id(config.env.id)
-    dataset_id = config.id or default_dataset_id(env_id, config, config.env.sb3)
-    if exists(dataset_id):
-        raise UserError(
-            f"data set '{dataset_id}' exists already; choose another with id=, or train with data={dataset_id}"
-        )
-    gather(dataset_id, env_id, config, config.env.sb3, console)
-    console.print(f"Next: python -m nextlat_rl.train env={env_id} data={dataset_id}", highlight=False)
+def collect_dataset(
+    env: str,
+    behaviour: str = "auto",
+    steps: int = 10_000,
+    *,
+    episodes: int | None = None,
+    seed: int = 0,
+    epsilon: float = 0.0,
+    workers: int = 0,
+    sb3: dict[str, Any] | None = None,
+    dataset_id: str = "",
+    quiet: bool = False,
+) -> MinariDataset:
+    """Gather episodes into a Minari data set; one that exists already under the same settings is returned as it is.
+
+    Args:
+        env: any Gymnasium id, the version may be left out; `module:Name-v0` imports `module` first.
+        behaviour: `random`, `expert`, `explorer`, `sb3`, `sb3:model.zip`, `agent:runs/...`, or a mixture of them such
+            as `explorer:0.9+random:0.1`; `auto` picks one that fits the environment.
+        steps: environment steps to gather at least.
+        episodes: number of episodes instead of steps.
+        seed: seed of the first episode; episode i uses seed + i.
+        epsilon: probability of a uniformly random action at each step.
+        workers: processes that gather; 0 takes one per core, at most 8.
+        sb3: hyper-parameters of the `sb3` behaviour.
+        dataset_id: name of the data set; empty derives one from the settings.
+        quiet: no progress bar.
+
+    Raises:
+        UserError: unknown environment or behaviour, a value outside its range, a full disk.
+
+    """
+    config = CollectConfig(behaviour, steps, episodes, epsilon, seed, workers, sb3 or {})
+    env_id = resolve_env_id(env)
+    name = dataset_id or default_dataset_id(env_id, config)
+    if exists(name):
+        return load_dataset(name)
+    return gather(name, env_id, config, make_console(quiet=False, silent=quiet))
 
 
-def default_dataset_id(env_id: str, config: CollectConfig, sb3: dict[str, Any]) -> str:
+def default_dataset_id(env_id: str, config: CollectConfig) -> str:
     """A name that tells data sets of different settings apart."""
     behaviour = behaviour_of(env_id, config)
-    settings = {key: value for key, value in asdict(config).items() if key in CollectConfig.__dataclass_fields__}
-    settings = {
-        **settings,
-        "behaviour": behaviour,
-        "workers": None,
-        "sb3": sb3,
-    }  # the workers do not change what is gathered
+    settings = {field.name: getattr(config, field.name) for field in fields(CollectConfig)}
+    settings |= {"behaviour": behaviour, "workers": None}  # the workers do not change what is gathered
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:6]
     amount = f"{config.episodes}ep" if config.episodes else f"{config.steps}"
     slug = re.sub(r"[^A-Za-z0-9]+", "-", behaviour).strip("-")[:40]
@@ -57,15 +77,21 @@ def behaviour_of(env_id: str, config: CollectConfig) -> str:
     return default_behaviour(env_id) if config.behaviour == "auto" else config.behaviour
 
 
-def gather(dataset_id: str, env_id: str, config: CollectConfig, sb3: dict[str, Any], console: Console) -> MinariDataset:
-    """Gather episodes and write them as a Minari data set, with a progress bar."""
+def gather(dataset_id: str, env_id: str, config: CollectConfig, console: Console) -> MinariDataset:
+    """Gather episodes and write them as a Minari data set, with a progress bar.
+
+    Raises:
+        UserError: see `collect_dataset`; also an id that is taken.
+
+    """
     behaviour = behaviour_of(env_id, config)
     env = make_env(env_id)
     observation_space, action_space = env.observation_space, env.action_space
     env.close()
-    total = config.episodes or config.steps
+    total, unit = (config.episodes, "episodes") if config.episodes else (config.steps, "steps")
+    amount = {"steps": None if config.episodes else config.steps, "episodes": config.episodes}
     started = time.monotonic()
-    with bar(console, f"Gathering with {behaviour}", total, "episodes" if config.episodes else "steps") as shown:
+    with bar(console, f"Gathering with {behaviour}", total, unit) as shown:
 
         def on_progress(steps: int, episodes: int, mean_return: float) -> None:
             done = episodes if config.episodes else steps
@@ -74,12 +100,11 @@ def gather(dataset_id: str, env_id: str, config: CollectConfig, sb3: dict[str, A
         episodes = collect_episodes(
             env_id,
             behaviour,
-            steps=None if config.episodes else config.steps,
-            episodes=config.episodes,
+            **amount,
             seed=config.seed,
             epsilon=config.epsilon,
             workers=config.workers or min(os.cpu_count() or 1, 8),
-            sb3=sb3,
+            sb3=config.sb3,
             on_progress=on_progress,
         )
         dataset = write_dataset(
@@ -90,7 +115,7 @@ def gather(dataset_id: str, env_id: str, config: CollectConfig, sb3: dict[str, A
             episodes,
             behaviour=behaviour,
             epsilon=config.epsilon,
-            requested_steps=None if config.episodes else config.steps,
+            requested_steps=amount["steps"],
         )
     console.print(
         f"Data set {dataset_id}: {dataset.total_episodes:,} episodes, {dataset.total_steps:,} steps, "
@@ -100,9 +125,7 @@ def gather(dataset_id: str, env_id: str, config: CollectConfig, sb3: dict[str, A
     return dataset
 
 
-def ensure_dataset(
-    data: str, env_id: str, config: CollectConfig, sb3: dict[str, Any], console: Console
-) -> tuple[str, list[MinariDataset]]:
+def ensure_dataset(data: str, env_id: str, config: CollectConfig, console: Console) -> tuple[str, list[MinariDataset]]:
     """The data sets to train on; `auto` gathers the environment's own if it is not there.
 
     Raises:
@@ -111,9 +134,22 @@ def ensure_dataset(
     """
     if data != "auto":
         return data, load_datasets(data)
-    dataset_id = default_dataset_id(env_id, config, sb3)
+    dataset_id = default_dataset_id(env_id, config)
     if exists(dataset_id):
         console.print(f"Data set {dataset_id} is there already.", highlight=False)
         return dataset_id, [load_dataset(dataset_id)]
     console.print(f"No data set {dataset_id} yet: gathering it first.", highlight=False)
-    return dataset_id, [gather(dataset_id, env_id, config, sb3, console)]
+    return dataset_id, [gather(dataset_id, env_id, config, console)]
+
+
+def check_new(dataset_id: str) -> None:
+    """Require that no data set of this name exists.
+
+    Raises:
+        UserError: there is one.
+
+    """
+    if exists(dataset_id):
+        raise UserError(
+            f"data set '{dataset_id}' exists already; choose another with id=, or train with data={dataset_id}"
+        )

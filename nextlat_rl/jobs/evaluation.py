@@ -1,12 +1,12 @@
-"""Scoring an agent on fresh seeds, as a command of its own and as the last stage of training."""
+"""Scoring agents on fresh seeds."""
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import count
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -15,109 +15,205 @@ from rich.console import Console
 from nextlat_rl.agents.agent import Agent
 from nextlat_rl.agents.calibration import calibrate
 from nextlat_rl.agents.episodes import EpisodeResult, Timing, evaluation_seeds, run_episodes
-from nextlat_rl.agents.planning.planner import AnyPlanner, build_planner
+from nextlat_rl.agents.planning.config import PlannerConfig
+from nextlat_rl.agents.planning.planner import make_planner
 from nextlat_rl.agents.speculative import SpeculativeAgent
 from nextlat_rl.agents.tolerant import TolerantAgent
-from nextlat_rl.config import EvaluateConfig, PlannerSettings
-from nextlat_rl.console import bar, make_console, table
-from nextlat_rl.drafting.exactness import can_come_true
-from nextlat_rl.drafting.length import DraftLength, FixedLength, draft_length
+from nextlat_rl.console import bar, make_console
+from nextlat_rl.drafting.length import DraftLength, FixedLength
 from nextlat_rl.envs import make_env, resolve_env_id
-from nextlat_rl.memory import Acting
-from nextlat_rl.results import git_revision, write_json
-from nextlat_rl.runtime import set_threads
+from nextlat_rl.results import git_revision
 from nextlat_rl.seeds import EVALUATION_SEED
-from nextlat_rl.settings_check import check_evaluate, check_trained
 from nextlat_rl.statistics import bootstrap_interval
-from nextlat_rl.training.checkpoint import load_config, run_folder
-from nextlat_rl.training.tracking import Tracker
 from nextlat_rl.world_model import WorldModel
+
+AnyAgent = Agent | SpeculativeAgent | TolerantAgent
 
 _CALIBRATION_ENVS = 20
 
 COLUMNS = ["agent", "return", "95% interval", "success", "episode length", "ms/decision"]
 
 
-def evaluate(config: EvaluateConfig) -> None:
-    """`python -m nextlat_rl.evaluate`."""
-    check_evaluate(config)
-    console = make_console(config.json)
-    set_threads(config.threads)
-    saved = load_config(config.checkpoint)
-    trained = saved["train_config"]["objective"]
-    planner, acting, speculate = config.planner.name, config.acting, config.speculate
-    check_trained(trained["name"], trained["value_weight"], planner, acting, speculate=speculate)
-    env_id = resolve_env_id(config.env.id or saved["env_id"])
-    world_model = WorldModel.load(config.checkpoint, config.device)
-    check_env(world_model, env_id)
-    tolerance = None
-    if config.speculate == "tolerant":
-        longest = draft_length(config.draft).longest
-        (tolerance,) = calibrated_tolerances(
-            world_model, config.planner, config.deterministic, config.seed, longest, [config.risk], console
+@dataclass
+class ActingConfig:
+    """How a trained model acts.
+
+    Attributes:
+        acting: `trunk` (exact beliefs) or `recurrent` (the latent dynamics alone).
+        planner: looks ahead from the beliefs; `none` follows the policy.
+        deterministic: most likely actions instead of drawn ones.
+        seed: of the action noise.
+        draft: decides this many steps ahead (speculative acting); None decides at every step.
+        tolerance: with `draft`: how far reality may stray from it; None for not at all.
+
+    """
+
+    acting: Literal["trunk", "recurrent"] = "trunk"
+    planner: PlannerConfig = field(default_factory=PlannerConfig)
+    deterministic: bool = False
+    seed: int = 0
+    draft: DraftLength | None = None
+    tolerance: float | None = None
+
+    @property
+    def label(self) -> str:
+        """What tables call it."""
+        label = self.acting if self.planner.name == "none" else f"{self.acting} + {self.planner.name}"
+        if self.draft is not None:
+            label += ", lossless" if self.tolerance is None else ", tolerant"
+        return label
+
+
+def make_agent(world_model: WorldModel, batch_size: int, config: ActingConfig) -> AnyAgent:
+    """An agent for `batch_size` environments side by side.
+
+    Raises:
+        UserError: the planner does not fit the action space.
+
+    """
+    deterministic, seed = config.deterministic, config.seed
+    planner = make_planner(world_model, config.planner, deterministic=deterministic, seed=seed)
+    if config.draft is None:
+        return Agent(world_model, batch_size, config.acting, deterministic, seed, planner)
+    if config.tolerance is None:
+        return SpeculativeAgent(world_model, batch_size, config.draft, deterministic, seed, planner)
+    return TolerantAgent(world_model, batch_size, config.draft, config.tolerance, deterministic, seed, planner)
+
+
+def score(
+    world_model: WorldModel,
+    env_id: str,
+    config: ActingConfig,
+    *,
+    episodes: int,
+    console: Console,
+    n_envs: int = 64,
+    first_seed: int = EVALUATION_SEED,
+    record: int = 0,
+) -> tuple[dict[str, Any], list[EpisodeResult]]:
+    """Play the episodes from `first_seed` on; the result row and the episodes, `record` of them with their frames."""
+    n_envs = min(n_envs, episodes)
+    agent = make_agent(world_model, n_envs, config)
+    row, results = play(agent, env_id, n_envs, config.label, episodes, first_seed, console, record)
+    row |= {"deterministic": config.deterministic, "seed": config.seed}
+    if isinstance(agent, Agent):
+        steps = max(sum(result.length for result in results), 1)
+        row["planner_calls_per_step"] = float(config.planner.name != "none")
+        row["trunk_calls_per_step"] = 1.0 if config.acting == "trunk" else episodes / steps
+    else:
+        row |= agent.summary(config.planner.name != "none")
+    return row, results
+
+
+def play(
+    agent: AnyAgent,
+    env_id: str,
+    n_envs: int,
+    label: str,
+    episodes: int,
+    first_seed: int,
+    console: Console,
+    record: int = 0,
+) -> tuple[dict[str, Any], list[EpisodeResult]]:
+    """Let an agent of `n_envs` rows play, with a progress bar; the result row and the episodes."""
+    started = time.monotonic()
+    total, done = 0.0, count(1)
+    with bar(console, f"Evaluating ({label})", episodes, "episodes") as shown:
+
+        def on_episode(result: EpisodeResult) -> None:
+            nonlocal total
+            total += result.episode_return
+            finished = next(done)
+            shown.update(finished, f"return {total / finished:.3g}")
+
+        results, timing = run_episodes(
+            env_id, agent, evaluation_seeds(episodes, first_seed), n_envs, on_episode, record
         )
-    if config.speculate == "lossless" and not can_come_true(world_model.model):
-        console.print(
-            "Continuous observations never repeat a guess exactly, so every step is decided anew; speculate=tolerant "
-            "can decide ahead here"
-        )
-    row, _ = score(
-        world_model,
-        env_id,
-        acting=config.acting,  # type: ignore[arg-type]
-        episodes=config.episodes,
-        deterministic=config.deterministic,
-        n_envs=config.n_envs,
-        seed=config.seed,
-        first_seed=config.first_seed,
-        console=console,
-        planner=config.planner,
-        draft=None if config.speculate == "off" else draft_length(config.draft),
-        tolerance=tolerance,
-    )
-    if tolerance is not None:
-        row["risk"] = config.risk
-    folder = run_folder(config.checkpoint)
-    how = config.acting if config.planner.name == "none" else f"{config.acting}-{config.planner.name}"
-    how += "" if config.speculate == "off" else f"-{config.speculate}"
-    name = f"evaluation-{time.strftime('%Y%m%d-%H%M%S')}-{how}"
-    write_json(folder / f"{name}.json", [row])
-    tracker = Tracker(folder / name)
-    tracker.scalars(eval_tags(row), saved["step"])
-    if "accepted_histogram" in row:
-        _log_speculation(tracker, row, saved["step"])
-    tracker.close()
-    if config.json:
-        print(json.dumps([row], indent=1))
-        return
-    console.print(table(f"{env_id}, {config.episodes} fresh episodes", COLUMNS, [cells(row)]))
-    if "accepted_per_draft" in row:
-        console.print(
-            f"{row['accepted_per_draft']:.2f} drafted steps came true a draft; {row['trunk_calls_per_step']:.2f} trunk "
-            f"and {row['planner_calls_per_step']:.2f} planner calls a step",
-            highlight=False,
-        )
-    console.print(f"Written to {folder / name}.json", highlight=False)
+    row = summary(results, timing) | {
+        "env": env_id,
+        "agent": f"policy ({label})",
+        "n_envs": n_envs,
+        "wall_seconds": time.monotonic() - started,
+        "cores": torch.get_num_threads(),
+        "device": str(agent.world_model.device),
+        "git_revision": git_revision(),
+    }
+    return row, results
+
+
+def evaluate_agent(
+    agent: AnyAgent,
+    episodes: int = 500,
+    *,
+    env: str | None = None,
+    first_seed: int = EVALUATION_SEED,
+    quiet: bool = False,
+) -> dict[str, Any]:
+    """Play fresh episodes and return the result row.
+
+    Args:
+        agent: of any batch size; as many environments are stepped side by side.
+        episodes: how many.
+        env: the environment; by default the one that the world model was trained for.
+        first_seed: seed of the first episode, episode i has `first_seed + i`. No data is gathered from 10,000,000 on.
+        quiet: no progress bar.
+
+    Returns:
+        `return_mean`, `return_ci_low`, `return_ci_high` (95% bootstrap interval over episodes), `episode_length_mean`,
+        `success_rate` where the environment tells it, `ms_per_decision` and more; the row that the commands print.
+
+    Raises:
+        UserError: the environment's spaces are not the model's.
+
+    """
+    env_id = resolve_env_id(env or agent.world_model.env_id)
+    check_env(agent.world_model, env_id)
+    n_envs = len(agent.last_action)
+    console = make_console(quiet=False, silent=quiet)
+    return play(agent, env_id, n_envs, "agent", episodes, first_seed, console)[0]
+
+
+def check_env(world_model: WorldModel, env_id: str) -> None:
+    """Require the environment's spaces to be the model's.
+
+    Raises:
+        UserError: they are not.
+
+    """
+    env = make_env(env_id)
+    world_model.check_spaces(env.observation_space, env.action_space)
+    env.close()
 
 
 def calibrated_tolerances(
     world_model: WorldModel,
-    planner: PlannerSettings,
-    deterministic: bool,
-    seed: int,
+    config: ActingConfig,
     longest: int,
     risks: Sequence[float],
     console: Console,
     episodes: int = 100,
 ) -> list[float]:
-    """The tolerance of `speculate=tolerant` for each risk, from fresh `episodes` of the agent's own a try."""
+    """The tolerance of tolerant acting for each risk, from fresh `episodes` of the agent's own a try.
 
-    def search() -> AnyPlanner | None:
-        return build_planner(world_model, planner, deterministic, seed)
+    Args:
+        world_model: the trained model.
+        config: how it acts; `draft` and `tolerance` are not read.
+        longest: steps drafted.
+        risks: shares of decisions made ahead that may differ, ascending.
+        console: shows the progress.
+        episodes: of each try.
 
-    exact = Agent(world_model, _CALIBRATION_ENVS, "trunk", deterministic, seed, search())
-    everything = FixedLength(longest)
-    tolerant = TolerantAgent(world_model, _CALIBRATION_ENVS, everything, float("inf"), deterministic, seed, search())
+    """
+    every_step = ActingConfig(planner=config.planner, deterministic=config.deterministic, seed=config.seed)
+    ahead = ActingConfig(
+        planner=config.planner,
+        deterministic=config.deterministic,
+        seed=config.seed,
+        draft=FixedLength(longest),
+        tolerance=float("inf"),
+    )
+    exact, tolerant = (make_agent(world_model, _CALIBRATION_ENVS, chosen) for chosen in (every_step, ahead))
+    assert isinstance(exact, Agent) and isinstance(tolerant, TolerantAgent)
     with bar(console, "Calibrating", None, "episodes") as shown:
         done = count(1)
         tolerances = calibrate(exact, tolerant, risks, episodes, on_episode=lambda result: shown.update(next(done)))
@@ -128,106 +224,19 @@ def calibrated_tolerances(
     return tolerances
 
 
-def _log_speculation(tracker: Tracker, row: dict[str, Any], step: int) -> None:
-    """How the drafts fared, in TensorBoard."""
-    names = ("accepted_per_draft", "planner_calls_per_step", "trunk_calls_per_step", "ms_per_decision")
-    tracker.scalars({f"speculation/{name}": row[name] for name in names}, step)
-    tracker.histogram("speculation/accepted_a_draft", row["accepted_histogram"], step)
-    for k, chance in enumerate(row["acceptance_by_position"]):
-        tracker.scalars({"speculation/acceptance_by_position": chance}, k + 1)
-
-
-def check_env(world_model: WorldModel, env_id: str) -> None:
-    """Require the environment's spaces to be the model's."""
-    env = make_env(env_id)
-    world_model.check_spaces(env.observation_space, env.action_space)
-    env.close()
-
-
-def score(
-    world_model: WorldModel,
-    env_id: str,
-    *,
-    acting: Acting,
-    episodes: int,
-    deterministic: bool,
-    n_envs: int,
-    seed: int,
-    console: Console,
-    record: int = 0,
-    first_seed: int = EVALUATION_SEED,
-    planner: PlannerSettings | None = None,
-    draft: DraftLength | None = None,
-    tolerance: float | None = None,
-) -> tuple[dict[str, Any], list[EpisodeResult]]:
-    """Play the episodes from `first_seed` on; the result row and the episodes."""
-    started = time.monotonic()
-    chosen = evaluation_seeds(episodes, first_seed)
-    n_envs = min(n_envs, len(chosen))
-    search = build_planner(world_model, planner, deterministic, seed) if planner else None
-    agent: Agent | SpeculativeAgent | TolerantAgent
-    if draft is None:
-        agent = Agent(world_model, n_envs, acting, deterministic, seed, search)
-    elif tolerance is None:
-        agent = SpeculativeAgent(world_model, n_envs, draft, deterministic, seed, search)
-    else:
-        agent = TolerantAgent(world_model, n_envs, draft, tolerance, deterministic, seed, search)
-    name = acting if search is None else f"{acting} + {planner.name}"  # type: ignore[union-attr]
-    name += "" if draft is None else ", lossless" if tolerance is None else ", tolerant"
-    total = 0.0
-    finished = 0
-    with bar(console, f"Evaluating ({name})", len(chosen), "episodes") as shown:
-
-        def on_episode(result: EpisodeResult) -> None:
-            nonlocal total, finished
-            total += result.episode_return
-            finished += 1
-            shown.update(finished, f"return {total / finished:.3g}")
-
-        results, timing = run_episodes(env_id, agent, chosen, n_envs, on_episode, record)
-    row = summary(results, timing)
-    row |= {
-        "env": env_id,
-        "agent": f"policy ({name})",
-        "deterministic": deterministic,
-        "n_envs": n_envs,
-        "seed": seed,
-        "wall_seconds": time.monotonic() - started,
-        "cores": torch.get_num_threads(),
-        "device": str(world_model.device),
-        "git_revision": git_revision(),
-        "planner_calls_per_step": float(search is not None),
-        "trunk_calls_per_step": 1.0 if acting == "trunk" else episodes / max(sum(r.length for r in results), 1),
-    }
-    if not isinstance(agent, Agent):
-        row |= agent.summary(search is not None)
-    return row, results
-
-
 def summary(results: list[EpisodeResult], timing: Timing) -> dict[str, Any]:
     """Means with 95% bootstrap intervals over the episodes."""
-    returns = [result.episode_return for result in results]
-    lengths = [float(result.length) for result in results]
-    low, high = bootstrap_interval(returns)
-    length_low, length_high = bootstrap_interval(lengths)
-    row: dict[str, Any] = {
-        "return_mean": float(np.mean(returns)),
-        "return_ci_low": low,
-        "return_ci_high": high,
-        "episode_length_mean": float(np.mean(lengths)),
-        "episode_length_ci_low": length_low,
-        "episode_length_ci_high": length_high,
-        "episodes": len(results),
-        "ms_per_decision": timing.ms_per_decision,
+    measured: dict[str, list[float]] = {
+        "return": [result.episode_return for result in results],
+        "episode_length": [float(result.length) for result in results],
+        "success": [float(result.success) for result in results if result.success is not None],
     }
-    known = [float(result.success) for result in results if result.success is not None]
-    if known:
-        success_low, success_high = bootstrap_interval(known)
-        row |= {
-            "success_rate": float(np.mean(known)),
-            "success_ci_low": success_low,
-            "success_ci_high": success_high,
-        }
+    row: dict[str, Any] = {"episodes": len(results), "ms_per_decision": timing.ms_per_decision}
+    for name, values in measured.items():
+        if values:
+            low, high = bootstrap_interval(values)
+            mean = "success_rate" if name == "success" else f"{name}_mean"
+            row |= {mean: float(np.mean(values)), f"{name}_ci_low": low, f"{name}_ci_high": high}
     return row
 
 

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from omegaconf import OmegaConf
 from rich.console import Console
 
 from nextlat_rl.agents.episodes import EpisodeResult
-from nextlat_rl.config import PlannerSettings, TrainConfig
+from nextlat_rl.agents.planning.config import planner_config
 from nextlat_rl.console import table
 from nextlat_rl.data.store import Store
 from nextlat_rl.envs.drawing import observation_drawer
-from nextlat_rl.jobs.evaluation import COLUMNS, cells, eval_tags, score
-from nextlat_rl.jobs.improvement import improve_policy, improved_folder
-from nextlat_rl.memory import Acting
+from nextlat_rl.jobs.config import TrainConfig
+from nextlat_rl.jobs.evaluation import COLUMNS, ActingConfig, cells, eval_tags, score
+from nextlat_rl.jobs.imagined_gap import imagined_gap
+from nextlat_rl.jobs.improvement import improve_heads, improved_folder
+from nextlat_rl.jobs.requirements import trains_dynamics
 from nextlat_rl.metrics.beliefs import belief_rank, latent_error_by_horizon
-from nextlat_rl.metrics.imagined_return import imagined_returns
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.plotting.dreams import dream_figure
 from nextlat_rl.plotting.figures import horizon_figure
@@ -30,9 +31,6 @@ from nextlat_rl.training.trainer import total_steps
 from nextlat_rl.types import Batch
 from nextlat_rl.world_model import WorldModel
 
-_ENVS = 64
-_GAP_EPISODES = 256
-_GAP_HORIZON = 500
 _DREAM_HORIZON = 20
 _MAX_FRAMES = 200
 
@@ -55,7 +53,7 @@ def final_report(
     for row in rows:
         row |= {"data": dataset_id, "env_steps": store.num_transitions, "run": str(run)}
     # Only NextLat trains the dynamics; what other objectives imagine means nothing.
-    imagines = config.objective.name == "nextlat"
+    imagines = trains_dynamics(config.objective.name)
     gap = imagined_gap(world_model, episodes[0], limit, config.deterministic) if imagines else {}
     rows[0] |= gap
     rows.append(behaviour_row(env_id, dataset_id, store))
@@ -77,9 +75,9 @@ def improved_report(
     """Improve the policy in imagination and score it; its result rows, with and without the planner."""
     world_model = WorldModel(model, env_id, config.objective.discount)
     folder = improved_folder(run, config.improve.name)
-    planner = config.planner if config.planner.name != "none" else PlannerSettings("lookahead")
-    improve_policy(world_model, store, config.improve, planner, config.seed, folder, load_config(run), console)
-    ways = [way for way in _ways(config) if way[0] == config.acting]
+    planner = config.planner if config.planner.name != "none" else planner_config({"name": "lookahead"})
+    improve_heads(world_model, store, config.improve, planner, config.seed, folder, load_config(run), console)
+    ways = [way for way in _ways(config) if way.acting == config.acting]
     rows, episodes = _score_ways(config, ways, world_model, console, record=False)
     for row in rows:
         row["agent"] = f"improved {row['agent']}"
@@ -94,32 +92,23 @@ def improved_report(
 
 
 def _score_ways(
-    config: TrainConfig,
-    ways: list[tuple[Acting, PlannerSettings | None]],
-    world_model: WorldModel,
-    console: Console,
-    record: bool,
+    config: TrainConfig, ways: list[ActingConfig], world_model: WorldModel, console: Console, record: bool
 ) -> tuple[list[dict[str, Any]], list[list[EpisodeResult]]]:
-    """Play the evaluation episodes in each way of acting; result rows and episodes."""
-    rows: list[dict[str, Any]] = []
-    episodes: list[list[EpisodeResult]] = []
-    for acting, planner in ways:
-        row, played = score(
+    """Play the evaluation episodes in each way of acting; result rows and episodes, the first one's with frames."""
+    trainer = config.trainer
+    scored = [
+        score(
             world_model,
             world_model.env_id,
-            acting=acting,
-            episodes=config.trainer.eval_episodes,
-            deterministic=config.deterministic,
-            n_envs=_ENVS,
-            seed=config.seed,
-            first_seed=config.trainer.eval_first_seed,
+            way,
+            episodes=trainer.eval_episodes,
+            first_seed=trainer.eval_first_seed,
             console=console,
-            record=int(record and not rows),
-            planner=planner,
+            record=int(record and i == 0),
         )
-        rows.append(row | {"seed": config.seed})
-        episodes.append(played)
-    return rows, episodes
+        for i, way in enumerate(ways)
+    ]
+    return [row for row, _ in scored], [episodes for _, episodes in scored]
 
 
 def _show(config: TrainConfig, env_id: str, rows: list[dict[str, Any]], gap: dict[str, Any], console: Console) -> None:
@@ -134,40 +123,15 @@ def _show(config: TrainConfig, env_id: str, rows: list[dict[str, Any]], gap: dic
     )
 
 
-def _ways(config: TrainConfig) -> list[tuple[Acting, PlannerSettings | None]]:
+def _ways(config: TrainConfig) -> list[ActingConfig]:
     """The ways of acting that are scored; the policy comes first, as `config.acting` says."""
-    first: Acting = config.acting  # type: ignore[assignment]  # validated at the edge
-    ways: list[tuple[Acting, PlannerSettings | None]] = [(first, None)]
-    if config.objective.name == "nextlat":
-        ways.append(("recurrent" if first == "trunk" else "trunk", None))
+    first = ActingConfig(config.acting, deterministic=config.deterministic, seed=config.seed)
+    ways = [first]
+    if trains_dynamics(config.objective.name):
+        ways.append(replace(first, acting="recurrent" if config.acting == "trunk" else "trunk"))
     if config.planner.name != "none":
-        ways.append((first, config.planner))
+        ways.append(replace(first, planner=config.planner))
     return ways
-
-
-def imagined_gap(
-    world_model: WorldModel, episodes: list[EpisodeResult], limit: int | None, deterministic: bool
-) -> dict[str, Any]:
-    """Imagined and real return of the same policy from the same starts, over the same number of steps.
-
-    Real episodes longer than the horizon would count rewards that imagination never reached, so the horizon is the
-    environment's time limit wherever that is at most 500 steps.
-    """
-    horizon = min(limit or max(e.length for e in episodes), _GAP_HORIZON)
-    chosen = [e for e in episodes if e.length <= horizon][:_GAP_EPISODES] or episodes[:_GAP_EPISODES]
-    starts = [e.first_observation for e in chosen]
-    imagined = imagined_returns(world_model, starts, horizon, deterministic=deterministic).tolist()
-    low, high = bootstrap_interval(imagined)
-    real = float(np.mean([e.episode_return for e in chosen]))
-    return {
-        "imagined_return_mean": float(np.mean(imagined)),
-        "imagined_return_ci_low": low,
-        "imagined_return_ci_high": high,
-        "real_return_mean": real,
-        "imagined_gap": float(np.mean(imagined)) - real,
-        "gap_episodes": len(chosen),
-        "gap_horizon": horizon,
-    }
 
 
 def behaviour_row(env_id: str, dataset_id: str, store: Store) -> dict[str, Any]:
@@ -205,9 +169,8 @@ def _log(
         _log_imagination(gap, world_model, held_out, tracker, step)
     if frames:
         tracker.animation("eval/episode", frames[:_MAX_FRAMES], step)
-    flat = _flat(OmegaConf.to_container(OmegaConf.structured(config)))
-    # Of the environment's group only the id: its other entries are the defaults of options that are listed anyway.
-    settings = {k: v for k, v in flat.items() if v is not None and (k == "env.id" or not k.startswith("env."))}
+    flat = _flat(asdict(config))
+    settings = {name: value for name, value in flat.items() if value is not None}
     metrics = {"hparam/return": rows[0]["return_mean"], "hparam/rank": rank}
     if gap:
         metrics["hparam/imagined_gap"] = gap["imagined_gap"]

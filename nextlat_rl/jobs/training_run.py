@@ -1,261 +1,201 @@
-"""The main job: data, training, evaluation, and everything a run leaves behind."""
+"""The main job: gather data, train, evaluate, and keep what came of it in a run folder."""
 
 from __future__ import annotations
 
-import json
 import re
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from minari import MinariDataset
+from omegaconf import OmegaConf
 from rich.console import Console
-from torch import Tensor
 
-from nextlat_rl.config import TrainConfig
-from nextlat_rl.console import Bar, bar, make_console
+from nextlat_rl.console import make_console
 from nextlat_rl.data.batches import held_out_batch, split
 from nextlat_rl.data.space_check import check_spaces
 from nextlat_rl.data.store import Store
 from nextlat_rl.envs import make_env, resolve_env_id, time_limit
 from nextlat_rl.envs.paper.diagnostics import log_task
-from nextlat_rl.errors import UserError
 from nextlat_rl.jobs.collection import ensure_dataset, gather
+from nextlat_rl.jobs.compose import compose
+from nextlat_rl.jobs.config import TrainConfig
+from nextlat_rl.jobs.data import open_store
 from nextlat_rl.jobs.report import final_report, improved_report
-from nextlat_rl.jobs.setup import HELD_OUT, build_model, make_trainer, merge_resumed, open_store, window_length
+from nextlat_rl.jobs.requirements import trains_dynamics
+from nextlat_rl.jobs.run import TrainingRun
+from nextlat_rl.jobs.training_loop import TrainingLoop
 from nextlat_rl.memory import Acting
-from nextlat_rl.metrics.beliefs import belief_rank, held_out_losses, latent_error_by_horizon
-from nextlat_rl.results import git_revision, write_json
+from nextlat_rl.models.nextlat import NextLat
+from nextlat_rl.results import write_json
 from nextlat_rl.runtime import pick_device, set_threads
-from nextlat_rl.settings_check import check_train
+from nextlat_rl.settings import from_dict
 from nextlat_rl.training import checkpoint
-from nextlat_rl.training.tracking import Tracker, new_run_folder
-from nextlat_rl.training.trainer import Trainer
-from nextlat_rl.types import Batch
+from nextlat_rl.training.build import HELD_OUT, build_model, make_trainer, window_length
+from nextlat_rl.training.tracking import new_run_folder
+from nextlat_rl.world_model import WorldModel
 
 _DIAGNOSTIC_EPISODES = 64
 _PROBE_EPISODES = 256
 
 
-def train(config: TrainConfig, typed: list[str]) -> list[dict[str, Any]]:
-    """`python -m nextlat_rl.train`; the rows of `results.json`.
+def train_model(
+    env: str,
+    data: str | MinariDataset = "auto",
+    overrides: Sequence[str] = (),
+    *,
+    runs: str = "runs",
+    name: str = "",
+    quiet: bool = False,
+) -> TrainingRun:
+    """Train a world model and agent on offline trajectories and evaluate it: the main job, from Python.
 
     Args:
-        config: all settings.
-        typed: the options given on the command line, which with `resume` change the run's own settings.
+        env: any Gymnasium id; its settings in configs/env apply.
+        data: a data set, a Minari id, or several ids joined with "+"; `auto` gathers the environment's own.
+        overrides: options as the command takes them, such as `["trainer.steps=300", "planner=lookahead"]`.
+        runs: folder of the run folders.
+        name: suffix of the run folder.
+        quiet: print nothing.
+
+    Raises:
+        UserError: an unknown option or environment, data that do not fit, a full disk.
+
+    """
+    data_id = data if isinstance(data, str) else data.id
+    options = [f"env={env}", f"data={data_id}", f"runs={runs}", f"name={name}", *overrides]
+    config = compose("train", TrainConfig, options)
+    rows = train(config, make_console(config.json, silent=quiet))
+    folder = Path(next(row["run"] for row in rows if "run" in row))
+    return TrainingRun(folder, WorldModel.load(folder, config.device), rows)
+
+
+def train(config: TrainConfig, console: Console) -> list[dict[str, Any]]:
+    """Run the main job, with its rounds; the rows of `results.json`.
+
+    Raises:
+        SystemExit: 130 after Ctrl-C; a checkpoint is kept once training has begun.
+        UserError: see `train_model`.
 
     """
     started = time.monotonic()
-    config = merge_resumed(config, typed)
-    check_train(config)
-    console = make_console(config.json)
     set_threads(config.trainer.threads)
-    device = pick_device(config.device)
-    env_id = resolve_env_id(config.env.id)
     try:
-        rows = _train(config, env_id, device, console, started)
+        rows = _train_once(config, console, started)
         for number in range(2, config.rounds + 1):
-            config = next_round(config, env_id, number, rows, console)
-            rows += [row | {"round": number} for row in _train(config, env_id, device, console, started)]
+            config = _next_round(config, number, rows, console)
+            rows += [row | {"round": number} for row in _train_once(config, console, started)]
     except KeyboardInterrupt:
         console.print("\nInterrupted while gathering data: nothing was kept; run the same command again.")
         raise SystemExit(130) from None
-    if config.json:
-        print(json.dumps(rows, indent=1))
     return rows
 
 
-def next_round(
-    config: TrainConfig, env_id: str, number: int, rows: list[dict[str, Any]], console: Console
-) -> TrainConfig:
+def resumed_config(resume: str, typed: Sequence[str]) -> TrainConfig:
+    """A run's own settings, changed by the options that were typed.
+
+    `env=`, `model=`, `objective=` and `trainer=` choose whole groups, which a run cannot change: they are ignored.
+
+    Raises:
+        UserError: no such run, or an option or value that does not exist.
+
+    """
+    saved = checkpoint.load_config(resume)["train_config"]
+    plain = [option for option in typed if option.split("=", 1)[0] not in ("env", "model", "objective", "trainer")]
+    named = [option for option in plain if option.split("=", 1)[0] in ("planner", "improve")]
+    merged = OmegaConf.create(saved)
+    for option in named:
+        group, _, choice = option.partition("=")
+        merged[group] = {"name": choice}
+    merged.merge_with_dotlist([option for option in plain if option not in named])
+    values = OmegaConf.to_container(merged, resolve=False)
+    assert isinstance(values, dict)
+    return from_dict(TrainConfig, {str(key): value for key, value in values.items()} | {"resume": resume})
+
+
+def _next_round(config: TrainConfig, number: int, rows: list[dict[str, Any]], console: Console) -> TrainConfig:
     """Let the agent of the last round gather a data set; the settings that train on everything gathered so far."""
+    env_id = resolve_env_id(config.env.id)
     last = rows[-1].get("round")
     policies = [row for row in rows if row.get("round") == last and "run" in row]
-    source = policies[-1]  # the improved policy where there is one
-    run = Path(policies[0]["run"])
-    behaviour = f"agent:{source['run']}"
-    console.print(f"\nRound {number} of {config.rounds}: gathering with {source['run']}", highlight=False)
+    source = policies[-1]["run"]  # the improved policy where there is one
+    console.print(f"\nRound {number} of {config.rounds}: gathering with {source}", highlight=False)
     # Each round on seeds of its own, far from the first data set's.
-    collect = replace(
-        config.collect,
-        behaviour=behaviour,
-        steps=config.round_steps,
-        episodes=None,
-        seed=config.collect.seed + 500_000 + 50_000 * number,
-    )
-    dataset_id = f"nextlat_rl/{env_id}/round-{number}-{re.sub('[^A-Za-z0-9]+', '-', run.name)}-v0"
-    gather(dataset_id, env_id, collect, {}, console)
+    seed = config.collect.seed + 500_000 + 50_000 * number
+    behaviour = f"agent:{source}"
+    collect = replace(config.collect, behaviour=behaviour, steps=config.round_steps, episodes=None, seed=seed, sb3={})
+    run = re.sub("[^A-Za-z0-9]+", "-", Path(policies[0]["run"]).name)
+    dataset_id = f"nextlat_rl/{env_id}/round-{number}-{run}-v0"
+    gather(dataset_id, env_id, collect, console)
     return replace(config, data=f"{policies[0]['data']}+{dataset_id}")
 
 
-def _train(
-    config: TrainConfig, env_id: str, device: torch.device, console: Console, started: float
-) -> list[dict[str, Any]]:
-    env = make_env(env_id)
-    limit = time_limit(env)
-    dataset_id, datasets = ensure_dataset(config.data, env_id, config.collect, config.env.sb3, console)
-    check_spaces(datasets[0].observation_space, datasets[0].action_space, env.observation_space, env.action_space)
-    env.close()
-    store = open_store(datasets, console)
-    length = window_length(config, store)
+def _train_once(config: TrainConfig, console: Console, started: float) -> list[dict[str, Any]]:
+    """One round: data, training, evaluation, improvement."""
+    env_id = resolve_env_id(config.env.id)
+    device = pick_device(config.device)
+    dataset_id, store, limit = _open_data(config, env_id, console)
+    length = window_length(store, config.trainer.length)
     training, held_out = split(store, HELD_OUT, config.seed)
+    model = _model(config, store, length, device)
+    trainer = make_trainer(model, store, training, config.objective, config.trainer, length, config.seed)
     if config.resume:
-        model, _ = checkpoint.load_model(config.resume, device)
-    else:
-        torch.manual_seed(config.seed)
-        model = build_model(config, store, length).to(device)
-    trainer = make_trainer(config, store, model, training, length)
-    if config.resume:
-        run = checkpoint.run_folder(config.resume)
+        folder = checkpoint.run_folder(config.resume)
         checkpoint.load_optimizer(config.resume, trainer.optimizer)
         trainer.step = checkpoint.load_config(config.resume)["step"]
     else:
-        run = new_run_folder(config.runs, env_id, config.name)
-    job = Job(config, env_id, dataset_id, run, trainer, console)
-    job.begin(store)
+        folder = new_run_folder(config.runs, env_id, config.name)
+    loop = TrainingLoop(trainer, folder, console, config, env_id, dataset_id)
+    loop.begin(store)
     sample = held_out[:_DIAGNOSTIC_EPISODES]
-    job.fit(held_out_batch(store, sample, length).to(device))
-    if job.interrupted:
-        job.say_how_to_resume()
-        raise SystemExit(130)
+    loop.run(held_out_batch(store, sample, length).to(device))
     try:
         batch = held_out_batch(store, sample).to(device)
-        rows = final_report(config, env_id, dataset_id, run, model, store, batch, job.tracker, console, limit)
-        ways: list[Acting] = ["trunk", "recurrent"] if config.objective.name == "nextlat" else ["trunk"]
+        rows = final_report(config, env_id, dataset_id, folder, model, store, batch, loop.tracker, console, limit)
+        ways: list[Acting] = ["trunk", "recurrent"] if trains_dynamics(config.objective.name) else ["trunk"]
         fitted = held_out_batch(store, training[:_PROBE_EPISODES]).to(device)
-        log_task(env_id, model, ways, fitted, batch, job.tracker, trainer.step, console)
+        log_task(env_id, model, ways, fitted, batch, loop.tracker, trainer.step, console)
         if config.improve.name != "none":
-            rows += improved_report(config, env_id, dataset_id, run, model, store, console, limit)
+            rows += improved_report(config, env_id, dataset_id, folder, model, store, console, limit)
     except KeyboardInterrupt:
-        job.say_how_to_resume()
-        raise SystemExit(130) from None
+        loop.stop()
     for row in rows:
         row |= {"train_steps": trainer.step, "total_wall_seconds": time.monotonic() - started}
-    write_json(run / "results.json", rows)
-    job.tracker.close()
-    minutes = (time.monotonic() - started) / 60
-    console.print(f"\nDone in {minutes:.1f} min. Everything lies in {run}", highlight=False)
-    console.print(f"  look:      tensorboard --logdir {config.runs}", highlight=False)
-    acting = " acting=recurrent" if config.objective.name == "nextlat" else ""
-    console.print(f"  evaluate:  python -m nextlat_rl.evaluate checkpoint={run}{acting}", highlight=False)
-    more = 2 * config.trainer.steps
-    console.print(f"  go on:     python -m nextlat_rl.train resume={run} trainer.steps={more}", highlight=False)
+    write_json(folder / "results.json", rows)
+    loop.tracker.close()
+    _say_what_next(config, folder, started, console)
     return rows
 
 
-class Job:
-    """The training loop around a `Trainer`: progress, curves, checkpoints, Ctrl-C."""
+def _open_data(config: TrainConfig, env_id: str, console: Console) -> tuple[str, Store, int | None]:
+    """The data set's id, its store, and the environment's time limit."""
+    env = make_env(env_id)
+    limit = time_limit(env)
+    dataset_id, datasets = ensure_dataset(config.data, env_id, config.collect, console)
+    check_spaces(datasets[0].observation_space, datasets[0].action_space, env.observation_space, env.action_space)
+    env.close()
+    return dataset_id, open_store(datasets, console), limit
 
-    def __init__(
-        self, config: TrainConfig, env_id: str, dataset_id: str, run: Path, trainer: Trainer, console: Console
-    ) -> None:
-        self.config, self.env_id, self.dataset_id = config, env_id, dataset_id
-        self.run, self.trainer, self.console = run, trainer, console
-        self.tracker = Tracker(run)
-        self.interrupted = False
 
-    def begin(self, store: Store) -> None:
-        """Say what is trained on what, and keep the settings."""
-        from omegaconf import OmegaConf
+def _model(config: TrainConfig, store: Store, length: int, device: torch.device) -> NextLat:
+    """The run's model to go on with, or a fresh one from `config.seed`."""
+    if config.resume:
+        return checkpoint.load_model(config.resume, device)[0]
+    torch.manual_seed(config.seed)
+    return build_model(config.model, config.objective, store, length).to(device)
 
-        parameters = sum(p.numel() for p in self.trainer.model.parameters())
-        settings = OmegaConf.to_yaml(OmegaConf.structured(self.config))
-        (self.run / "config.yaml").write_text(settings)
-        self.tracker.text("config", f"```yaml\n{settings}```")
-        self.tracker.text("git_revision", git_revision())
-        self.tracker.text("data", f"{self.dataset_id}\n\n```json\n{json.dumps(store.summary, indent=1)}\n```")
-        self.console.print(
-            f"Training {self.config.objective.name} on {store.num_transitions:,} steps of {store.num_episodes:,} "
-            f"episodes (mean return {store.summary['return_mean']:.3f}); {parameters:,} weights on "
-            f"{self.trainer.model.start.device}, run folder {self.run}",
-            highlight=False,
-        )
-        self.save()
 
-    def save(self) -> None:
-        """Write a checkpoint."""
-        extra = {
-            "env_id": self.env_id,
-            "discount": self.config.objective.discount,
-            "dataset_id": self.dataset_id,
-            "train_config": asdict(self.config),
-        }
-        trainer = self.trainer
-        checkpoint.save(self.run / "checkpoints", trainer.step, trainer.model, trainer.optimizer, extra)
-
-    def fit(self, held_out: Batch) -> None:
-        """Train to the last step or to Ctrl-C; either way there is a checkpoint of the last step done."""
-        settings, trainer = self.config.trainer, self.trainer
-        with bar(self.console, "Training", trainer.total_steps, "steps") as shown, self._stop_on_signal():
-            logged, since = trainer.step, time.monotonic()
-
-            def after_step(losses: dict[str, Tensor]) -> bool:
-                nonlocal logged, since
-                if trainer.step % settings.log_every == 0 or trainer.step == trainer.total_steps:
-                    speed = (trainer.step - logged) / (time.monotonic() - since)
-                    self._log({k: float(v) for k, v in losses.items()}, speed, shown)
-                    logged, since = trainer.step, time.monotonic()
-                if trainer.step % settings.save_every == 0:
-                    self.save()
-                    self._diagnose(held_out)
-                return self.interrupted
-
-            trainer.run(after_step)
-            self.save()
-
-    def _log(self, losses: dict[str, float], speed: float, shown: Bar) -> None:
-        step = self.trainer.step
-        if not all(abs(value) < float("inf") for value in losses.values()):
-            raise UserError(
-                f"the loss is no longer finite at step {step}; resume={self.run} with a smaller trainer.learning_rate"
-            )
-        curves = {f"loss/{name}": value for name, value in losses.items() if name not in ("loss", "grad_norm")}
-        curves |= {
-            "train/loss": losses["loss"],
-            "train/grad_norm": losses["grad_norm"],
-            "train/learning_rate": self.trainer.learning_rate(),
-            "time/steps_per_second": speed,
-        }
-        self.tracker.scalars(curves, step)
-        parts = [f"{name} {losses[name]:.4f}" for name in ("policy", "latent", "latent_finetune") if name in losses]
-        shown.update(step, "  ".join([f"loss {losses['loss']:.3f}", *parts]))
-
-    def _diagnose(self, held_out: Batch) -> None:
-        model = self.trainer.model.eval()
-        errors = latent_error_by_horizon(model, held_out, 16)
-        curves = {"diagnostics/effective_rank": belief_rank(model, held_out)}
-        losses = held_out_losses(model, held_out, self.trainer.objective.config)
-        curves |= {f"held_out/{name}": value for name, value in losses.items()}
-        for name in ("grounded", "open_loop"):
-            for i in (1, 2, 4, 8, 16):
-                if i <= len(errors[name]):
-                    curves[f"latent_error/{name}_{i:02d}"] = errors[name][i - 1]
-        self.tracker.scalars(curves, self.trainer.step)
-
-    def say_how_to_resume(self) -> None:
-        """After an interrupt."""
-        self.tracker.close()
-        self.console.print(
-            f"\nStopped at step {self.trainer.step:,} of {self.trainer.total_steps:,}; the checkpoint is kept. Resume "
-            f"with:\n  python -m nextlat_rl.train resume={self.run}",
-            highlight=False,
-        )
-
-    @contextmanager
-    def _stop_on_signal(self) -> Iterator[None]:
-        """Ctrl-C and SIGTERM finish the step at hand; a second Ctrl-C stops at once."""
-
-        def handler(number: int, frame: object) -> None:
-            self.interrupted = True
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-
-        kept = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, old in kept.items():
-                signal.signal(number, old)
+def _say_what_next(config: TrainConfig, folder: Path, started: float, console: Console) -> None:
+    minutes = (time.monotonic() - started) / 60
+    acting = " acting=recurrent" if trains_dynamics(config.objective.name) else ""
+    more = 2 * config.trainer.steps
+    for line in (
+        f"\nDone in {minutes:.1f} min. Everything lies in {folder}",
+        f"  look:      tensorboard --logdir {config.runs}",
+        f"  evaluate:  python -m nextlat_rl.evaluate checkpoint={folder}{acting}",
+        f"  go on:     python -m nextlat_rl.train resume={folder} trainer.steps={more}",
+    ):
+        console.print(line, highlight=False)

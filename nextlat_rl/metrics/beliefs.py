@@ -7,9 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nextlat_rl.models.nextlat import NextLat
+from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.forward import forward
 from nextlat_rl.objectives.next_token import next_token_losses
-from nextlat_rl.objectives.objective import ObjectiveConfig
 from nextlat_rl.types import Batch
 
 

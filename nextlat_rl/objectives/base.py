@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from nextlat_rl.errors import UserError
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.models.transformer import TrunkConfig, dropped_layers
+from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.forward import Forward, forward
 from nextlat_rl.objectives.next_token import next_token_losses, next_token_weights
-from nextlat_rl.objectives.objective import ObjectiveConfig
 from nextlat_rl.types import Batch
 
 

@@ -12,10 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nextlat_rl.models.nextlat import NextLat
+from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.forward import Forward, forward, roots
 from nextlat_rl.objectives.latent import head_kl, random_subset
 from nextlat_rl.objectives.nextlat import latent_losses
-from nextlat_rl.objectives.objective import ObjectiveConfig
 from nextlat_rl.types import Batch
 
 

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.base import Objective
+from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.forward import Forward
 from nextlat_rl.objectives.latent import head_kl, random_subset, rollout_starts
-from nextlat_rl.objectives.objective import ObjectiveConfig
 from nextlat_rl.objectives.weights import prompts
 from nextlat_rl.types import Batch, BatchIndex
 

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nextlat_rl.registry import Registry
+from nextlat_rl.objectives.config import OBJECTIVES, ObjectiveConfig
 
 if TYPE_CHECKING:
     from nextlat_rl.models.nextlat import NextLat
     from nextlat_rl.objectives.base import Objective
-    from nextlat_rl.objectives.objective import ObjectiveConfig
-
-_SHARED = """
-    base config dynamics_finetune forward latent next_token objective registry returns token_loss weights
-"""
-OBJECTIVES = Registry("nextlat_rl.objectives", "objective.name", "OBJECTIVE", skip=frozenset(_SHARED.split()))
 
 
 def make_objective(config: ObjectiveConfig) -> Objective:

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from nextlat_rl.models.nextlat import NextLat
+from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.forward import Forward
-from nextlat_rl.objectives.objective import ObjectiveConfig
 from nextlat_rl.objectives.weights import token_weights, weighted_mean
 from nextlat_rl.types import Batch, BatchIndex
 

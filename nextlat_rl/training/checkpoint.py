@@ -18,7 +18,9 @@ from safetensors.torch import load_file, save_file
 from nextlat_rl.errors import UserError
 from nextlat_rl.models.nextlat import ModelConfig, NextLat
 from nextlat_rl.models.transformer import TrunkConfig
+from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.registry import attach_training_modules, training_modules
+from nextlat_rl.settings import from_dict
 from nextlat_rl.training.upgrade import FORMAT, upgraded
 from nextlat_rl.types import Spaces
 
@@ -112,6 +114,19 @@ def load_config(path: str | Path) -> dict[str, Any]:
         raise UserError(
             f"{file} is not a checkpoint of format {FORMAT} ({error}); it was made by another version"
         ) from None
+
+
+def trained_objective(config: dict[str, Any]) -> ObjectiveConfig:
+    """What a model was trained on, from its checkpoint's config.
+
+    Raises:
+        UserError: the config does not say, or says what does not exist.
+
+    """
+    try:
+        return from_dict(ObjectiveConfig, config["train_config"]["objective"], "objective.")
+    except (KeyError, TypeError) as error:
+        raise UserError(f"the checkpoint does not say what it was trained on ({error}); use another") from None
 
 
 def load_model(path: str | Path, device: torch.device) -> tuple[NextLat, dict[str, Any]]:

@@ -8,12 +8,12 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from nextlat_rl.config import TrainerConfig
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.base import weighted_sum
+from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.dynamics_finetune import dynamics_finetune_losses
-from nextlat_rl.objectives.objective import ObjectiveConfig
 from nextlat_rl.objectives.registry import OBJECTIVES, make_objective
+from nextlat_rl.training.config import TrainerConfig
 from nextlat_rl.training.distributed import average_gradients
 from nextlat_rl.types import Batch
 

@@ -6,15 +6,15 @@ import gymnasium as gym
 import pytest
 import torch
 
-from nextlat_rl.config import TrainerConfig
 from nextlat_rl.data.batches import Batcher
 from nextlat_rl.data.minari_io import write_dataset
 from nextlat_rl.data.store import Store, build_store
 from nextlat_rl.envs.episodes import collect_episodes
-from nextlat_rl.jobs.setup import value_statistics
 from nextlat_rl.models.nextlat import ModelConfig, NextLat
 from nextlat_rl.models.transformer import TrunkConfig
-from nextlat_rl.objectives.objective import ObjectiveConfig
+from nextlat_rl.objectives.config import ObjectiveConfig
+from nextlat_rl.training.build import value_statistics
+from nextlat_rl.training.config import TrainerConfig
 from nextlat_rl.training.trainer import Trainer
 from nextlat_rl.types import Spaces
 from nextlat_rl.world_model import WorldModel

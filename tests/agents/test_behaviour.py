@@ -10,9 +10,9 @@ import torch
 from nextlat_rl.agents.agent import Agent
 from nextlat_rl.agents.behaviour import AgentBehaviour
 from nextlat_rl.agents.episodes import run_episodes
-from nextlat_rl.config import TrainerConfig
 from nextlat_rl.envs.episodes import collect_episodes
 from nextlat_rl.training import checkpoint
+from nextlat_rl.training.config import TrainerConfig
 from nextlat_rl.training.trainer import make_optimizer
 from nextlat_rl.world_model import WorldModel
 from tests.helpers.tiny import cartpole_model

@@ -10,9 +10,9 @@ from rich.console import Console
 from stable_baselines3 import PPO
 
 from benchmarks import curves as benchmark_curves
+from benchmarks.config import BenchmarkConfig
 from benchmarks.curves import CURVE_TASKS, Curve, contestant_settings, curve_rows, steps_to
 from benchmarks.report_curves import curve_tables, learning_figure, step_cells
-from nextlat_rl.config import BenchmarkConfig
 from nextlat_rl.errors import UserError
 
 

@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from benchmarks.config import BenchmarkConfig
 from benchmarks.paper_cost import _trainer, cost_rows
 from benchmarks.paper_fit import train_settings
 from benchmarks.paper_sizes import PAPER, TASKS_BY_SIZE
 from benchmarks.report_paper import paper_tables, solved_by_step
 from benchmarks.run import _chosen_parts, benchmark, kept_rows
 from benchmarks.solved_figure import solved_figure
-from nextlat_rl.config import BenchmarkConfig
 from nextlat_rl.data.store import store_of_episodes
 from nextlat_rl.envs import make_env
 from nextlat_rl.envs.episodes import collect_episodes
 from nextlat_rl.errors import UserError
+from nextlat_rl.objectives.config import OBJECTIVES
 from nextlat_rl.runtime import pick_device
-from nextlat_rl.settings_check import OBJECTIVES
 
 TASKS = [(size, name) for size, tasks in TASKS_BY_SIZE.items() for name in tasks]
 
@@ -34,7 +34,7 @@ def test_settings_and_environments_are_valid(size: str, name: str) -> None:
         train_settings(f"env.id={task.env}", f"objective.name={objective}", *task.options, *task.own.get(objective, ()))
     for env in (task.env, *task.scored.values()):
         assert make_env(env).spec is not None
-    assert {agent.split(",")[0] for agent in PAPER[name]} <= {*OBJECTIVES}
+    assert {agent.split(",")[0] for agent in PAPER[name]} <= {*OBJECTIVES.names()}
 
 
 def test_the_table_puts_the_papers_figure_beside_ours_and_counts_solved_seeds() -> None:

@@ -14,7 +14,7 @@ from minari.storage import get_dataset_path
 
 import nextlat_rl
 from nextlat_rl.data import hub, minari_io
-from nextlat_rl.data.minari_io import exists, load_dataset, local_datasets
+from nextlat_rl.data.minari_io import exists, list_datasets, load_dataset
 from nextlat_rl.errors import UserError
 from tests.helpers.toy_data import Episode, Nested, gather, write
 
@@ -78,7 +78,7 @@ def test_environment_can_be_recovered_and_minari_tools_see_the_data_set(recwarn)
     assert [str(w.message) for w in recwarn if "minari" in w.filename] == []
     assert minari.load_dataset("cartpole/random-v0").recover_environment().spec.id == "CartPole-v1"
     assert list(minari.list_local_datasets()) == ["cartpole/random-v0"]
-    assert local_datasets() == ["cartpole/random-v0"] and exists("cartpole/random-v0")
+    assert list_datasets() == ["cartpole/random-v0"] and exists("cartpole/random-v0")
     assert not exists("cartpole/random-v1")
 
 
@@ -107,7 +107,7 @@ def test_nothing_is_left_of_a_failed_write(failure, tmp_path):
     expected = UserError if isinstance(failure, OSError) else type(failure)
     with pytest.raises(expected):
         write("toy/nested-v0", env, episodes())
-    assert files_below(tmp_path) == [] and local_datasets() == []
+    assert files_below(tmp_path) == [] and list_datasets() == []
     write("toy/nested-v0", env, gather(env, 1))
 
 
@@ -152,9 +152,9 @@ def test_killed_writer_leaves_no_data_set(tmp_path):
     )
     run = subprocess.run([sys.executable, "-c", code, str(Path(__file__).parents[2])], cwd=Path(__file__).parents[2])
     assert run.returncode == 9
-    assert local_datasets() == [] and not exists("toy/nested-v0")
+    assert list_datasets() == [] and not exists("toy/nested-v0")
     write("toy/nested-v0", Nested(), gather(Nested(), 1))
-    assert local_datasets() == ["toy/nested-v0"]
+    assert list_datasets() == ["toy/nested-v0"]
 
 
 # 203.0.113.1 is reserved for documentation: no answer, not even a refusal, on machines with a route to it.

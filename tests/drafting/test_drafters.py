@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from nextlat_rl.drafting.config import DRAFTERS
 from nextlat_rl.drafting.drafter import CachedDrafter, Drafter
 from nextlat_rl.drafting.drafters.nextlat import NextLatDrafter
 from nextlat_rl.drafting.drafters.ngram import step_names
@@ -23,15 +24,14 @@ from nextlat_rl.drafting.token import Token, embed_token, same_token, sample_tok
 from nextlat_rl.errors import UserError
 from nextlat_rl.models.nextlat import ModelConfig, NextLat
 from nextlat_rl.models.transformer import TrunkConfig
-from nextlat_rl.objectives.objective import ObjectiveConfig
-from nextlat_rl.settings_check import DRAFTERS
+from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.training import checkpoint
 from nextlat_rl.types import Spaces, Step
 from nextlat_rl.world_model import WorldModel
 from tests.drafting.test_rollout import BATCH, chi_square, enumerable_model, exact_distribution, keys, start
 from tests.helpers.tiny import STATISTICS, make_batch, tiny_model
 
-TRAINED = [name for name in DRAFTERS if name not in UNTRAINED]
+TRAINED = [name for name in DRAFTERS.names() if name not in UNTRAINED]
 
 
 class SameBatch:
@@ -44,7 +44,7 @@ def drafter_for(name: str, model: NextLat) -> Drafter:
     return make_drafter(name, model, None if name in UNTRAINED else make_net(name, model).eval())
 
 
-@pytest.mark.parametrize("name", [name for name in DRAFTERS if name != "nextlat"])
+@pytest.mark.parametrize("name", [name for name in DRAFTERS.names() if name != "nextlat"])
 def test_any_drafter_leaves_the_distribution_alone(name: str) -> None:
     world_model = WorldModel(enumerable_model(), "none")
     batch = 2000 if name == "ngram" else BATCH  # it goes through its rows one by one
@@ -151,7 +151,7 @@ def test_lookahead_is_refused_where_no_step_comes_twice() -> None:
         make_drafter("ngram", tiny_model())
 
 
-@pytest.mark.parametrize("name", [name for name in DRAFTERS if name != "ngram"])
+@pytest.mark.parametrize("name", [name for name in DRAFTERS.names() if name != "ngram"])
 def test_any_drafter_leaves_continuous_parts_alone(name: str) -> None:
     world_model = WorldModel(tiny_model(), "none")
     batch = 20_000
@@ -179,7 +179,7 @@ def test_images_are_drawn_one_at_a_time_or_not_at_all() -> None:
     statistics = {"observation": {"observation": {}}, "action": {}, "reward": STATISTICS["reward"]}
     spaces = Spaces(image, gym.spaces.Discrete(2), statistics | {"value": STATISTICS["value"]})
     world_model = WorldModel(NextLat(spaces, ModelConfig(TrunkConfig(2, 2, 16, 8), 16)).eval(), "none")
-    for name in DRAFTERS:
+    for name in DRAFTERS.names():
         with pytest.raises(UserError, match=f"drafter={name} cannot be verified on images"):
             check_verified(name, world_model.model)
     memory = world_model.memory(1, "trunk", 2)

@@ -12,7 +12,7 @@ from torch import Tensor
 from nextlat_rl.models.nextlat import ModelConfig, NextLat
 from nextlat_rl.models.transformer import TrunkConfig
 from nextlat_rl.objectives.base import weighted_sum
-from nextlat_rl.objectives.objective import ObjectiveConfig
+from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.registry import attach_training_modules, make_objective
 from nextlat_rl.types import Batch, Spaces
 

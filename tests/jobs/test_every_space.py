@@ -9,18 +9,18 @@ import torch
 
 from nextlat_rl.agents.agent import Agent
 from nextlat_rl.agents.episodes import evaluation_seeds, run_episodes
-from nextlat_rl.config import TrainerConfig
 from nextlat_rl.data.batches import Batcher
 from nextlat_rl.data.minari_io import load_dataset, write_dataset
 from nextlat_rl.data.space_check import check_spaces
 from nextlat_rl.data.store import build_store
 from nextlat_rl.envs import make_env
 from nextlat_rl.envs.episodes import collect_episodes
-from nextlat_rl.jobs.setup import value_statistics
 from nextlat_rl.models.nextlat import ModelConfig, NextLat
 from nextlat_rl.models.transformer import TrunkConfig
-from nextlat_rl.objectives.objective import ObjectiveConfig
+from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.training import checkpoint
+from nextlat_rl.training.build import value_statistics
+from nextlat_rl.training.config import TrainerConfig
 from nextlat_rl.training.trainer import Trainer
 from nextlat_rl.types import Spaces
 from nextlat_rl.world_model import WorldModel

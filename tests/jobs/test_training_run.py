@@ -15,7 +15,6 @@ import torch
 
 from nextlat_rl.agents.agent import Agent
 from nextlat_rl.agents.episodes import evaluation_seeds, run_episodes
-from nextlat_rl.config import TrainerConfig
 from nextlat_rl.data.batches import Batcher
 from nextlat_rl.data.minari_io import write_dataset
 from nextlat_rl.data.store import Store, build_store
@@ -23,7 +22,8 @@ from nextlat_rl.memory import Acting
 from nextlat_rl.metrics.imagined_return import imagined_returns
 from nextlat_rl.models.nextlat import ModelConfig, NextLat
 from nextlat_rl.models.transformer import TrunkConfig
-from nextlat_rl.objectives.objective import ObjectiveConfig
+from nextlat_rl.objectives.config import ObjectiveConfig
+from nextlat_rl.training.config import TrainerConfig
 from nextlat_rl.training.trainer import Trainer
 from nextlat_rl.types import Spaces
 from nextlat_rl.world_model import WorldModel
@@ -143,7 +143,16 @@ def test_main_job_leaves_everything_behind(tmp_path: Path) -> None:
 
 def _improves(tmp_path: Path, run: Path) -> None:
     options = [f"checkpoint={run}", "improve=reanalyse", "improve.steps=2", "improve.batch_size=8", "episodes=4"]
-    call = [sys.executable, "-m", "nextlat_rl.improve", *options, "improve.beliefs=50", "planner.depth=2", "json=true"]
+    call = [
+        sys.executable,
+        "-m",
+        "nextlat_rl.improve",
+        *options,
+        "improve.beliefs=50",
+        "planner=lookahead",
+        "planner.depth=2",
+        "json=true",
+    ]
     done = subprocess.run(call, env=environment(tmp_path), capture_output=True, text=True, check=True)
     rows = json.loads(done.stdout)
     assert [row["agent"] for row in rows] == ["policy", "improved policy"]
@@ -170,7 +179,15 @@ def test_rounds_gather_with_the_agent_and_train_on_everything(tmp_path: Path) ->
 
 def _shows_a_decision(tmp_path: Path, run: Path) -> None:
     picture = tmp_path / "decision.png"
-    options = [f"checkpoint={run}", f"out={picture}", "planner.depth=3", "step=2", "lines=3", "json=true"]
+    options = [
+        f"checkpoint={run}",
+        f"out={picture}",
+        "planner=lookahead",
+        "planner.depth=3",
+        "step=2",
+        "lines=3",
+        "json=true",
+    ]
     done = subprocess.run(
         [sys.executable, "-m", "nextlat_rl.plan", *options],
         env=environment(tmp_path),

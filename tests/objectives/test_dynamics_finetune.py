@@ -3,10 +3,10 @@
 import torch
 import torch.nn.functional as F
 
-from nextlat_rl.config import TrainerConfig
+from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.dynamics_finetune import carry, dynamics_finetune_losses
 from nextlat_rl.objectives.forward import forward
-from nextlat_rl.objectives.objective import ObjectiveConfig
+from nextlat_rl.training.config import TrainerConfig
 from nextlat_rl.training.trainer import Trainer
 from nextlat_rl.types import Batch
 from tests.helpers.tiny import make_batch, tiny_model

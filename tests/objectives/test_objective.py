@@ -9,15 +9,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nextlat_rl.config import TrainerConfig
 from nextlat_rl.models.nextlat import NextLat
+from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.forward import forward
 from nextlat_rl.objectives.latent import random_subset, rollout_starts
 from nextlat_rl.objectives.next_token import next_token_losses, policy_weights
 from nextlat_rl.objectives.nextlat import start_count
-from nextlat_rl.objectives.objective import ObjectiveConfig
 from nextlat_rl.objectives.registry import make_objective
 from nextlat_rl.objectives.returns import lambda_returns
+from nextlat_rl.training.config import TrainerConfig
 from nextlat_rl.training.trainer import Trainer
 from nextlat_rl.types import Batch
 from tests.helpers.tiny import assert_same_losses, compute_losses, double, make_batch, tiny_model, total_loss

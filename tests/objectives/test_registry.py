@@ -10,7 +10,7 @@ import pytest
 
 import nextlat_rl.objectives as package
 from nextlat_rl.errors import UserError
-from nextlat_rl.objectives.objective import ObjectiveConfig
+from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.registry import OBJECTIVES, attach_training_modules, make_objective
 from tests.helpers.tiny import tiny_model
 

@@ -9,14 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from nextlat_rl.config import TrainerConfig
 from nextlat_rl.errors import UserError
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.models.transformer import Attention, Block
 from nextlat_rl.objectives.bst import Backward, draw_pairs
+from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.forward import forward
-from nextlat_rl.objectives.objective import ObjectiveConfig
 from nextlat_rl.training import checkpoint
+from nextlat_rl.training.config import TrainerConfig
 from nextlat_rl.training.trainer import Trainer
 from nextlat_rl.types import Batch
 from tests.helpers.tiny import assert_same_losses, compute_losses, double, make_batch, tiny_model

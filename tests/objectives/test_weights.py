@@ -11,9 +11,9 @@ import torch.nn.functional as F
 
 from nextlat_rl.errors import UserError
 from nextlat_rl.models.nextlat import NextLat
+from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.forward import forward
 from nextlat_rl.objectives.latent import head_kl
-from nextlat_rl.objectives.objective import ObjectiveConfig
 from nextlat_rl.objectives.weights import prompts, token_weights, weighted_mean
 from nextlat_rl.types import Batch
 from tests.helpers.tiny import compute_losses, make_batch, tiny_model

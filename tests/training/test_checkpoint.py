@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from nextlat_rl.config import TrainerConfig
 from nextlat_rl.errors import UserError
-from nextlat_rl.objectives.objective import ObjectiveConfig
+from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.training import checkpoint
+from nextlat_rl.training.config import TrainerConfig
 from nextlat_rl.training.trainer import Trainer
 from nextlat_rl.types import Batch
 from tests.helpers.tiny import make_batch, tiny_model

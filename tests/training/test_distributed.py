@@ -22,8 +22,8 @@ from nextlat_rl.data.store import store_of_episodes
 from nextlat_rl.envs import make_env
 from nextlat_rl.envs.episodes import collect_episodes
 from nextlat_rl.errors import UserError
-from nextlat_rl.jobs.setup import build_model, objective_config
 from nextlat_rl.objectives.base import weighted_sum
+from nextlat_rl.training.build import build_model
 from nextlat_rl.training.distributed import average_gradients, broadcast_from_main, is_main_process, rank_and_world_size
 from nextlat_rl.training.trainer import Trainer
 
@@ -58,11 +58,11 @@ def trainer(part: tuple[int, int] = (0, 1)) -> Trainer:
     """Of a tiny model, for all windows of a batch or for a part of them."""
     env = make_env(ENV)
     store = store_of_episodes(env.observation_space, env.action_space, collect_episodes(ENV, "expert", episodes=20))
-    config = train_settings(f"env.id={ENV}", "seed=0", *QUICK)
+    config = train_settings(f"env={ENV}", "seed=0", *QUICK)
     torch.manual_seed(0)
-    model = build_model(config, store, 6)
+    model = build_model(config.model, config.objective, store, 6)
     batches = Batcher(store, 8, 6, 0, share=part)
-    return Trainer(model, batches, objective_config(config), config.trainer, seed=0)
+    return Trainer(model, batches, config.objective, config.trainer, seed=0)
 
 
 def take_steps(rank: int, folder: Path) -> None:
@@ -107,9 +107,9 @@ def test_two_processes_take_the_steps_of_one(tmp_path: Path) -> None:
 def test_a_batch_has_a_window_for_each_process(monkeypatch: pytest.MonkeyPatch) -> None:
     env = make_env(ENV)
     store = store_of_episodes(env.observation_space, env.action_space, collect_episodes(ENV, "expert", episodes=5))
-    monkeypatch.setattr("nextlat_rl.jobs.setup.rank_and_world_size", lambda: (0, 9))
+    monkeypatch.setattr("nextlat_rl.training.build.rank_and_world_size", lambda: (0, 9))
     with pytest.raises(UserError, match="a batch of 8 windows has none for each of 9 processes"):
-        fit(train_settings(f"env.id={ENV}", "seed=0", *QUICK), store, Console(quiet=True))
+        fit(train_settings(f"env={ENV}", "seed=0", *QUICK), store, Console(quiet=True))
 
 
 def launch(*options: str) -> subprocess.CompletedProcess[str]:

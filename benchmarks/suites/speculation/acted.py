@@ -13,13 +13,13 @@ from benchmarks.suites.speculation.risked import RISKS, risk_rows
 from benchmarks.suites.speculation.seen_cells import nothing_new
 from nextlat_rl.agents.agent import Agent
 from nextlat_rl.agents.episodes import evaluation_seeds, run_episodes
+from nextlat_rl.agents.planning.config import planner_config
 from nextlat_rl.agents.planning.planner import SearchPlanner, make_planner
 from nextlat_rl.agents.speculative import SpeculativeAgent
 from nextlat_rl.agents.tolerant import TolerantAgent
-from nextlat_rl.config import PlannerSettings
 from nextlat_rl.console import bar
 from nextlat_rl.drafting.length import AdaptiveLength, DraftLength, FixedLength
-from nextlat_rl.jobs.evaluation import calibrated_tolerances
+from nextlat_rl.jobs.evaluation import ActingConfig, calibrated_tolerances
 from nextlat_rl.seeds import EVALUATION_SEED
 from nextlat_rl.statistics import bootstrap_interval
 from nextlat_rl.world_model import WorldModel
@@ -49,9 +49,8 @@ def rows(
 
     """
     longest = AdaptiveLength().longest
-    found = calibrated_tolerances(
-        world_model, PlannerSettings(name=planner), deterministic, 0, longest, RISKS, console, 4 if quick else 100
-    )
+    how = ActingConfig(planner=planner_config({"name": planner}), deterministic=deterministic)
+    found = calibrated_tolerances(world_model, how, longest, RISKS, console, 4 if quick else 100)
     tolerances = dict(zip(RISKS, found, strict=True))
     agents = _agents(world_model, planner, deterministic, tolerances[_TIMED_RISK], longest)
     played = _timed(world_model.env_id, agents, decisions, quick, planner, console)

@@ -14,6 +14,7 @@ from benchmarks.suites.speculation.entropy_stop import EntropyStop, UntilUnsure
 from nextlat_rl.console import bar
 from nextlat_rl.data.batches import Batcher
 from nextlat_rl.data.minari_io import load_datasets
+from nextlat_rl.drafting.config import DRAFTERS
 from nextlat_rl.drafting.drafter import Drafter, SequentialDrafter
 from nextlat_rl.drafting.drafters.net import DrafterNet
 from nextlat_rl.drafting.drafters.registry import UNTRAINED, make_drafter, make_net
@@ -21,12 +22,12 @@ from nextlat_rl.drafting.exactness import can_come_true
 from nextlat_rl.drafting.fit import train_drafter
 from nextlat_rl.drafting.length import AdaptiveLength, DraftLength, FixedLength
 from nextlat_rl.drafting.rollout import SpeculativeRollout
+from nextlat_rl.jobs.data import open_store
 from nextlat_rl.jobs.draft_race import ALONE, race
-from nextlat_rl.jobs.setup import drafter_batches, open_store
 from nextlat_rl.models.nextlat import NextLat
-from nextlat_rl.objectives.objective import ObjectiveConfig
-from nextlat_rl.settings_check import DRAFTERS
+from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.training import checkpoint
+from nextlat_rl.training.build import drafter_batches
 from nextlat_rl.world_model import WorldModel
 
 _LENGTHS = (1, 2, 4, 8, 16)  # of drafts by the latent dynamics
@@ -52,7 +53,7 @@ def rows(
     training = _training(world_model.model, run, minutes, seed, console)
     alone = SpeculativeRollout(world_model, None, FixedLength(0))
     drawn, seconds = {ALONE: alone}, defaultdict[str, float](float)
-    for name in DRAFTERS:
+    for name in DRAFTERS.names():
         if name == "ngram" and not can_come_true(world_model.model):
             continue
         net, seconds[name] = training.trained(name)
@@ -130,6 +131,7 @@ class _Training:
 def _training(model: NextLat, run: str, minutes: float, seed: int, console: Console) -> _Training:
     """On the data of the trunk's run."""
     saved = checkpoint.load_config(run)
-    batches = drafter_batches(open_store(load_datasets(saved["dataset_id"]), console), saved, seed)
-    objective = ObjectiveConfig(**saved["train_config"]["objective"])
+    store = open_store(load_datasets(saved["dataset_id"]), console)
+    batches = drafter_batches(store, saved["train_config"]["trainer"], saved["model"]["trunk"]["context"], seed)
+    objective = checkpoint.trained_objective(saved)
     return _Training(model, batches, objective, minutes * 60, seed, console)

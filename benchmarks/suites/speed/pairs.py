@@ -20,7 +20,7 @@ from benchmarks.suites.speed.timed import Timed
 from benchmarks.timing import interleave, seconds_of, threads
 from nextlat_rl.agents.agent import Agent
 from nextlat_rl.data.batches import Batcher
-from nextlat_rl.data.minari_io import load_dataset, local_datasets
+from nextlat_rl.data.minari_io import list_datasets, load_dataset
 from nextlat_rl.data.store import Store, build_store
 from nextlat_rl.envs import make_env
 from nextlat_rl.memory import Acting
@@ -41,7 +41,7 @@ def _rounds(options: Options) -> int:
 def _data(folder: str) -> tuple[Any, Store]:
     """A data set of an explorer and its flat copy."""
     run_command("collect", f"env={_ENV}", "behaviour=explorer", f"steps={_DATA_STEPS}", folder=folder)
-    (name,) = local_datasets()
+    (name,) = list_datasets()
     dataset = load_dataset(name)
     return dataset, build_store(dataset, Path(folder) / "cache")
 
@@ -53,7 +53,7 @@ def _training(part: str, seed: int, options: Options, console: Console) -> Itera
     set_threads(0)
     with tempfile.TemporaryDirectory() as folder, data_in(folder):
         _, store = _data(folder)
-        ours, gpt = (make_trainer(_ENV, store, name, seed) for name in ("nextlat", "gpt"))
+        ours, gpt = (make_trainer(store, name, seed) for name in ("nextlat", "gpt"))
         seconds, rival, ratio = interleave(ours.train_step, gpt.train_step, _rounds(options))
     name = "NextLat (d = 1)"
     yield Timed("a training step", name, seconds, "at least 0.87", "GPT", rival, 1 / ratio).row(part, seed)
@@ -83,7 +83,7 @@ def _acting(part: str, seed: int, options: Options, console: Console) -> Iterato
 
     set_threads(0)
     with tempfile.TemporaryDirectory() as folder, data_in(folder):
-        world_model = WorldModel(make_model(_ENV, _data(folder)[1], seed), _ENV)
+        world_model = WorldModel(make_model(_data(folder)[1], seed), _ENV)
     for batch in (1, 64):
         with threads(1 if batch == 1 else torch.get_num_threads()):
             yield _decision(world_model, batch, _rounds(options)).row(part, seed)

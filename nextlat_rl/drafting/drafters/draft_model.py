@@ -10,9 +10,9 @@ from nextlat_rl.drafting.drafters.net import DrafterNet
 from nextlat_rl.drafting.token import Token, embed_token
 from nextlat_rl.models.nextlat import ModelConfig, NextLat
 from nextlat_rl.models.transformer import TrunkConfig
+from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.forward import Forward, forward
 from nextlat_rl.objectives.next_token import next_token_losses
-from nextlat_rl.objectives.objective import ObjectiveConfig
 from nextlat_rl.types import Batch, Spaces
 
 

@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nextlat_rl.models.nextlat import NextLat
+from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.forward import Forward
 from nextlat_rl.objectives.latent import head_kl, random_subset
-from nextlat_rl.objectives.objective import ObjectiveConfig
 from nextlat_rl.types import Batch, BatchIndex
 
 

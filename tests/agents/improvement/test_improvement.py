@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from nextlat_rl.agents.improvement.config import ImproveConfig
 from nextlat_rl.agents.improvement.imagination import ImaginationImprover
 from nextlat_rl.agents.improvement.reanalyse import ReanalyseImprover
 from nextlat_rl.agents.improvement.starts import real_beliefs
-from nextlat_rl.config import ImproveSettings, PlannerSettings
+from nextlat_rl.agents.planning.config import planner_config
 from nextlat_rl.errors import UserError
 from nextlat_rl.training import checkpoint
 from nextlat_rl.training.trainer import make_optimizer
@@ -39,10 +40,12 @@ def bandit() -> WorldModel:
 
 def improver(kind: str, world_model: WorldModel, **settings: float) -> ImaginationImprover | ReanalyseImprover:
     beliefs = torch.randn(64, 16, generator=torch.Generator().manual_seed(0))
-    chosen = ImproveSettings(kind, batch_size=32, horizon=5, learning_rate=0.02, **settings)  # type: ignore[arg-type]
+    chosen = ImproveConfig(kind, batch_size=32, horizon=5, learning_rate=0.02, **settings)  # type: ignore[arg-type]
     if kind == "imagination":
         return ImaginationImprover(world_model, beliefs, chosen, seed=0)
-    return ReanalyseImprover(world_model, beliefs, chosen, PlannerSettings("lookahead", depth=2, width=9), seed=0)
+    return ReanalyseImprover(
+        world_model, beliefs, chosen, planner_config({"name": "lookahead", "depth": 2, "width": 9}), seed=0
+    )
 
 
 def probability_of_the_arm(world_model: WorldModel) -> float:
@@ -113,7 +116,7 @@ def test_starts_are_beliefs_of_real_steps() -> None:
 
 def test_reanalyse_needs_a_planner_over_discrete_actions() -> None:
     with pytest.raises(UserError, match="planner=lookahead"):
-        ReanalyseImprover(bandit(), torch.randn(4, 16), ImproveSettings("reanalyse"), PlannerSettings("none"), 0)
+        ReanalyseImprover(bandit(), torch.randn(4, 16), ImproveConfig("reanalyse"), planner_config({"name": "none"}), 0)
 
 
 def test_an_improved_checkpoint_loads_but_does_not_resume(tmp_path: Path) -> None:
@@ -121,7 +124,7 @@ def test_an_improved_checkpoint_loads_but_does_not_resume(tmp_path: Path) -> Non
     saved = checkpoint.save(tmp_path / "checkpoints", 3, model, None, {"env_id": "none", "discount": 0.99})
     loaded, _ = checkpoint.load_model(saved, torch.device("cpu"))
     assert torch.equal(loaded.action.logits.weight, model.action.logits.weight)  # type: ignore[arg-type,union-attr]
-    from nextlat_rl.config import TrainerConfig
+    from nextlat_rl.training.config import TrainerConfig
 
     optimizer = make_optimizer(model, TrainerConfig(learning_rate=0.1, steps=1, batch_size=1))
     with pytest.raises(UserError, match="resume the run it came from"):

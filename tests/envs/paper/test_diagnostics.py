@@ -14,7 +14,7 @@ from nextlat_rl.data.batches import held_out_batch
 from nextlat_rl.envs.paper import WordProblemEnv
 from nextlat_rl.envs.paper.diagnostics import log_task, words_batch
 from nextlat_rl.envs.paper.groups import multiplication_table
-from nextlat_rl.jobs.setup import build_model, window_length
+from nextlat_rl.training.build import build_model, window_length
 
 
 class Spy:
@@ -46,8 +46,8 @@ class Spy:
 def test_each_task_logs_its_own(env_id: str, figure: str, values: set[str]) -> None:
     console = make_console(True)
     store = gathered(env_id, "expert", 40, console)
-    settings = train_settings(f"env.id={env_id}", *QUICK)
-    model = build_model(settings, store, window_length(settings, store)).eval()
+    settings = train_settings(f"env={env_id}", *QUICK)
+    model = build_model(settings.model, settings.objective, store, window_length(store)).eval()
     training, held_out = (held_out_batch(store, np.arange(first, first + 20)) for first in (0, 20))
     spy: Any = Spy()
     log_task(env_id, model, ["trunk", "recurrent"], training, held_out, spy, 1, console)

@@ -1,0 +1,19 @@
+"""`python -m nextlat_rl.train`."""
+
+from __future__ import annotations
+
+import json
+
+from nextlat_rl.console import make_console
+from nextlat_rl.jobs.config import TrainConfig
+from nextlat_rl.jobs.training_run import resumed_config
+from nextlat_rl.jobs.training_run import train as run_job
+
+
+def train(config: TrainConfig, typed: list[str]) -> None:
+    """Run the main job, or with `resume=` go on with one whose settings the typed options change."""
+    if config.resume:
+        config = resumed_config(config.resume, typed)
+    rows = run_job(config, make_console(config.json))
+    if config.json:
+        print(json.dumps(rows, indent=1))

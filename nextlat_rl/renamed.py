@@ -1,0 +1,36 @@
+"""Options that had another name before version 0.1.0, for errors and for checkpoints written then."""
+
+from __future__ import annotations
+
+RENAMED = {
+    "env.behaviour": "collect.behaviour",
+    "env.data_steps": "collect.steps",
+    "env.sb3": "collect.sb3",
+    "env.context": "model.context",
+    "env.train_steps": "trainer.steps",
+    "env.follow_steps": "trainer.dynamics_finetune_steps",
+    "env.batch_size": "trainer.batch_size",
+    "env.learning_rate": "trainer.learning_rate",
+    "env.eval_episodes": "trainer.eval_episodes",
+    "env.horizon": "objective.horizon",
+    "env.prompt_weight": "objective.prompt_weight",
+    "env.policy_temperature": "objective.policy_temperature",
+    "env.deterministic": "deterministic",
+    "env.planner": "planner",
+    "trainer.best_share": "trainer.top_return_fraction",
+    "trainer.follow_steps": "trainer.dynamics_finetune_steps",
+    "trainer.follow_batch_size": "trainer.dynamics_finetune_batch_size",
+    "trainer.follow_learning_rate": "trainer.dynamics_finetune_learning_rate",
+    "objective.fewest_starts": "objective.min_rollouts",
+    "objective.blind_weight": "objective.open_loop_weight",
+    "planner.mode": "planner.rollout",
+    "planner.sharpness": "planner.value_scale",
+    "planner.simulations": "planner.num_simulations",
+    "planner.considered": "planner.max_considered_actions",
+    "planner.samples": "planner.num_samples",
+    "planner.policy_samples": "planner.num_policy_samples",
+}
+RENAMED_VALUES = {
+    "planner.rollout": {"blind": "open_loop", "mode": "argmax"},
+    "drafter": {"lookahead": "ngram"},
+}

@@ -1,0 +1,69 @@
+"""Settings of the optimisation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nextlat_rl.errors import UserError
+from nextlat_rl.settings import above_zero, at_least
+
+
+@dataclass
+class TrainerConfig:
+    """How a model is trained, watched and evaluated.
+
+    Attributes:
+        steps: optimiser steps.
+        batch_size: windows per batch.
+        top_return_fraction: share of the windows taken from the tenth of the episodes with the highest returns.
+        length: steps per window; 0 takes the longest episode's, at most 128.
+        learning_rate: peak, after `warmup` steps; falls linearly to a tenth over the last `cooldown` share of steps.
+        weight_decay: AdamW's, on matrices only.
+        clip: largest norm of the gradient.
+        warmup: steps of linear warm-up.
+        cooldown: share of the steps.
+        dynamics_finetune_steps: steps after these in which the latent dynamics alone learns to follow whole windows.
+        dynamics_finetune_batch_size: windows per batch in them.
+        dynamics_finetune_learning_rate: peak in them; falls linearly to a tenth.
+        eval_episodes: episodes of the final evaluation.
+        eval_first_seed: seed of the first of them; data never uses seeds from 10,000,000 on. Tune on others.
+        log_every: steps between points of the curves.
+        save_every: steps between checkpoints.
+        threads: torch threads; 0 takes the cores at hand, at most 8.
+
+    Raises:
+        UserError: a value outside its range.
+
+    """
+
+    steps: int = 1000
+    batch_size: int = 32
+    top_return_fraction: float = 0.0
+    length: int = 0
+    learning_rate: float = 3e-3
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    warmup: int = 100
+    cooldown: float = 0.4
+    dynamics_finetune_steps: int = 100
+    dynamics_finetune_batch_size: int = 32
+    dynamics_finetune_learning_rate: float = 3e-3
+    eval_episodes: int = 500
+    eval_first_seed: int = 10_000_000
+    log_every: int = 50
+    save_every: int = 250
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        section = "trainer."
+        counts = ("steps", "batch_size", "dynamics_finetune_batch_size", "eval_episodes", "log_every", "save_every")
+        at_least(section, self, 1, *counts)
+        at_least(section, self, 0, "dynamics_finetune_steps", "length", "weight_decay", "warmup", "cooldown", "threads")
+        at_least(section, self, 0, "eval_first_seed")
+        above_zero(section, self, "learning_rate", "dynamics_finetune_learning_rate", "clip")
+        fraction, windows = self.top_return_fraction, self.batch_size
+        if not 0 <= fraction < 1 or (fraction and windows < 2):
+            raise UserError(
+                f"trainer.top_return_fraction={fraction} of trainer.batch_size={windows} windows: use 0 <= share < 1 "
+                "and two windows or more"
+            )
