@@ -68,9 +68,9 @@ class Suite(ABC):
             for seed in options.training_seeds[: None if known[name].seeded else 1]:
                 yield from self.measure(name, seed, options, console)
 
+    @abstractmethod
     def tables(self, rows: Sequence[Row]) -> list[Table]:
         """Tables of the rows for the terminal; tables of README and docs stand in `benchmarks/tables`."""
-        raise NotImplementedError
 
     def figures(self, rows: Sequence[Row], folder: Path) -> list[Path]:
         """Draw figures of the rows into `folder`, which is there; the files."""
