@@ -1,4 +1,4 @@
-"""A city made up: a grid of one-way and two-way streets, some of them closed."""
+"""A random city: a grid of one-way and two-way streets, some of them closed."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _CLOSED = 0.05  # share of the stretches between two crossings
 
 @cache
 def make_city(rows: int, columns: int, city: int = 0) -> StreetGraph:
-    """The city number `city` of `rows` streets and `columns` avenues.
+    """City number `city` of `rows` streets and `columns` avenues.
 
-    A fifth of them are two-way, the others one-way in turns, and a twentieth of the stretches is closed. Crossings that
-    cannot be reached from all others are left out, so there are a few less than `rows * columns`.
+    A fifth of them are two-way, the others one-way in alternating directions; a twentieth of the stretches is closed.
+    Only the largest strongly connected part is kept, a few crossings less than `rows * columns`.
 
     Raises:
-        UserError: too small, or so little hangs together that it is no city.
+        UserError: too small, or less than half of the crossings are connected.
     """
     if rows < 2 or columns < 2:
         raise UserError(f"a city needs at least 2 streets and 2 avenues, got rows={rows}, columns={columns}")
@@ -35,7 +35,7 @@ def make_city(rows: int, columns: int, city: int = 0) -> StreetGraph:
     nodes = max(parts, key=lambda part: (len(part), part))
     if 2 * len(nodes) < rows * columns:
         raise UserError(
-            f"city={city} of {rows} x {columns} streets hangs together in only {len(nodes)} crossings; "
+            f"city={city} of {rows} x {columns} streets has only {len(nodes)} connected crossings; "
             "take another city number or a larger city"
         )
     index = {node: i for i, node in enumerate(nodes)}
@@ -49,7 +49,7 @@ Crossing = tuple[int, int]
 def _open_stretches(rows: int, columns: int, rng: np.random.Generator) -> list[tuple[Crossing, Crossing]]:
     """Directed stretches between neighbouring crossings (column, row)."""
     lines = [(y, [(x, y) for x in range(columns)]) for y in range(rows)]
-    # Avenues turn the other way round: the outermost four then make a ring, where all four leaving a corner would not.
+    # Avenues start with the other direction, so that the outermost four roads form a ring.
     lines += [(x + 1, [(x, y) for y in range(rows)]) for x in range(columns)]
     stretches = []
     for number, line in lines:

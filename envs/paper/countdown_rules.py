@@ -1,4 +1,4 @@
-"""The arithmetic of Countdown: which equations may be written, and what they reach."""
+"""Arithmetic of Countdown: legal equations, solvability, and random problems."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ OPERATORS = "+-*/"
 
 
 class Equation(NamedTuple):
-    """`left operator right = result`; the operator as its place in `OPERATORS`."""
+    """`left operator right = result`; `operator` is an index into `OPERATORS`."""
 
     left: int
     operator: int
@@ -41,27 +41,25 @@ def legal_equations(numbers: tuple[int, ...], limit: int) -> Iterator[Equation]:
 
 
 def after(numbers: tuple[int, ...], equation: Equation) -> tuple[int, ...]:
-    """The numbers that are there once `equation` has replaced two of them by its result."""
+    """The numbers that are left once `equation` has replaced two of them by its result."""
     left = list(numbers)
     left.remove(equation.left)
     left.remove(equation.right)
     return (*left, equation.result)
 
 
-def solvable(numbers: tuple[int, ...], target: int, limit: int) -> bool:
-    """Whether equations over `numbers` can reach `target`."""
-    return any(
-        equation.result == target or solvable(after(numbers, equation), target, limit)
-        for equation in legal_equations(numbers, limit)
-    )
+def leads_to(numbers: tuple[int, ...], equation: Equation, target: int, limit: int) -> bool:
+    """Whether `equation`, or further ones over the numbers that it leaves, reach `target`."""
+    left = after(numbers, equation)
+    return equation.result == target or any(leads_to(left, e, target, limit) for e in legal_equations(left, limit))
 
 
 def draw_problem(
     rng: np.random.Generator, target: int, count: int, largest: int, limit: int, tries: int = 2000
 ) -> tuple[list[int], list[Equation]] | None:
-    """`count` numbers of `1..largest` and equations over all of them whose last one, and no other, gives `target`.
+    """`count` numbers of `1..largest` and equations over all of them, of which only the last one gives `target`.
 
-    Works backwards: the target is split in two, then one of the parts, and so on. None if no try came out right.
+    Works backwards: splits the target in two, then one of the parts, and so on. None if all `tries` failed.
     """
     for _ in range(tries):
         numbers, equations = [target], list[Equation]()
@@ -81,7 +79,7 @@ def draw_problem(
 
 
 def _split(rng: np.random.Generator, whole: int, largest: int) -> Equation | None:
-    """An equation with the result `whole`, one of its parts uniform in `1..largest`; None if that part does not fit."""
+    """An equation with the result `whole` and one part uniform in `1..largest`; None if that part does not fit."""
     operator, part = int(rng.integers(len(OPERATORS))), int(rng.integers(1, largest + 1))
     if operator == 1:
         return Equation(whole + part, operator, part, whole)

@@ -1,4 +1,4 @@
-"""Environments that are named after a file in the working directory."""
+"""Environments named after a file in the working directory, such as `NextLat/Text-novel` for `novel.txt`."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _KINDS = {
 
 
 def files_for(name: str) -> list[str]:
-    """The files one of which makes `name` an environment; none if it is not of the kind."""
+    """The files that the environment `name` may be read from; none if it is not of this kind."""
     match = _NAME.fullmatch(name)
     return [match[2] + ending for ending in _KINDS[match[1]][2]] if match else []
 
 
 def register_file(name: str) -> None:
-    """Register `NextLat/StreetMap-<stem>` or `NextLat/Text-<stem>`, with `-HeldOut` or not, if its file is there."""
+    """Register `NextLat/StreetMap-<stem>` or `NextLat/Text-<stem>`, also with `-HeldOut`, if the file exists."""
     match = _NAME.fullmatch(name)
     if match is None:
         return
@@ -29,10 +29,10 @@ def register_file(name: str) -> None:
     entry_point, argument, _ = _KINDS[match[1]]
     known = gym.registry.get(env_id)
     if known is not None and argument not in known.kwargs:
-        return  # one of ours, with a size in its name
+        return  # a task with a size in its name
     for file in map(Path, files_for(name)):
         if file.is_file():
-            gym.registry.pop(env_id, None)  # it may be another working directory's
+            gym.registry.pop(env_id, None)  # from another working directory
             kwargs = {argument: str(file.resolve()), "held_out": match[3] is not None}
             gym.register(env_id, entry_point=entry_point, kwargs=kwargs, disable_env_checker=True)
             return

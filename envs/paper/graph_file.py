@@ -14,10 +14,10 @@ from nextlat_rl.errors import UserError
 
 
 def load_street_graph(path: str) -> StreetGraph:
-    """The graph in `path`: GraphML if it ends in `.graphml`, else an edge list, a pair of names a line (`a b`).
+    """The graph in `path`: GraphML if it ends in `.graphml`, else an edge list with two names a line (`a b`).
 
-    Undirected edges of GraphML are two-way streets. A crossing's streets are its headings, numbered in the file's
-    order. Node attributes `x` and `y` place the crossings on the map, else they lie on a circle.
+    Undirected edges of GraphML are two-way streets. The streets of a crossing are its headings, in the file's order.
+    Node attributes `x` and `y` are the crossings' places, which are otherwise on a circle.
 
     Raises:
         UserError: no such file, not a graph, or not strongly connected.
@@ -27,7 +27,7 @@ def load_street_graph(path: str) -> StreetGraph:
 
 @cache
 def _load(path: str, file: Path) -> StreetGraph:
-    """Read `file`, which the user calls `path`: the same name may be another file in another working directory."""
+    """Cached by `file`, since `path` may be another file in another working directory; `path` is for messages."""
     import networkx as nx  # takes 0.2 s
 
     if not file.is_file():
@@ -39,7 +39,6 @@ def _load(path: str, file: Path) -> StreetGraph:
             graph = nx.read_edgelist(file, create_using=nx.DiGraph, data=False)
     except (nx.NetworkXError, ParseError, UnicodeDecodeError, TypeError, ValueError, KeyError) as error:
         raise UserError(f"street graph '{path}' cannot be read: {error}") from None
-    # A line of fewer than two names is no edge: networkx skips it.
     graph.remove_edges_from(list(nx.selfloop_edges(graph)))
     if len(graph) < 2:
         raise UserError(f"street graph '{path}' has {len(graph)} crossings; it needs at least 2, an edge a line: a b")
@@ -54,7 +53,7 @@ def _load(path: str, file: Path) -> StreetGraph:
 
 
 def _places(graph: Any) -> np.ndarray:
-    """Where the crossings are drawn, `[n, 2]`."""
+    """`[n, 2]`."""
     if all("x" in at and "y" in at for _, at in graph.nodes(data=True)):
         return np.array([(float(at["x"]), float(at["y"])) for _, at in graph.nodes(data=True)])
     angles = 2 * np.pi * np.arange(len(graph)) / len(graph)

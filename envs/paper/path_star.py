@@ -1,4 +1,4 @@
-"""Path-Star (arXiv 2403.06963): which arm of a star leads to the goal? The first step has to see to the last."""
+"""Path-Star (arXiv 2403.06963): find the arm of a star that leads to the goal; the first step decides."""
 
 from __future__ import annotations
 

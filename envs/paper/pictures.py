@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 
 
 def draw_rgb(draw: Callable[[Axes], None], inches: float = 4.0) -> np.ndarray:
-    """What `draw` puts on an empty, square drawing without frame, `[H, W, 3]` uint8."""
-    # Text is data here: a dollar sign in it is no formula.
+    """What `draw` puts on an empty square drawing without frame, `[H, W, 3]` uint8."""
+    # The text is data: a dollar sign does not start a formula.
     with matplotlib.rc_context({"text.parse_math": False}):
         figure = Figure(figsize=(inches, inches), layout="constrained")
         canvas = FigureCanvasAgg(figure)

@@ -1,4 +1,4 @@
-"""Travel on a street graph, turn by turn, without seeing where one is (arXiv 2511.05963, Manhattan)."""
+"""Turn-by-turn travel on a street graph whose positions are not observed (arXiv 2511.05963, Manhattan)."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _TRIES = 10_000
 class StreetMapEnv(TokenTask):
     """The prompt is origin and destination, the answer a legal move (heading) for each street and the word `end`.
 
-    Any way counts that makes only legal moves, at most `longest`, and says `end` at the destination. The map is the
-    city number `city` of `rows` streets and `columns` avenues, or the graph in the file `graph`; it does not depend on
-    the episode's seed. A tenth of the pairs of origin and destination never occurs, unless `held_out`: then only they
-    do. Which ones is a property of the pair, for every map of any size.
+    Any route of at most `longest` legal moves that ends with `end` at the destination counts. The map is the city
+    number `city` of `rows` streets and `columns` avenues, or the graph in the file `graph`; it does not depend on the
+    episode's seed. A tenth of the pairs of origin and destination is held out: with `held_out` only those occur, else
+    never. Which ones does not depend on the map.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class StreetMapEnv(TokenTask):
         nodes, self.end = len(self.graph), len(self.graph.headings)
         super().__init__(tokens=nodes, words=self.end + 1, problems=problems, render_mode=render_mode)
         if longest < 1:
-            raise UserError(f"a way has at least 1 move, got longest={longest}")
+            raise UserError(f"a route has at least 1 move, got longest={longest}")
         self.longest, self.held_out = longest, held_out
         if not any(self.allowed(*pair) for pair in permutations(range(nodes), 2)):
             raise UserError(
@@ -68,7 +68,7 @@ class StreetMapEnv(TokenTask):
         raise UserError(f"no two crossings to travel between are at most longest={self.longest} moves apart; raise it")
 
     def redirect(self, destination: int) -> None:
-        """Let the problem that has just begun have another destination; only before it is read."""
+        """Change the destination of the problem that has just begun, before it is read."""
         assert self.read == 1 and self.allowed(self.prompt[0], destination)
         self._head_for(destination)
         self.prompt[1] = destination
@@ -90,30 +90,30 @@ class StreetMapEnv(TokenTask):
         return word in self.graph.moves[node] and len(self.written) < self.longest
 
     def finished(self) -> bool:
-        """Whether `end` was said."""
+        """Whether `end` was written."""
         return bool(self.written) and self.written[-1] == self.end
 
     def trace(self, words: list[int]) -> list[int]:
-        """The crossings passed from the origin on by these legal moves, the origin first."""
-        way = [self.prompt[0]]
+        """Crossings on the route of these legal moves, the origin first."""
+        route = [self.prompt[0]]
         for word in words:
             if word != self.end:
-                way.append(self.graph.moves[way[-1]][word])
-        return way
+                route.append(self.graph.moves[route[-1]][word])
+        return route
 
     def word_name(self, word: int) -> str:
         """The heading's name, or `end`."""
         return (*self.graph.headings, "end")[word]
 
     def picture(self, axes: Axes) -> None:
-        """The map, the way taken in red, the origin as a circle and the destination as a star."""
+        """The map, the route in red, the origin as a circle and the destination as a star."""
         places = self.graph.places
         origins, _, ends = np.array(self.graph.edges).T
         arrows = places[ends] - places[origins]
         axes.quiver(*places[origins].T, *arrows.T, angles="xy", scale_units="xy", scale=1, color="0.7", width=0.004)
-        way = self.trace(self.written)
-        axes.plot(*places[way].T, color="tab:red", linewidth=3)
-        axes.plot(*places[way[0]], "o", color="tab:red", markersize=10)
+        route = self.trace(self.written)
+        axes.plot(*places[route].T, color="tab:red", linewidth=3)
+        axes.plot(*places[route[0]], "o", color="tab:red", markersize=10)
         if self.read == len(self.prompt):
             axes.plot(*places[self.prompt[1]], "*", color="tab:blue", markersize=16)
         axes.set_aspect("equal")
@@ -123,5 +123,5 @@ class StreetMapEnv(TokenTask):
 
 
 def is_held_out(origin: int, destination: int) -> bool:
-    """Whether a pair is kept for evaluation; about one in ten is."""
+    """Whether a pair is kept for evaluation, about one in ten."""
     return zlib.crc32(f"{origin} {destination}".encode()) % HELD_OUT_ONE_IN == 0

@@ -1,4 +1,4 @@
-"""A street map as the metrics of `nextlat_rl.metrics` see a world, and a trip in it as the model reads it."""
+"""A street map as a `StateSpace` for `nextlat_rl.metrics`, and a trip as the episode that the model reads."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class StreetSpace:
         return self.graph.moves[state][move]
 
     def distance(self, state: int, goal: int) -> float:
-        """Streets on a shortest path."""
+        """Streets on a shortest path, infinite where there is none."""
         return float(self._distances[goal][state])
 
     def nearby(self, state: int) -> list[int]:
@@ -46,12 +46,12 @@ class StreetSpace:
         return [trip.start, trip.goal, *[self._silence] * len(trip.moves)], [self._wait, *trip.moves]
 
     def pairs(self, held_out: bool) -> list[tuple[int, int]]:
-        """Origins and destinations that are held out, or all that are not."""
+        """All pairs of origin and destination that are held out, or all that are not."""
         nodes = range(len(self.graph))
         return [(a, b) for a in nodes for b in nodes if a != b and is_held_out(a, b) == held_out]
 
     @cached_property
     def _distances(self) -> np.ndarray:
-        """`[goal, state]`, infinite where there is no way."""
+        """`[goal, state]`, infinite where there is no path."""
         steps = np.array([self.graph.distances_to(goal) for goal in range(len(self.graph))], dtype=float)
         return np.where(steps == UNREACHABLE, np.inf, steps)

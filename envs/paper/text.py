@@ -1,4 +1,4 @@
-"""A text as a task: read the beginning of a window, write how it goes on."""
+"""A text as a task: read the beginning of a window, write its continuation."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ class TextEnv(TokenTask):
     """The prompt is `prompt` tokens from a random place of the text, the answer the `length` tokens that follow.
 
     Every right token brings `1 / (problems * length)`, the first wrong one ends the episode: the return is the share of
-    the continuation that is written without a mistake. Training windows lie in the first nine tenths of the text, those
-    with `held_out` in the last tenth. `file` is any UTF-8 text, by default the King James Bible; its byte-pair
-    tokenizer has up to `vocabulary` tokens.
+    the continuation before the first mistake. Training windows lie in the first nine tenths of the text, windows with
+    `held_out` in the last tenth. `file` is any UTF-8 text, by default the King James Bible; its byte-pair tokenizer has
+    up to `vocabulary` tokens.
     """
 
     def __init__(

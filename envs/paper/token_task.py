@@ -1,4 +1,4 @@
-"""Tasks in tokens as an environment: first a prompt is read, one token a step, then actions are the tokens written."""
+"""Base of the token tasks: first a prompt is read, one token a step, then the actions are the answer's tokens."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 class TokenTask(gym.Env):
-    """Reads a prompt, then writes.
+    """An environment with a prompt to read and an answer to write.
 
-    Observations `0..tokens-1` are the prompt's tokens and `tokens` is silence, shown while the agent writes. Actions
-    `0..words-1` are words and `words` is waiting, which is what to do while there is still a prompt to read. Waiting
-    when it is time to write, writing too early and writing a wrong word end the episode with reward 0; the last right
-    word solves the problem and brings `1 / problems`. An episode is `problems` problems, one after the other.
+    Observations `0..tokens-1` are the prompt's tokens; `tokens` is silence, shown while the agent writes. Actions
+    `0..words-1` are words; `words` is waiting, the right action while there is still a prompt to read. Waiting instead
+    of writing, writing too early and a wrong word end the episode with reward 0. The last right word solves the problem
+    and gives `1 / problems`. An episode is `problems` problems, one after the other.
 
-    `render()` gives what was read and written: a line (`ansi`) or a drawing (`rgb_array`, `[H, W, 3]` uint8).
+    `render()` shows what was read and written, as a line (`ansi`) or a drawing (`rgb_array`, `[H, W, 3]` uint8).
     """
 
     metadata = {"render_modes": ["ansi", "rgb_array"], "render_fps": 4}  # noqa: RUF012 - gymnasium's own type
@@ -37,14 +37,14 @@ class TokenTask(gym.Env):
 
     @abstractmethod
     def draw(self) -> list[int]:
-        """Draw a problem with `self.np_random`; its prompt, at least one token."""
+        """Draw a problem with `self.np_random` and return its prompt, at least one token."""
 
     @abstractmethod
     def next_word(self, written: list[int]) -> int | None:
-        """A right word after those `written`, None when all is said."""
+        """A right word after those `written`, None when the answer is complete."""
 
     def accepts(self, word: int) -> bool:
-        """Whether `word` may follow what is written; by default only `next_word` may."""
+        """Whether `word` may follow what is written; by default only `next_word`."""
         return word == self.next_word(self.written)
 
     def finished(self) -> bool:
@@ -52,31 +52,31 @@ class TokenTask(gym.Env):
         return self.next_word(self.written) is None
 
     def reward(self) -> float:
-        """What the word just written, an accepted one, brings."""
+        """Reward of the accepted word that was just written."""
         return 1 / self.problems if self.finished() else 0.0
 
     def token_name(self, token: int) -> str:
-        """How a token of the prompt reads."""
+        """Name of a token of the prompt, for `render`."""
         return str(token)
 
     def word_name(self, word: int) -> str:
-        """How a word reads; by default as the token of the same number."""
+        """Name of a word; by default that of the token of the same number."""
         return self.token_name(word)
 
     def picture(self, axes: Axes) -> None:
-        """Draw what was read and written on `axes`; by default the two as text."""
+        """Draw what was read and written; by default as text."""
         read, written = self._transcript()
         axes.text(0.5, 0.6, read, ha="center", va="bottom", wrap=True)
         axes.text(0.5, 0.5, written, ha="center", va="top", wrap=True, weight="bold")
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
-        """A fresh problem; its first token."""
+        """Draw a problem; the observation is its first token."""
         super().reset(seed=seed)
         self.solved = 0
         return self._next_problem(), {}
 
     def best_action(self) -> int:
-        """What solves the task from here."""
+        """An action that leads to a solution."""
         if self.read < len(self.prompt):
             return self.wait
         word = self.next_word(self.written)
@@ -84,7 +84,7 @@ class TokenTask(gym.Env):
         return word
 
     def step(self, action: int) -> tuple[int, float, bool, bool, dict[str, Any]]:
-        """Wait for a token, or write a word."""
+        """Read a token (`wait`) or write a word."""
         action = int(action)
         reading = self.read < len(self.prompt)
         if not (action == self.wait if reading else self.accepts(action)):
@@ -102,7 +102,7 @@ class TokenTask(gym.Env):
         return self._next_problem(), reward, False, False, {}
 
     def render(self) -> str | np.ndarray | None:
-        """What was read and written so far, as `render_mode` says; None without one."""
+        """What was read and written so far; None without a `render_mode`."""
         if self.render_mode == "rgb_array":
             from nextlat_rl.envs.paper.pictures import draw_rgb
 
@@ -110,7 +110,6 @@ class TokenTask(gym.Env):
         return " | ".join(self._transcript()) if self.render_mode == "ansi" else None
 
     def _next_problem(self) -> int:
-        """Draw a problem; its first token."""
         self.prompt = self.draw()
         self.read, self.written = 1, list[int]()
         return self.prompt[0]

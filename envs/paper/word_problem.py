@@ -1,4 +1,4 @@
-"""The word problem of a finite group: read elements, then say their product (arXiv 2511.05963, A5 experiment)."""
+"""Word problem of a finite group: read elements, then write their product (arXiv 2511.05963, A5 experiment)."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from nextlat_rl.errors import UserError
 class WordProblemEnv(TokenTask):
     """The prompt is a word of `shortest..longest` uniform elements and a question mark, the answer its product.
 
-    A product of elements that a state has to carry: for A5 and S5 (not solvable) no transformer of constant depth can
-    compute it for words of every length, a recurrent state can.
+    For A5 and S5 (not solvable groups) no transformer of constant depth can compute the product of words of every
+    length; a recurrent state can.
 
-    With `asked` the product runs on through an episode's problems: after each element that of all elements read so far
-    is asked for with this probability, after `longest` unasked ones for sure. A state that is often asked for after an
-    element or two is learned sooner than a single product at the end.
+    With `asked` the product runs on through an episode's problems: after each element the product of all elements so
+    far is asked for with this probability, and always after `longest` elements without a question. Frequent questions
+    make the state easier to learn than a single product at the end.
     """
 
     def __init__(

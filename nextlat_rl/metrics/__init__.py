@@ -1,1 +1,1 @@
-"""Numbers about a trained model: beliefs, imagination, probes, and maps of the paper's tasks."""
+"""Metrics of a trained model: its beliefs, its imagination, linear probes, and the map that it has of a world."""

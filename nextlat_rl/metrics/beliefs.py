@@ -1,4 +1,4 @@
-"""Measures of the belief and of the latent dynamics on held-out windows."""
+"""Metrics of the belief and of the latent dynamics on held-out windows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nextlat_rl.types import Batch
 def effective_rank(hidden: Tensor) -> float:
     """Exponential of the entropy of the normalised singular values of `hidden: [N, D]` (arXiv 2511.05963, metrics).
 
-    Between 1 and D: how many directions the beliefs really use. Singular values below 1e-12 of the sum are dropped.
+    Between 1 and D, the number of directions that the beliefs use. Singular values below 1e-12 of the sum are dropped.
     """
     singular = torch.linalg.svdvals(hidden.double())
     share = singular / singular.sum()
@@ -26,7 +26,7 @@ def effective_rank(hidden: Tensor) -> float:
 
 @torch.no_grad()
 def held_out_losses(model: NextLat, batch: Batch, config: ObjectiveConfig) -> dict[str, float]:
-    """The next-token losses on windows that are not trained on; beside the training's they show overfitting."""
+    """Next-token losses on windows that are not trained on."""
     losses = next_token_losses(model, batch, forward(model, batch), config)
     return {name: float(loss) for name, loss in losses.items()}
 
@@ -43,8 +43,8 @@ def latent_error_by_horizon(model: NextLat, batch: Batch, horizon: int) -> dict[
     """Smooth-L1 between true and rolled-out beliefs after 1..horizon steps, from every position of a batch.
 
     Returns:
-        `grounded` (the roll-out sees the observations), `open_loop` (it does not), and `still` (the belief that stays
-        where it was: what a model without dynamics would score); a horizon that no episode reaches is left out.
+        `grounded` (the roll-out reads the observations), `open_loop` (it does not), and `still` (the belief stays the
+        same, as without dynamics), one error for each horizon that an episode reaches.
 
     """
     out = forward(model, batch)

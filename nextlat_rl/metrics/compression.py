@@ -1,4 +1,4 @@
-"""Sequence compression: histories that end in one state should have one future (Vafa et al., arXiv 2406.03689)."""
+"""Sequence compression: different histories of one state should be continued alike (Vafa et al., arXiv 2406.03689)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def sequence_compression(model: Traveller, space: StateSpace, pairs: Sequence[tu
     Args:
         model: what is measured.
         space: the world.
-        pairs: of different histories that reach the same state and share the goal, as from `same_state_pairs`.
+        pairs: histories that reach the same state and share the goal, from `same_state_pairs`.
         limit: moves of a continuation.
 
     """
@@ -42,9 +42,9 @@ def same_state_pairs(space: StateSpace, trips: Sequence[Trip], seed: int = 0) ->
 
 
 def random_walks(space: StateSpace, ends: Sequence[tuple[int, int]], length: int, seed: int = 0) -> list[Trip]:
-    """A trip of `length` random legal moves for each (start, goal); never over the goal, shorter in a dead end.
+    """A trip of `length` random legal moves for each (start, goal), shorter where it runs out of moves.
 
-    Moves that lose the way to the goal are not taken, so every trip can be finished.
+    Only moves after which the goal is not reached yet, but can be, are taken.
     """
     rng = np.random.default_rng(seed)
     trips = []

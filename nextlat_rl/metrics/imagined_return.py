@@ -1,4 +1,4 @@
-"""Imagined against real return: does the policy do in the world what it does in its imagination?"""
+"""Imagined returns, to compare with real ones from the same starts."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def imagined_returns(
 ) -> Tensor:
     """Undiscounted returns `[B]` of the policy in closed-loop imagination from the given episode starts.
 
-    The world's answers are drawn, and so are the actions unless `deterministic`; episodes that the model does not end
-    are cut at `horizon`, as a time limit would. Beside the real returns from the same starts this prices how far the
-    model can be trusted: a model that learned from data with hidden causes imagines more than the world gives.
+    Transitions are drawn, and so are actions unless `deterministic`; episodes that the model does not end are cut at
+    `horizon`, as by a time limit. The difference to real returns from the same starts shows how far imagination can be
+    trusted: it is large for data whose actions depend on what the model cannot observe.
     """
     with torch.no_grad():
         step = world_model.first_step(first_observations)

@@ -1,4 +1,4 @@
-"""Length generalisation: is the next action still right far beyond the length that was trained on?"""
+"""Length generalisation: accuracy of the next action by the number of steps read."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def accuracy_by_length(model: NextLat, batch: Batch, scored: Tensor | None = Non
 
     Args:
         model: what is measured.
-        batch: episodes from their first step on, one per window, as `held_out_batch` gives them.
-        scored: `[B, L]` bool, the steps that count; all by default. Where an agent only waits there is nothing to err.
+        batch: episodes from their first step on, one per window, from `held_out_batch`.
+        scored: `[B, L]` bool, the steps that count; all by default.
 
     Returns:
-        `length` (steps read; those at which nothing is scored are left out), and the accuracies of `trunk` and of
-        `recurrent`: beliefs that the latent dynamics alone carries from the first step on (arXiv 2511.05963).
+        `length` (steps read, where anything is scored), and the accuracies of `trunk` and of `recurrent`: beliefs that
+        only the latent dynamics updates from the first step on (arXiv 2511.05963).
 
     """
     out = forward(model, batch)

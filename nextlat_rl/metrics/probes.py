@@ -1,4 +1,4 @@
-"""Linear probes: how well the frozen belief tells the tokens to come."""
+"""Linear probes: how well a linear classifier predicts future tokens from the frozen belief."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def probe_cross_entropy(
         labels: `[N]` below `classes`.
         held_out: `[M, D]`.
         held_out_labels: `[M]`.
-        classes: how many.
-        ridge: weight of the squared norm of the regression's weights, the bias left out.
+        classes: number of classes.
+        ridge: weight of the squared norm of the regression's weights, without the bias.
 
     """
     mean, scale = features.mean(0), features.std(0, correction=0).clamp_min(1e-6)
@@ -54,7 +54,7 @@ def probe_cross_entropy(
 def probe_curve(
     model: NextLat, training: Batch, held_out: Batch, distances: Iterable[int] = range(1, 21)
 ) -> list[float]:
-    """Cross entropy of a probe on h_t for the token so far ahead, by ascending distance: for k, the action a_{t+k-1}.
+    """Cross entropy (nats) of a probe on h_t for the action a_{t+k-1}, for each k in `distances` (ascending).
 
     The list ends early where no episode is long enough. The paper shows the difference to GPT's curve.
 
@@ -64,7 +64,7 @@ def probe_curve(
     """
     space = model.spaces.action
     if not isinstance(space, gym.spaces.Discrete):
-        raise ValueError(f"a probe predicts one of some tokens, and the actions are {space}")
+        raise ValueError(f"probes need Discrete actions, got {space}")
     sides = [(batch, forward(model, batch).belief) for batch in (training, held_out)]
     curve: list[float] = []
     for k in distances:

@@ -1,8 +1,8 @@
-"""The map in the model's head: streets that its trips use, and streets that they would need but that do not exist.
+"""Reconstruction of a model's map: the edges that its trips use, and edges that they need but that do not exist.
 
-A simple form of the reconstruction of Vafa et al. (arXiv 2406.03689): a trip is followed along the true map as long as
-it can be; an illegal move is taken for a street that the model believes in, to the place nearby from which the rest of
-the trip makes most sense.
+A simple form of the reconstruction of Vafa et al. (arXiv 2406.03689): a trip is followed along the true map where
+possible. An illegal move is taken as an edge of the model's map; it leads to the nearby state from which most of the
+remaining moves can be followed.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ Edge = tuple[int, int, int]
 
 @dataclass
 class Reconstruction:
-    """Edges that trips went along.
+    """Edges of the trips.
 
     Attributes:
-        true: those of the world.
-        wrong: those that had to be invented.
-        unexplained: trips that ended away from their goal all the same.
+        true: those that exist.
+        wrong: those that do not.
+        unexplained: number of trips that do not end at their goal even with the wrong edges.
 
     """
 
@@ -37,10 +37,7 @@ class Reconstruction:
 def free_trips(
     model: Traveller, trips: Sequence[Trip], stop: int, limit: int, rng: np.random.Generator | None = None
 ) -> list[Trip]:
-    """Continue `trips` until `stop`, by at most `limit` moves, whatever the world says of them.
-
-    The moves are the most likely ones, or drawn with `rng`.
-    """
+    """Continue `trips` until `stop`, by at most `limit` moves, legal or not: the most likely ones, or drawn with `rng`."""
     trips = list(trips)
     running = list(range(len(trips)))
     for _ in range(limit):
@@ -56,12 +53,12 @@ def free_trips(
 
 
 def reconstruct(space: StateSpace, trips: Sequence[Trip], nearby: Callable[[int], Sequence[int]]) -> Reconstruction:
-    """The map that explains a model's trips; an edge that was invented once is kept for all later trips.
+    """The map that explains a model's trips; a wrong edge found in one trip is kept for the later ones.
 
     Args:
         space: the true world.
-        trips: as `free_trips` gives them.
-        nearby: states that an invented edge may lead to, the likeliest first.
+        trips: from `free_trips`.
+        nearby: the states that a wrong edge may lead to from a state, in order of preference.
 
     """
     believed: dict[tuple[int, int], int] = {}
@@ -75,7 +72,7 @@ def reconstruct(space: StateSpace, trips: Sequence[Trip], nearby: Callable[[int]
                 found.true.add((state, move, target))
             else:
                 if (state, move) not in believed:
-                    believed[state, move] = _invent(space, believed, nearby(state), moves[k + 1 :], trip.goal)
+                    believed[state, move] = _wrong_edge(space, believed, nearby(state), moves[k + 1 :], trip.goal)
                 target = believed[state, move]
                 found.wrong.add((state, move, target))
             state = target
@@ -83,14 +80,14 @@ def reconstruct(space: StateSpace, trips: Sequence[Trip], nearby: Callable[[int]
     return found
 
 
-def _invent(
+def _wrong_edge(
     space: StateSpace, believed: dict[tuple[int, int], int], candidates: Sequence[int], moves: Sequence[int], goal: int
 ) -> int:
-    """The first of the states from which the moves go furthest."""
-    return max(candidates, key=lambda state: _sense(space, believed, state, moves, goal))
+    """The first of the candidates from which most moves can be followed."""
+    return max(candidates, key=lambda state: _followed(space, believed, state, moves, goal))
 
 
-def _sense(
+def _followed(
     space: StateSpace, believed: dict[tuple[int, int], int], state: int, moves: Sequence[int], goal: int
 ) -> tuple[int, bool]:
     """How many of the moves can be followed from a state, and whether they then end at the goal."""

@@ -1,4 +1,4 @@
-"""A trained model as a traveller, for the metrics of `trips`, `compression`, `next_token` and `reconstruction`."""
+"""A trained model as the `Traveller` of the map metrics."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from nextlat_rl.world_model import WorldModel
 
 
 class ModelTraveller:
-    """Reads a trip as an episode of its environment and says what the policy would do next.
+    """Reads a trip as an episode of its environment; the policy gives the probabilities of the next move.
 
     Args:
         world_model: the trained model.
-        read: a trip as an episode without rewards: its observations o_0..o_t and its actions a_0..a_{t-1}.
+        read: turns a trip into an episode without rewards, observations o_0..o_t and actions a_0..a_{t-1}.
         moves: the environment's action for each of the moves 0, 1, ...
-        acting: `trunk`, or `recurrent` for beliefs that the latent dynamics alone carries from the first step on.
+        acting: `trunk`, or `recurrent` for beliefs that only the latent dynamics updates from the first step on.
 
     """
 
@@ -46,14 +46,14 @@ class ModelTraveller:
 
     @torch.no_grad()
     def beliefs(self, trips: Sequence[Trip]) -> Tensor:
-        """What the model believes after each of N trips, `[N, D]`."""
+        """Beliefs after each of N trips, `[N, D]`."""
         episodes = [self.read(trip) for trip in trips]
         length = torch.tensor([len(observations) for observations, _ in episodes])
         belief = self._beliefs(episodes, int(length.max()))
         return belief[torch.arange(len(trips)), length - 1]
 
     def _beliefs(self, episodes: Sequence[tuple[Sequence[Any], Sequence[Any]]], length: int) -> Tensor:
-        """`[N, length, D]`; past its own end an episode repeats its last step, which nothing before it sees."""
+        """`[N, length, D]`; an episode is padded with its last observation, which does not affect earlier beliefs."""
         world_model, model = self.world_model, self.world_model.model
         count = len(episodes)
         observations = [o for seen, _ in episodes for o in [*seen, *[seen[-1]] * (length - len(seen))]]

@@ -1,4 +1,4 @@
-"""Valid trajectories and detour robustness: does the model find its way, also from where it would not have gone?"""
+"""Valid trajectories and detour robustness: how often the model's own trips reach their goal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nextlat_rl.metrics.state_space import StateSpace, Traveller, Trip, allowed,
 
 @dataclass(frozen=True)
 class Journey:
-    """A roll-out: its last move may be illegal; `arrived` if all are legal and it ended exactly at the goal."""
+    """A roll-out, whose last move may be illegal; `arrived` if all are legal and it ended exactly at the goal."""
 
     trip: Trip
     arrived: bool
@@ -32,9 +32,9 @@ def travel(
         model: its most likely move is taken.
         space: the world.
         trips: legal so far.
-        limit: moves, a last `stop` among them.
-        detours: probability that, away from the goal, a random legal move replaces the model's (another one where
-            there is one) from which the goal can still be reached in time.
+        limit: moves, including `stop`.
+        detours: probability at each state but the goal that a random legal move, if possible another one, replaces the
+            model's; the goal can still be reached within `limit` after it.
         rng: of the detours.
 
     """
@@ -61,7 +61,7 @@ def travel(
 
 
 def _detour(space: StateSpace, state: int, goal: int, move: int, left: int, rng: np.random.Generator) -> int:
-    """A legal move that keeps the goal within the moves that are left after it; the model's if there is none."""
+    """A legal move after which the goal is at most `left` moves away; the model's if there is none."""
     in_time = left - (space.stop is not None)
     open_moves = [m for m in space.legal(state) if space.distance(space.step(state, m), goal) <= in_time]
     others = [m for m in open_moves if m != move] or open_moves
