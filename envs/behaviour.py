@@ -19,7 +19,13 @@ class Behaviour(ABC):
 
     For each episode `reset` is called once, after the environment was reset, then `act` once a step. A behaviour draws
     any randomness from a generator seeded in `reset`, so an episode depends on its seed alone.
+
+    Attributes:
+        name: what data sets call it.
+
     """
+
+    name: str = ""
 
     @abstractmethod
     def reset(self, env: gym.Env, seed: int) -> None:
@@ -42,12 +48,12 @@ class Behaviour(ABC):
         return None
 
 
-def without_argument(name: str, behaviour: Callable[[], Behaviour]) -> Builder:
-    """Builder of a behaviour that takes no argument and suits itself to the environment in `reset`."""
+def without_argument(behaviour: type[Behaviour]) -> Builder:
+    """Builder of a behaviour that takes no argument and adapts to the environment in `reset`."""
 
     def build(env_id: str, argument: str) -> Behaviour:
         if argument:
-            raise UserError(f"behaviour '{name}' takes no argument, got '{name}:{argument}'")
+            raise UserError(f"behaviour '{behaviour.name}' takes no argument, got '{argument}'")
         return behaviour()
 
     return build

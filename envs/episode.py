@@ -1,10 +1,14 @@
-"""What an episode is, and how one is filled."""
+"""Episodes: how they are stored while they are gathered, and how one is rolled out."""
+
+from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 
+from nextlat_rl.envs.behaviour import Behaviour
 from nextlat_rl.errors import UserError
 from nextlat_rl.seeds import EVALUATION_SEED
 
@@ -46,6 +50,23 @@ def snapshot(element: Any) -> Any:
     if isinstance(element, tuple):
         return tuple(snapshot(part) for part in element)
     return element
+
+
+def roll_out(env: gym.Env, behaviour: Behaviour, seed: int) -> Episode:
+    """Episode of `env`, reset with `seed`; it depends on the seed alone."""
+    integers = isinstance(env.action_space, gym.spaces.Discrete)
+    observation, _ = env.reset(seed=seed)
+    behaviour.reset(env, seed)
+    episode = Episode(seed, behaviour.name, [snapshot(observation)])
+    over = False
+    while not over:
+        action = behaviour.act(observation)
+        action = int(action) if integers else action
+        observation, reward, terminated, truncated, _ = env.step(action)
+        behaviour.rewarded(float(reward))
+        record(episode, action, observation, reward, terminated, truncated)
+        over = terminated or truncated
+    return episode
 
 
 def check_seed(seed: int) -> None:

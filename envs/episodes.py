@@ -1,4 +1,4 @@
-"""Gather episodes: behaviour in, `Episode`s out, the same ones whatever the number of workers."""
+"""Gathers episodes with a behaviour; the episodes do not depend on the number of workers."""
 
 import itertools
 from collections import deque
@@ -7,23 +7,11 @@ from typing import Any
 
 import gymnasium as gym
 
-from nextlat_rl.envs.episode import Episode, check_seed, record, snapshot
-from nextlat_rl.envs.episode_runner import EpisodeRunner
+from nextlat_rl.envs.episode import Episode, check_seed, roll_out
 from nextlat_rl.envs.factory import make_env
-from nextlat_rl.envs.mixture import parse_mixture
-from nextlat_rl.envs.registry import is_babyai, is_minigrid, is_token_task, resolve_env_id
+from nextlat_rl.envs.mixture import MixedBehaviour, parse_mixture
+from nextlat_rl.envs.registry import resolve_env_id
 from nextlat_rl.errors import UserError
-from nextlat_rl.seeds import EVALUATION_SEED
-
-__all__ = [
-    "EVALUATION_SEED",
-    "Episode",
-    "check_seed",
-    "collect_episodes",
-    "default_behaviour",
-    "record",
-    "snapshot",
-]
 
 RECENT = 100  # episodes in the mean return reported as progress
 
@@ -46,7 +34,7 @@ def collect_episodes(
 
     Args:
         env_id: environment name, version optional.
-        behaviour: name or mixture, see `nextlat_rl.envs.mixture`; "sb3" trains a policy and yields all it went through.
+        behaviour: name or mixture, see `nextlat_rl.envs.mixture`; "sb3" trains a policy and yields all of its training.
         steps: stop after the first episode that brings the transitions to this many ("sb3": exactly this many).
         episodes: stop after this many; with both limits the first one reached counts.
         seed: of the first episode.
@@ -68,7 +56,12 @@ def collect_episodes(
         assert steps is not None
         source = training_episodes(env_id, steps=steps, seed=seed, settings=sb3 or {})
         return _report(source, on_progress)
-    source = _source(env_id, behaviour, epsilon, seed, episodes, workers)
+    if workers > 1:
+        from nextlat_rl.envs.workers import parallel_episodes
+
+        source = parallel_episodes(env_id, behaviour, epsilon, seed, episodes, workers)
+    else:
+        source = _sequential_episodes(env_id, behaviour, epsilon, seed, episodes)
     return _report(_limit(source, steps, episodes), on_progress)
 
 
@@ -76,14 +69,14 @@ def default_behaviour(env_id: str) -> str:
     """The behaviour to gather data with.
 
     "explorer" for MiniGrid levels with a goal and nothing that moves by itself, "expert" for BabyAI and the paper's
-    tasks, else "sb3"; "random" where the action space is none that "sb3" can handle.
+    tasks, else "sb3"; "random" where "sb3" cannot handle the action space.
     """
     env_id = resolve_env_id(env_id)
-    if is_babyai(env_id) or is_token_task(env_id):
+    if env_id.startswith(("BabyAI-", "NextLat/")):
         return "expert"
     env = make_env(env_id)
     try:
-        if is_minigrid(env_id) and _has_still_goal(env):
+        if env_id.startswith("MiniGrid-") and _has_static_goal(env):
             return "explorer"
         trainable = isinstance(env.action_space, gym.spaces.Discrete | gym.spaces.MultiDiscrete | gym.spaces.Box)
         return "sb3" if trainable else "random"
@@ -109,21 +102,16 @@ def _check(behaviour: str, steps: int | None, episodes: int | None, seed: int, e
     parse_mixture(behaviour)
 
 
-def _source(
-    env_id: str, behaviour: str, epsilon: float, seed: int, episodes: int | None, workers: int
+def _sequential_episodes(
+    env_id: str, behaviour: str, epsilon: float, seed: int, episodes: int | None
 ) -> Iterator[Episode]:
-    if workers > 1:
-        from nextlat_rl.envs.workers import parallel_episodes
-
-        yield from parallel_episodes(env_id, behaviour, epsilon, seed, episodes, workers)
-        return
-    runner = EpisodeRunner(env_id, behaviour, epsilon)
+    env, mixture = make_env(env_id), MixedBehaviour(parse_mixture(behaviour), env_id, epsilon)
     try:
         for i in itertools.count() if episodes is None else range(episodes):
             check_seed(seed + i)
-            yield runner.episode(seed + i)
+            yield roll_out(env, mixture, seed + i)
     finally:
-        runner.close()
+        env.close()
 
 
 def _limit(source: Iterator[Episode], steps: int | None, episodes: int | None) -> Iterator[Episode]:
@@ -145,9 +133,9 @@ def _report(source: Iterator[Episode], on_progress: Progress | None) -> Iterator
         yield episode
 
 
-def _has_still_goal(env: gym.Env) -> bool:
+def _has_static_goal(env: gym.Env) -> bool:
     env.reset(seed=0)
     level: Any = env.unwrapped
-    if hasattr(level, "obstacles"):  # balls that move by themselves: the explorer's map takes the world to stand still
+    if hasattr(level, "obstacles"):  # moving balls, which the explorer's map does not know
         return False
     return any(cell is not None and cell.type == "goal" for cell in level.grid.grid)

@@ -1,4 +1,4 @@
-"""From the name a user types to the id of a registered environment."""
+"""From the name that a user types to the id of a registered environment."""
 
 import difflib
 import importlib
@@ -8,6 +8,8 @@ import gymnasium as gym
 from gymnasium.envs.registration import find_highest_version, get_env_id, parse_env_id
 
 from nextlat_rl.errors import UserError
+
+_PACKAGES = {"MiniGrid-": "minigrid", "BabyAI-": "minigrid", "ALE/": "ale_py"}  # which register environments on import
 
 
 def resolve_env_id(name: str) -> str:
@@ -35,21 +37,6 @@ def resolve_env_id(name: str) -> str:
     return f"{module}:{full}" if module else full
 
 
-def is_minigrid(env_id: str) -> bool:
-    """Whether the id names a MiniGrid level (BabyAI levels are told apart by `is_babyai`)."""
-    return env_id.startswith("MiniGrid-")
-
-
-def is_babyai(env_id: str) -> bool:
-    """Whether the id names a BabyAI level."""
-    return env_id.startswith("BabyAI-")
-
-
-def is_token_task(env_id: str) -> bool:
-    """Whether the id names one of the paper's tasks."""
-    return env_id.startswith("NextLat/")
-
-
 def _import_module(module: str, name: str) -> None:
     try:
         importlib.import_module(module)
@@ -60,27 +47,21 @@ def _import_module(module: str, name: str) -> None:
 
 
 def _register_package_of(name: str) -> None:
-    if is_minigrid(name) or is_babyai(name):
-        _register("minigrid")
-    elif is_token_task(name):
+    if name.startswith("NextLat/"):
         importlib.import_module("nextlat_rl.envs.paper.files").register_file(name)
-    elif name.startswith("ALE/"):
-        if find_spec("ale_py") is None:
-            raise UserError(f"environment '{name}' needs ale-py; run: pip install 'nextlat_rl[atari]'")
-        _register("ale_py")
-
-
-def _register(package: str) -> None:
-    gym.register_envs(importlib.import_module(package))
+    for prefix, package in _PACKAGES.items():
+        if name.startswith(prefix):
+            if find_spec(package) is None:
+                raise UserError(f"environment '{name}' needs ale-py; run: pip install 'nextlat_rl[atari]'")
+            gym.register_envs(importlib.import_module(package))
 
 
 def _unknown(name: str) -> UserError:
-    _register("minigrid")
+    gym.register_envs(importlib.import_module("minigrid"))
     files = importlib.import_module("nextlat_rl.envs.paper.files").files_for(name)
-    known = list(gym.registry)
     # Compare case-insensitively and without the version: "cartpole" must find "CartPole-v1".
     by_stem: dict[str, str] = {}
-    for env_id in known:
+    for env_id in gym.registry:
         namespace, stem, _ = parse_env_id(env_id)
         by_stem[get_env_id(namespace, stem, None).lower()] = env_id
     wanted = name.lower().rsplit("-v", 1)[0]

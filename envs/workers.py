@@ -11,8 +11,11 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 
-from nextlat_rl.envs.episode import Episode, check_seed
-from nextlat_rl.envs.episode_runner import EpisodeRunner
+import gymnasium as gym
+
+from nextlat_rl.envs.episode import Episode, check_seed, roll_out
+from nextlat_rl.envs.factory import make_env
+from nextlat_rl.envs.mixture import MixedBehaviour, parse_mixture
 from nextlat_rl.seeds import EVALUATION_SEED
 
 CHUNK = 8  # episodes a task
@@ -53,11 +56,13 @@ def parallel_episodes(
 
 
 def _episodes(env_id: str, behaviour: str, epsilon: float, seeds: range) -> list[Episode]:
-    runner = _runner(env_id, behaviour, epsilon)
-    return [runner.episode(seed) for seed in seeds]
+    env, mixture = _parts(env_id, behaviour, epsilon)
+    return [roll_out(env, mixture, seed) for seed in seeds]
 
 
-_runner = functools.cache(EpisodeRunner)  # one a process
+@functools.cache  # once a process
+def _parts(env_id: str, behaviour: str, epsilon: float) -> tuple[gym.Env, MixedBehaviour]:
+    return make_env(env_id), MixedBehaviour(parse_mixture(behaviour), env_id, epsilon)
 
 
 @contextlib.contextmanager

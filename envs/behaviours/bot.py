@@ -12,6 +12,8 @@ from nextlat_rl.errors import UserError
 class BotBehaviour(Behaviour):
     """`minigrid.utils.baby_ai_bot.BabyAIBot`; where the bot gives up, the rest of the episode is random."""
 
+    name = "bot"
+
     def reset(self, env: gym.Env, seed: int) -> None:
         """Give the bot the level's instruction.
 
@@ -46,4 +48,4 @@ class BotBehaviour(Behaviour):
         self._taken = int(action)
 
 
-BEHAVIOUR = without_argument("bot", BotBehaviour)
+BEHAVIOUR = without_argument(BotBehaviour)

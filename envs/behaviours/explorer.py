@@ -35,6 +35,8 @@ class ExplorerBehaviour(Behaviour):
     the actions it costs. Equal choices are settled egocentrically: forward, then left, then right.
     """
 
+    name = "explorer"
+
     def reset(self, env: gym.Env | None = None, seed: int = 0) -> None:
         """Forget the map. Neither the environment nor the seed is used: actions depend on observations alone."""
         self._map = ExplorerMap()
@@ -143,4 +145,4 @@ def pose_sets(poses: np.ndarray) -> Poses:
     return east, south, west, north
 
 
-BEHAVIOUR = without_argument("explorer", ExplorerBehaviour)
+BEHAVIOUR = without_argument(ExplorerBehaviour)

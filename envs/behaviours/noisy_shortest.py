@@ -21,4 +21,4 @@ class NoisyShortestPath(RouteBehaviour):
         return path if len(path) <= task.longest else []
 
 
-BEHAVIOUR = without_argument(NoisyShortestPath.name, NoisyShortestPath)
+BEHAVIOUR = without_argument(NoisyShortestPath)

@@ -16,6 +16,8 @@ MOVES_AND_USES = (LEFT, RIGHT, FORWARD, PICKUP, DROP, TOGGLE)
 class RandomBehaviour(Behaviour):
     """Uniform over the action space; in MiniGrid and BabyAI over the actions that can have an effect in the level."""
 
+    name = "random"
+
     def reset(self, env: gym.Env, seed: int) -> None:
         """Seed the episode and look up which actions have an effect."""
         self._actions = useful_actions(env)
@@ -46,4 +48,4 @@ def useful_actions(env: gym.Env) -> tuple[int, ...] | None:
     return tuple(action for action in (MOVES_AND_USES if usable else MOVES) if action < count)
 
 
-BEHAVIOUR = without_argument("random", RandomBehaviour)
+BEHAVIOUR = without_argument(RandomBehaviour)

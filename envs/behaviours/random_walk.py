@@ -28,4 +28,4 @@ class RandomWalk(RouteBehaviour):
         return []
 
 
-BEHAVIOUR = without_argument(RandomWalk.name, RandomWalk)
+BEHAVIOUR = without_argument(RandomWalk)

@@ -17,4 +17,4 @@ class ShortestPath(RouteBehaviour):
         return []
 
 
-BEHAVIOUR = without_argument(ShortestPath.name, ShortestPath)
+BEHAVIOUR = without_argument(ShortestPath)

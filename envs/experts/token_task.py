@@ -1,26 +1,12 @@
-"""The expert of the paper's token tasks, which are asked for the answer."""
+"""The expert of the paper's token tasks asks the task for its answer."""
 
-from typing import Any
-
-import gymnasium as gym
-
-from nextlat_rl.envs.behaviour import Behaviour
-from nextlat_rl.envs.paper.token_task import TokenTask
+from nextlat_rl.envs.paper.solver import TaskSolver
 
 
-class TokenTaskExpert(Behaviour):
-    """Waits while there is a prompt to read, then writes the right words."""
+class TokenTaskExpert(TaskSolver):
+    """See `TaskSolver`."""
 
     environments = ("NextLat/",)
-
-    def reset(self, env: gym.Env, seed: int) -> None:
-        """Keep the task."""
-        assert isinstance(env.unwrapped, TokenTask)
-        self._task = env.unwrapped
-
-    def act(self, observation: Any) -> int:
-        """The task's own answer."""
-        return self._task.best_action()
 
 
 EXPERT = TokenTaskExpert

@@ -20,7 +20,7 @@ class CountdownEnv(TokenTask):
     is solved once a result is the target; any such sequence of equations counts. Each number `0..limit` is one token.
     Differences are not negative, divisions leave no remainder and no result exceeds `limit` (by default 10 `largest`).
 
-    A tenth of the targets `1..highest` (by default `largest`) is held out: only those occur with `held_out`, else never.
+    A tenth of the targets `1..highest` (by default `largest`) is held out: they occur with `held_out` only.
     """
 
     def __init__(

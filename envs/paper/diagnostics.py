@@ -11,10 +11,11 @@ from nextlat_rl.console import bar
 from nextlat_rl.data.batches import held_out_batch
 from nextlat_rl.data.store import store_of_episodes
 from nextlat_rl.envs import make_env
-from nextlat_rl.envs.episode import Episode, record
+from nextlat_rl.envs.episode import roll_out
 from nextlat_rl.envs.paper import CountdownEnv, StreetMapEnv, TokenTask, WordProblemEnv
 from nextlat_rl.envs.paper.equations import equation_validity
 from nextlat_rl.envs.paper.map_test import MapTest
+from nextlat_rl.envs.paper.solver import TaskSolver
 from nextlat_rl.memory import Acting
 from nextlat_rl.metrics.lengths import accuracy_by_length
 from nextlat_rl.metrics.probes import probe_curve
@@ -105,12 +106,7 @@ def _log_lengths(env: WordProblemEnv, model: NextLat, ways: Sequence[Acting], tr
 def words_batch(env: WordProblemEnv, longest: int, problems: int) -> Batch:
     """Right answers to words of 1 to `longest` elements of the environment's group, one an episode."""
     asks = WordProblemEnv(env.group, longest=longest)
-    episodes = []
-    for seed in range(EVALUATION_SEED, EVALUATION_SEED + problems):
-        episode = Episode(seed, "expert", [asks.reset(seed=seed)[0]])
-        while not episode.terminations or not episode.terminations[-1]:
-            action = asks.best_action()
-            record(episode, action, *asks.step(action)[:4])
-        episodes.append(episode)
+    seeds = range(EVALUATION_SEED, EVALUATION_SEED + problems)
+    episodes = [roll_out(asks, TaskSolver(), seed) for seed in seeds]
     store = store_of_episodes(asks.observation_space, asks.action_space, episodes)
     return held_out_batch(store, np.arange(problems))

@@ -17,8 +17,6 @@ from nextlat_rl.errors import UserError
 class RouteBehaviour(Behaviour):
     """Plans a way when a problem begins and follows it; moved elsewhere, it takes a shortest path from there."""
 
-    name: str
-
     def reset(self, env: gym.Env, seed: int) -> None:
         """Look at the map.
 

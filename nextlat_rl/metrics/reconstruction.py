@@ -37,7 +37,7 @@ class Reconstruction:
 def free_trips(
     model: Traveller, trips: Sequence[Trip], stop: int, limit: int, rng: np.random.Generator | None = None
 ) -> list[Trip]:
-    """Continue `trips` until `stop`, by at most `limit` moves, legal or not: the most likely ones, or drawn with `rng`."""
+    """Continue `trips` until `stop` by at most `limit` moves, legal or not: the most likely, or drawn with `rng`."""
     trips = list(trips)
     running = list(range(len(trips)))
     for _ in range(limit):

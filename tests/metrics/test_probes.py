@@ -57,7 +57,7 @@ def test_curve_reads_the_action_k_steps_on_within_its_episode() -> None:
 def test_curve_wants_tokens() -> None:
     model = tiny_model()
     model.spaces = dataclasses.replace(model.spaces, action=gym.spaces.Box(-1, 1, (2,)))
-    with pytest.raises(ValueError, match="one of some tokens"):
+    with pytest.raises(ValueError, match="Discrete actions"):
         probe_curve(model, make_batch([[12]]), make_batch([[12]]))
 
 
