@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from rich.table import Table
 
 from nextlat_rl.console import table
-from nextlat_rl.plotting.figures import BLIND, GROUNDED, REAL, STILL
+from nextlat_rl.plotting.style import GROUNDED, OPEN_LOOP, REAL, STILL
 from nextlat_rl.statistics import bootstrap_interval, interquartile_mean
 
 Rows = list[dict[str, Any]]
@@ -108,7 +108,7 @@ def learning_figure(panels: dict[str, dict[str, list[np.ndarray]]], aims: dict[s
     columns = min(len(panels), 3)
     rows = -(-len(panels) // columns)
     figure, axes = plt.subplots(rows, columns, figsize=(4.6 * columns, 3.4 * rows), layout="constrained", squeeze=False)
-    palette = (STILL, GROUNDED, BLIND, REAL, "tab:green", "tab:purple")
+    palette = (STILL, GROUNDED, OPEN_LOOP, REAL, "tab:green", "tab:purple")
     colours: dict[str, str] = {}  # of an agent, the same in every panel
     for panel, (task, agents) in zip(axes.flat, panels.items(), strict=False):
         for agent, curves in agents.items():

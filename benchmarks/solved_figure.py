@@ -5,9 +5,9 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from nextlat_rl.plotting.figures import BLIND, GROUNDED, REAL, STILL
+from nextlat_rl.plotting.style import GROUNDED, OPEN_LOOP, REAL, STILL
 
-_COLOURS = {"gpt": STILL, "bst": "tab:purple", "mtp": BLIND, "jtp": REAL, "nextlat": GROUNDED}
+_COLOURS = {"gpt": STILL, "bst": "tab:purple", "mtp": OPEN_LOOP, "jtp": REAL, "nextlat": GROUNDED}
 
 
 def solved_figure(panels: dict[str, dict[str, list[tuple[float, bool]]]]) -> Figure:

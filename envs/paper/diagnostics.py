@@ -20,7 +20,7 @@ from nextlat_rl.memory import Acting
 from nextlat_rl.metrics.lengths import accuracy_by_length
 from nextlat_rl.metrics.probes import probe_curve
 from nextlat_rl.models.nextlat import NextLat
-from nextlat_rl.plotting.figures import lines_figure
+from nextlat_rl.plotting.lines import lines_figure
 from nextlat_rl.seeds import EVALUATION_SEED
 from nextlat_rl.training.tracking import Tracker
 from nextlat_rl.types import Batch

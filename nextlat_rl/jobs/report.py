@@ -22,7 +22,7 @@ from nextlat_rl.jobs.requirements import trains_dynamics
 from nextlat_rl.metrics.beliefs import belief_rank, latent_error_by_horizon
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.plotting.dreams import dream_figure
-from nextlat_rl.plotting.figures import horizon_figure
+from nextlat_rl.plotting.lines import horizon_figure
 from nextlat_rl.results import git_revision
 from nextlat_rl.statistics import bootstrap_interval
 from nextlat_rl.training.checkpoint import load_config

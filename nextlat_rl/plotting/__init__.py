@@ -1,1 +1,1 @@
-"""Pictures of what `nextlat_rl.metrics` measures."""
+"""Figures of what `nextlat_rl.metrics` measures."""

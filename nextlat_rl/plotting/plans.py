@@ -1,4 +1,4 @@
-"""The lines a planner compared, drawn as the observations imagined along them."""
+"""Action sequences that a planner compared, drawn as the observations imagined along them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from nextlat_rl.imagination import Imagination
-from nextlat_rl.plotting.figures import BLIND, GROUNDED
+from nextlat_rl.plotting.style import GROUNDED, OPEN_LOOP
 from nextlat_rl.world_model import WorldModel
 
 
@@ -25,15 +25,15 @@ def plan_figure(
     draw: Callable[[Any], np.ndarray] | None,
     observation: Any,
 ) -> Figure:
-    """A row for each line: what it expects to see (or its numbers), and the value along it.
+    """A row for each action sequence: the imagined observations, and the value along it.
 
     Args:
-        world_model: what imagines (closed-loop, most likely observations).
-        belief: `[1, D]` where the decision was taken.
-        lines: stored actions `[K, *action]` of each, the chosen one first.
+        world_model: the trained model (closed-loop, most likely observations).
+        belief: `[1, D]` at the decision.
+        lines: stored actions `[K, *action]` of each sequence, the chosen one first.
         captions: a title for each.
         draw: turns an observation into an RGB image; without it the components of the observation are plotted.
-        observation: what was seen when the decision was taken.
+        observation: the one at the decision.
 
     """
     longest = max(len(line) for line in lines)
@@ -50,7 +50,7 @@ def plan_figure(
             _film(axes[:-1], images, [float(a) for a in dream.alive[0]])
         else:
             _curves(axes[0], dream)
-        _values(axes[-1], dream, GROUNDED if chosen else BLIND)
+        _values(axes[-1], dream, GROUNDED if chosen else OPEN_LOOP)
     return figure
 
 
@@ -59,7 +59,7 @@ def _observations(world_model: WorldModel, dream: Imagination) -> list[Any]:
 
 
 def _film(axes: Any, images: list[np.ndarray], alive: list[float]) -> None:
-    """The observations in order; steps after the imagined end stay empty."""
+    """The observations in order; steps after an imagined end stay empty."""
     for k, panel in enumerate(axes):
         panel.axis("off")
         if k < len(images) and (k == 0 or alive[k - 1] > 0):
@@ -68,7 +68,7 @@ def _film(axes: Any, images: list[np.ndarray], alive: list[float]) -> None:
 
 
 def _curves(axes: Axes, dream: Imagination) -> None:
-    """The imagined numbers of vector observations."""
+    """Components of the imagined vector observations."""
     vectors = [leaf[0].cpu() for leaf in dream.observation.values() if leaf.ndim == 3 and leaf.is_floating_point()]
     if vectors:
         axes.plot(range(1, len(vectors[0]) + 1), torch.cat(vectors, dim=1), lw=1)

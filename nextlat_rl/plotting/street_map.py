@@ -1,4 +1,4 @@
-"""The reconstructed map, drawn."""
+"""Drawing of a reconstructed map."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from nextlat_rl.metrics.reconstruction import Edge, Reconstruction
-from nextlat_rl.plotting.figures import REAL, STILL
+from nextlat_rl.plotting.style import REAL, STILL
 
 WRONG = "#d62728"
 
@@ -17,13 +17,13 @@ WRONG = "#d62728"
 def map_figure(
     place: Mapping[int, tuple[float, float]], world: Iterable[Edge], found: Reconstruction, title: str = ""
 ) -> Figure:
-    """Streets of the world in grey, those that the model's trips used in black, those it invented in red.
+    """Streets that the model's trips used in black, unused ones in grey, streets that do not exist in red.
 
     Args:
         place: x and y of every state.
         world: the edges of the true map.
         found: from `reconstruct`.
-        title: what stands above.
+        title: of the figure.
 
     """
     figure, axes = plt.subplots(figsize=(6, 6), layout="constrained")

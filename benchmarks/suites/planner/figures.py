@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.rows import Row
 from benchmarks.table import groups, over_seeds
-from nextlat_rl.plotting.figures import GROUNDED, REAL
+from nextlat_rl.plotting.style import GROUNDED, REAL
 
 # Agents from top to bottom, and what the figure calls them.
 _AGENTS = {

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from benchmarks.rows import Row
 from benchmarks.suites.speculation.tables import lost_in_per_cent
 from benchmarks.table import groups, over_seeds
-from nextlat_rl.plotting.figures import BLIND, GROUNDED, REAL, STILL
+from nextlat_rl.plotting.style import GROUNDED, OPEN_LOOP, REAL, STILL
 
 
 def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
@@ -56,7 +56,7 @@ def speculation_figure(imagined: Sequence[Row], acted: Sequence[Row]) -> Figure:
     _speed_panel(axes[0], mine)
     _acceptance_panel(axes[1], mine)
     if acted:
-        axes[2].barh([row.agent for row in acted], [row.trunk_calls_per_step or 0.0 for row in acted], color=BLIND)
+        axes[2].barh([row.agent for row in acted], [row.trunk_calls_per_step or 0.0 for row in acted], color=OPEN_LOOP)
         axes[2].invert_yaxis()
         axes[2].set(xlabel="calls a step", title="Acting (planner, speculation)")
     for panel in axes:
