@@ -190,7 +190,7 @@ class _Drafts:
 
     def __init__(self, world_model: WorldModel, batch_size: int, longest: int) -> None:
         action, device = world_model.no_actions(batch_size), world_model.device
-        width = world_model.model.config.trunk.width
+        width = world_model.model.config.width
         self.rows = torch.arange(batch_size, device=device)
         self.token: Token | None = None  # [B, K]
         self.any_ready = False  # whether any row has drafted steps left

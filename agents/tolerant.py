@@ -61,7 +61,7 @@ class TolerantAgent:
         self.statistics = DraftStatistics()
         self.calls, self.decisions = 0, 0
         longest, device = length.longest, world_model.device
-        width = world_model.model.config.trunk.width
+        width = world_model.model.config.width
         cache = world_model.memory(batch_size, "trunk", draft=longest + 1).cache
         assert cache is not None
         self.cache = cache

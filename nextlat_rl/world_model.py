@@ -57,7 +57,7 @@ class WorldModel:
         self.device = model.start.device
         self.observation_space, self.action_space = model.spaces.observation, model.spaces.action
         self.observation_codecs, self.action_codec = model.observation, model.action
-        self.belief_size, self.context = model.config.trunk.width, model.trunk.context
+        self.belief_size, self.context = model.config.width, model.trunk.context
         self.transition_num_uniforms = model.transition_num_uniforms
         self.value_range = float(model.value.centres[-1] - model.value.centres[0])
         self._leaves = leaves(self.observation_space)

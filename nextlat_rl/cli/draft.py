@@ -72,7 +72,7 @@ def _net(world_model: WorldModel, config: DraftCommand, console: Console) -> Dra
         return load_net(config.drafter, world_model.model, config.checkpoint)
     saved = checkpoint.load_config(config.checkpoint)
     store = open_store(load_datasets(config.data or saved["dataset_id"]), console)
-    batches = drafter_batches(store, saved["train_config"]["trainer"], saved["model"]["trunk"]["context"], config.seed)
+    batches = drafter_batches(store, saved["train_config"]["trainer"], saved["model"]["context"], config.seed)
     net = make_net(config.drafter, world_model.model)
     started = time.monotonic()
     with bar(console, f"Training {config.drafter}", config.steps, "steps") as shown:

@@ -20,23 +20,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nextlat_rl.models.transformer import Transformer, TrunkConfig
+from nextlat_rl.models.config import ModelConfig
+from nextlat_rl.models.transformer import Transformer
 from nextlat_rl.spaces import Codec, build_codec, build_scalar, leaves
 from nextlat_rl.types import Spaces
-
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """Sizes of the networks.
-
-    Attributes:
-        trunk: the trunk's.
-        dynamics_width: of the latent dynamics.
-
-    """
-
-    trunk: TrunkConfig
-    dynamics_width: int = 256
 
 
 @dataclass
@@ -54,7 +41,7 @@ class NextLat(nn.Module):
     def __init__(self, spaces: Spaces, config: ModelConfig) -> None:
         super().__init__()
         self.spaces, self.config = spaces, config
-        width = config.trunk.width
+        width = config.width
         statistics = spaces.statistics
         self.action = build_codec(spaces.action, width, statistics["action"], role="action")
         self.observation_codecs = nn.ModuleDict(
@@ -73,7 +60,7 @@ class NextLat(nn.Module):
         self.ending = nn.Parameter(torch.zeros(width))
         self.start = nn.Parameter(0.02 * torch.randn(width))  # in place of a_{-1}, r_{-1}
         self.unseen = nn.Parameter(0.02 * torch.randn(width))  # in place of r, o in open-loop imagination
-        self.trunk = Transformer(config.trunk)
+        self.trunk = Transformer(config)
         self.dynamics_net = nn.Sequential(
             nn.LayerNorm(2 * width),
             nn.Linear(2 * width, config.dynamics_width),

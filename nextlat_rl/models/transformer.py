@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from copy import copy
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
 
@@ -17,6 +16,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from nextlat_rl.models.config import TrunkConfig
 from nextlat_rl.models.packed import PackableLinear, Packing
 from nextlat_rl.tracing import Traced
 
@@ -100,16 +100,6 @@ class Block(nn.Module):
         """One block over whole windows, `[B, L, D] -> [B, L, D]`."""
         x = x + self.attention.attend(*self.attention.project(self.norm1(x), rotation), mask)
         return x + self.mlp(self.norm2(x))
-
-
-@dataclass(frozen=True)
-class TrunkConfig:
-    """Size of the trunk. `context` is how many steps back a position can look."""
-
-    layers: int = 4
-    heads: int = 4
-    width: int = 128
-    context: int = 128
 
 
 class Transformer(nn.Module):

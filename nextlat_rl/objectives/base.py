@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from nextlat_rl.errors import UserError
+from nextlat_rl.models.config import TrunkConfig
 from nextlat_rl.models.nextlat import NextLat
-from nextlat_rl.models.transformer import TrunkConfig, dropped_layers
+from nextlat_rl.models.transformer import dropped_layers
 from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.forward import Forward, forward
 from nextlat_rl.objectives.next_token import next_token_losses, next_token_weights

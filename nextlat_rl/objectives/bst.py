@@ -17,8 +17,9 @@ from typing import ClassVar, cast
 import torch
 from torch import Tensor, nn
 
+from nextlat_rl.models.config import TrunkConfig
 from nextlat_rl.models.nextlat import NextLat
-from nextlat_rl.models.transformer import Transformer, TrunkConfig
+from nextlat_rl.models.transformer import Transformer
 from nextlat_rl.objectives.base import Objective, TrainingModules
 from nextlat_rl.objectives.forward import Forward
 from nextlat_rl.objectives.token_loss import token_loss

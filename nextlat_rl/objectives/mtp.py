@@ -14,8 +14,9 @@ from typing import ClassVar, cast
 import torch
 from torch import Tensor, nn
 
+from nextlat_rl.models.config import TrunkConfig
 from nextlat_rl.models.nextlat import NextLat
-from nextlat_rl.models.transformer import Block, TrunkConfig, initialise
+from nextlat_rl.models.transformer import Block, initialise
 from nextlat_rl.objectives.base import Objective, TrainingModules
 from nextlat_rl.objectives.forward import Forward
 from nextlat_rl.objectives.token_loss import positions_ahead, token_loss

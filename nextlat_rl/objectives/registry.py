@@ -39,7 +39,7 @@ def attach_training_modules(model: NextLat, name: str, horizon: int) -> NextLat:
     """
     modules = OBJECTIVES.load(name).modules
     if modules is not None:
-        model.baseline = modules(model.config.trunk, horizon)
+        model.baseline = modules(model.config, horizon)
     return model
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,7 @@ from nextlat_rl.data.best import BestBatcher
 from nextlat_rl.data.store import Store
 from nextlat_rl.errors import UserError
 from nextlat_rl.models.config import ModelConfig
-from nextlat_rl.models.nextlat import ModelConfig as NetworkConfig
 from nextlat_rl.models.nextlat import NextLat
-from nextlat_rl.models.transformer import TrunkConfig
 from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.registry import attach_training_modules
 from nextlat_rl.spaces import scalar_statistics
@@ -42,10 +41,9 @@ def build_model(config: ModelConfig, objective: ObjectiveConfig, store: Store, l
         length: steps per training window.
 
     """
-    trunk = TrunkConfig(config.layers, config.heads, config.width, context=config.context or length)
     statistics = {**store.statistics, "value": value_statistics(store, objective.discount)}
     spaces = Spaces(store.observation_space, store.action_space, statistics)
-    model = NextLat(spaces, NetworkConfig(trunk, config.dynamics_width))
+    model = NextLat(spaces, replace(config, context=config.context or length))
     return attach_training_modules(model, objective.name, objective.horizon)
 
 

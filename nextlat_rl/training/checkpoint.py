@@ -16,8 +16,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from nextlat_rl.errors import UserError
-from nextlat_rl.models.nextlat import ModelConfig, NextLat
-from nextlat_rl.models.transformer import TrunkConfig
+from nextlat_rl.models.config import ModelConfig
+from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.registry import attach_training_modules, training_modules
 from nextlat_rl.settings import from_dict
@@ -144,8 +144,7 @@ def load_model(path: str | Path, device: torch.device) -> tuple[NextLat, dict[st
             deserialize_space(config["action_space"]),
             config["statistics"],
         )
-        sizes = {**config["model"], "trunk": TrunkConfig(**config["model"]["trunk"])}
-        model = NextLat(spaces, ModelConfig(**sizes))
+        model = NextLat(spaces, ModelConfig(**config["model"]))
         if modules := config["training_modules"]:
             attach_training_modules(model, **modules)
         model.load_state_dict(load_file(file))

@@ -10,8 +10,8 @@ from nextlat_rl.data.batches import Batcher
 from nextlat_rl.data.minari_io import write_dataset
 from nextlat_rl.data.store import Store, build_store
 from nextlat_rl.envs.episodes import collect_episodes
-from nextlat_rl.models.nextlat import ModelConfig, NextLat
-from nextlat_rl.models.transformer import TrunkConfig
+from nextlat_rl.models.config import ModelConfig
+from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.training.build import value_statistics
 from nextlat_rl.training.config import TrainerConfig
@@ -43,7 +43,7 @@ def ring(ring_data: Store) -> WorldModel:
     torch.manual_seed(0)
     statistics = {**store.statistics, "value": value_statistics(store, 0.9)}
     spaces = Spaces(store.observation_space, store.action_space, statistics)
-    model = NextLat(spaces, ModelConfig(TrunkConfig(2, 2, 32, 16), 32))
+    model = NextLat(spaces, ModelConfig(2, 2, 32, 16, 32))
     settings = TrainerConfig(steps=150, dynamics_finetune_steps=0, batch_size=16, learning_rate=4e-3, warmup=10)
     objective = ObjectiveConfig(horizon=3, policy_temperature=0.3, observation_weight=1.0)
     trainer = Trainer(model, Batcher(store, 16, 16, 0), objective, settings, 0)

@@ -95,8 +95,8 @@ def test_recorded_episode_has_a_frame_per_observation(cartpole: WorldModel) -> N
 
 def _empty_room() -> Agent:
     from nextlat_rl.envs import make_env
-    from nextlat_rl.models.nextlat import ModelConfig, NextLat
-    from nextlat_rl.models.transformer import TrunkConfig
+    from nextlat_rl.models.config import ModelConfig
+    from nextlat_rl.models.nextlat import NextLat
     from nextlat_rl.spaces import leaves
     from nextlat_rl.types import Spaces
 
@@ -108,4 +108,4 @@ def _empty_room() -> Agent:
         "value": {"kind": "twohot", "low": 0.0, "high": 1.0, "bins": 9},
     }
     spaces = Spaces(env.observation_space, env.action_space, statistics)
-    return Agent(WorldModel(NextLat(spaces, ModelConfig(TrunkConfig(1, 2, 16, 16), 16)), "none"), 2)
+    return Agent(WorldModel(NextLat(spaces, ModelConfig(1, 2, 16, 16, 16)), "none"), 2)

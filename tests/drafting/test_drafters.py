@@ -22,8 +22,8 @@ from nextlat_rl.drafting.length import FixedLength
 from nextlat_rl.drafting.rollout import SpeculativeRollout
 from nextlat_rl.drafting.token import Token, embed_token, same_token, sample_token, token_num_uniforms
 from nextlat_rl.errors import UserError
-from nextlat_rl.models.nextlat import ModelConfig, NextLat
-from nextlat_rl.models.transformer import TrunkConfig
+from nextlat_rl.models.config import ModelConfig
+from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.training import checkpoint
 from nextlat_rl.types import Spaces, Step
@@ -178,7 +178,7 @@ def test_images_are_drawn_one_at_a_time_or_not_at_all() -> None:
     image = gym.spaces.Box(0, 255, (16, 16, 3), np.uint8)
     statistics = {"observation": {"observation": {}}, "action": {}, "reward": STATISTICS["reward"]}
     spaces = Spaces(image, gym.spaces.Discrete(2), statistics | {"value": STATISTICS["value"]})
-    world_model = WorldModel(NextLat(spaces, ModelConfig(TrunkConfig(2, 2, 16, 8), 16)).eval(), "none")
+    world_model = WorldModel(NextLat(spaces, ModelConfig(2, 2, 16, 8, 16)).eval(), "none")
     for name in DRAFTERS.names():
         with pytest.raises(UserError, match=f"drafter={name} cannot be verified on images"):
             check_verified(name, world_model.model)
@@ -194,7 +194,7 @@ def test_lookahead_forgets_what_its_pool_has_no_room_for(monkeypatch: pytest.Mon
     monkeypatch.setattr("nextlat_rl.drafting.drafters.ngram._CAPACITY", 8)
     statistics = STATISTICS | {"observation": {"observation": {}}}
     spaces = Spaces(gym.spaces.Discrete(1000), gym.spaces.Discrete(3), statistics)
-    world_model = WorldModel(NextLat(spaces, ModelConfig(TrunkConfig(2, 2, 16, 8), 16)).eval(), "none")
+    world_model = WorldModel(NextLat(spaces, ModelConfig(2, 2, 16, 8, 16)).eval(), "none")
     drafter = drafter_for("ngram", world_model.model)
     memory = world_model.memory(1, "trunk", 3)
     hidden = torch.zeros(1, 30, 16)

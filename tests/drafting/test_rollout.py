@@ -31,8 +31,8 @@ from nextlat_rl.drafting.token import (
     token_num_uniforms,
 )
 from nextlat_rl.memory import Memory
-from nextlat_rl.models.nextlat import ModelConfig, NextLat
-from nextlat_rl.models.transformer import TrunkConfig
+from nextlat_rl.models.config import ModelConfig
+from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.tracing import Traced
 from nextlat_rl.types import Spaces, Step
 from nextlat_rl.world_model import WorldModel
@@ -51,7 +51,7 @@ def enumerable_model(strength: float = 0.4) -> NextLat:
         "value": {"kind": "set", "values": [0.0, 1.0]},
     }
     spaces = Spaces(gym.spaces.Discrete(2), gym.spaces.Discrete(2), statistics)
-    model = NextLat(spaces, ModelConfig(TrunkConfig(2, 2, 16, 8), 16)).eval()
+    model = NextLat(spaces, ModelConfig(2, 2, 16, 8, 16)).eval()
     with torch.no_grad():
         for head in (model.action.logits, model.observation["observation"].logits):  # type: ignore[union-attr]
             head.weight.normal_(std=strength)  # type: ignore[union-attr,operator]
@@ -392,7 +392,7 @@ def test_adaptive_length_does_not_draft_for_next_to_nothing() -> None:
 @pytest.mark.parametrize("make", [enumerable_model, tiny_model])
 def test_reading_the_heads_once_a_place_changes_nothing(make: Callable[[], NextLat]) -> None:
     model = make()
-    width = model.config.trunk.width
+    width = model.config.width
     belief, at, noise = torch.randn(3, width), torch.randint(3, (40,)), torch.rand(40, token_num_uniforms(model))
     token, log_p = draw_tokens_at(model, belief, at, noise)
     one_by_one, expected = draw_token(model, belief[at], noise)

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nextlat_rl.models.nextlat import ModelConfig, NextLat
-from nextlat_rl.models.transformer import TrunkConfig
+from nextlat_rl.models.config import ModelConfig
+from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.base import weighted_sum
 from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.registry import attach_training_modules, make_objective
@@ -30,8 +30,8 @@ def tiny_model(
     width: int = 16, layers: int = 2, context: int = 64, seed: int = 0, baseline: str = "", horizon: int = 1
 ) -> NextLat:
     torch.manual_seed(seed)
-    trunk = TrunkConfig(layers=layers, heads=2, width=width, context=context)
-    model = NextLat(Spaces(OBSERVATION, ACTION, STATISTICS), ModelConfig(trunk, dynamics_width=24))
+    sizes = ModelConfig(layers=layers, heads=2, width=width, context=context, dynamics_width=24)
+    model = NextLat(Spaces(OBSERVATION, ACTION, STATISTICS), sizes)
     return attach_training_modules(model, baseline or "nextlat", horizon).eval()
 
 
@@ -131,7 +131,7 @@ def cartpole_model() -> NextLat:
     }
     torch.manual_seed(0)
     spaces = Spaces(env.observation_space, env.action_space, statistics)
-    return NextLat(spaces, ModelConfig(TrunkConfig(2, 2, 16, 32), 16))
+    return NextLat(spaces, ModelConfig(2, 2, 16, 32, 16))
 
 
 def pendulum_model() -> NextLat:
@@ -145,4 +145,4 @@ def pendulum_model() -> NextLat:
     }
     torch.manual_seed(0)
     spaces = Spaces(env.observation_space, env.action_space, statistics)
-    return NextLat(spaces, ModelConfig(TrunkConfig(2, 2, 16, 8), 16))
+    return NextLat(spaces, ModelConfig(2, 2, 16, 8, 16))

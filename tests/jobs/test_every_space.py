@@ -15,8 +15,8 @@ from nextlat_rl.data.space_check import check_spaces
 from nextlat_rl.data.store import build_store
 from nextlat_rl.envs import make_env
 from nextlat_rl.envs.episodes import collect_episodes
-from nextlat_rl.models.nextlat import ModelConfig, NextLat
-from nextlat_rl.models.transformer import TrunkConfig
+from nextlat_rl.models.config import ModelConfig
+from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.training import checkpoint
 from nextlat_rl.training.build import value_statistics
@@ -42,7 +42,7 @@ def test_from_environment_to_imagination(action: str, tmp_path: Path, monkeypatc
     spaces = Spaces(
         store.observation_space, store.action_space, {**store.statistics, "value": value_statistics(store, 0.99)}
     )
-    model = NextLat(spaces, ModelConfig(TrunkConfig(1, 2, 16, 8), 16))
+    model = NextLat(spaces, ModelConfig(1, 2, 16, 8, 16))
     settings = TrainerConfig(steps=3, dynamics_finetune_steps=1, batch_size=4, learning_rate=1e-3, warmup=1)
     objective = ObjectiveConfig(horizon=2, start_fraction=0.3, policy_temperature=1.0)
     trainer = Trainer(model, Batcher(store, 4, 8, 0), objective, settings, 0)

@@ -20,8 +20,8 @@ from nextlat_rl.data.minari_io import write_dataset
 from nextlat_rl.data.store import Store, build_store
 from nextlat_rl.memory import Acting
 from nextlat_rl.metrics.imagined_return import imagined_returns
-from nextlat_rl.models.nextlat import ModelConfig, NextLat
-from nextlat_rl.models.transformer import TrunkConfig
+from nextlat_rl.models.config import ModelConfig
+from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.training.config import TrainerConfig
 from nextlat_rl.training.trainer import Trainer
@@ -50,7 +50,7 @@ def recall_model(recall_store: Store) -> WorldModel:
     torch.manual_seed(0)
     statistics = {**recall_store.statistics, "value": {"kind": "twohot", "low": 0.0, "high": 1.0, "bins": 9}}
     spaces = Spaces(recall_store.observation_space, recall_store.action_space, statistics)
-    model = NextLat(spaces, ModelConfig(TrunkConfig(layers=2, heads=2, width=32, context=8), dynamics_width=64))
+    model = NextLat(spaces, ModelConfig(layers=2, heads=2, width=32, context=8, dynamics_width=64))
     settings = TrainerConfig(steps=500, dynamics_finetune_steps=50, batch_size=32, learning_rate=3e-3, warmup=20)
     objective = ObjectiveConfig(horizon=3, start_fraction=0.25, policy_temperature=0.2, observation_weight=1.0)
     trainer = Trainer(model, Batcher(recall_store, 32, 8, seed=0), objective, settings, seed=0)

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from nextlat_rl.models.config import TrunkConfig
 from nextlat_rl.models.packed import FEW_ROWS, PackableLinear, Packing
-from nextlat_rl.models.transformer import KVCache, Transformer, TrunkConfig
+from nextlat_rl.models.transformer import KVCache, Transformer
 
 pytestmark = pytest.mark.skipif(
     not Packing.possible(torch.zeros(1)), reason="this build of torch has no packed products"

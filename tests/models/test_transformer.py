@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from nextlat_rl.models.transformer import KVCache, Transformer, TrunkConfig, dropped_layers
+from nextlat_rl.models.config import TrunkConfig
+from nextlat_rl.models.transformer import KVCache, Transformer, dropped_layers
 from nextlat_rl.tracing import Traced
 
 TOLERANCE = 1e-5

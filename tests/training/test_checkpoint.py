@@ -87,7 +87,7 @@ def test_broken_file_is_one_clear_line(tmp_path: Path, file: str, damage: str) -
 def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
     folder = save(trainer(), tmp_path)
     config = json.loads((folder / "config.json").read_text())
-    config["model"]["trunk"]["width"] = 32
+    config["model"]["width"] = 32
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(UserError, match="does not fit its config"):
         checkpoint.load_model(tmp_path, CPU)

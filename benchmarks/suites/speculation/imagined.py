@@ -132,6 +132,6 @@ def _training(model: NextLat, run: str, minutes: float, seed: int, console: Cons
     """On the data of the trunk's run."""
     saved = checkpoint.load_config(run)
     store = open_store(load_datasets(saved["dataset_id"]), console)
-    batches = drafter_batches(store, saved["train_config"]["trainer"], saved["model"]["trunk"]["context"], seed)
+    batches = drafter_batches(store, saved["train_config"]["trainer"], saved["model"]["context"], seed)
     objective = checkpoint.trained_objective(saved)
     return _Training(model, batches, objective, minutes * 60, seed, console)

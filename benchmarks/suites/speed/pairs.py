@@ -24,14 +24,15 @@ from nextlat_rl.data.minari_io import list_datasets, load_dataset
 from nextlat_rl.data.store import Store, build_store
 from nextlat_rl.envs import make_env
 from nextlat_rl.memory import Acting
-from nextlat_rl.models.transformer import KVCache, Transformer, TrunkConfig
+from nextlat_rl.models.config import TrunkConfig
+from nextlat_rl.models.transformer import KVCache, Transformer
 from nextlat_rl.runtime import set_threads
 from nextlat_rl.world_model import WorldModel
 
 _ENV = "MiniGrid-FourRooms-v0"
 _DATA_STEPS = 20_000
 _BATCH = 16
-_LARGE_TRUNK = TrunkConfig(layers=12, heads=6, width=384)
+_LARGE_TRUNK = TrunkConfig(layers=12, heads=6, width=384, context=128)
 
 
 def _rounds(options: Options) -> int:

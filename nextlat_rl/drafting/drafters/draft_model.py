@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from nextlat_rl.drafting.drafter import CachedDrafter
 from nextlat_rl.drafting.drafters.net import DrafterNet
 from nextlat_rl.drafting.token import Token, embed_token
-from nextlat_rl.models.nextlat import ModelConfig, NextLat
-from nextlat_rl.models.transformer import TrunkConfig
+from nextlat_rl.models.config import ModelConfig, TrunkConfig
+from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.forward import Forward, forward
 from nextlat_rl.objectives.next_token import next_token_losses
@@ -24,8 +24,9 @@ class DraftModelNet(DrafterNet):
 
     def __init__(self, spaces: Spaces, trunk: TrunkConfig) -> None:
         super().__init__()
-        small = TrunkConfig(max(1, trunk.layers // 4), trunk.heads, trunk.width // 2, trunk.context)
-        self.model = NextLat(spaces, ModelConfig(small, small.width))
+        width = trunk.width // 2
+        small = ModelConfig(max(1, trunk.layers // 4), trunk.heads, width, trunk.context, dynamics_width=width)
+        self.model = NextLat(spaces, small)
         self.begin = nn.Linear(trunk.width, small.width)
 
     def losses(

@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from nextlat_rl.drafting.drafter import CachedDrafter
 from nextlat_rl.drafting.drafters.net import FeatureNet
 from nextlat_rl.drafting.token import Token, embed_token
+from nextlat_rl.models.config import TrunkConfig
 from nextlat_rl.models.nextlat import NextLat
-from nextlat_rl.models.transformer import Transformer, TrunkConfig
+from nextlat_rl.models.transformer import Transformer
 from nextlat_rl.objectives.forward import Forward
 from nextlat_rl.types import Batch, BatchIndex
 

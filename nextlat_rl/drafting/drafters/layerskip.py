@@ -16,8 +16,8 @@ from nextlat_rl.drafting.drafter import SequentialDrafter
 from nextlat_rl.drafting.drafters.net import FeatureNet
 from nextlat_rl.drafting.token import Token, embed_token
 from nextlat_rl.memory import Memory
+from nextlat_rl.models.config import TrunkConfig
 from nextlat_rl.models.nextlat import NextLat
-from nextlat_rl.models.transformer import TrunkConfig
 from nextlat_rl.objectives.forward import Forward
 from nextlat_rl.types import Batch, BatchIndex
 

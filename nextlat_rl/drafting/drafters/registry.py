@@ -28,7 +28,7 @@ UNTRAINED = ("nextlat", "ngram")  # these need no training of their own
 
 def make_net(name: str, model: NextLat) -> DrafterNet:
     """Fresh weights of a drafter that needs training, of a size that fits the trunk."""
-    trunk = model.config.trunk
+    trunk = model.config
     nets = {
         "draft_model": lambda: DraftModelNet(model.spaces, trunk),
         "layerskip": lambda: LayerSkipNet(trunk),

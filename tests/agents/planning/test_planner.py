@@ -17,8 +17,8 @@ from nextlat_rl.agents.planning.planners.gumbel import GumbelConfig
 from nextlat_rl.agents.planning.planners.lookahead import LookaheadConfig
 from nextlat_rl.agents.planning.planners.mppi import MPPIConfig
 from nextlat_rl.errors import UserError
-from nextlat_rl.models.nextlat import ModelConfig, NextLat
-from nextlat_rl.models.transformer import TrunkConfig
+from nextlat_rl.models.config import ModelConfig
+from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.types import Spaces
 from nextlat_rl.world_model import WorldModel
 
@@ -38,7 +38,7 @@ def world_model(action: gym.Space) -> WorldModel:
         "value": {"kind": "twohot", "low": 0.0, "high": 1.0, "bins": 11},
     }
     spaces = Spaces(gym.spaces.Box(-1, 1, (3,)), action, statistics)
-    return WorldModel(NextLat(spaces, ModelConfig(TrunkConfig(1, 2, 16, 16), 16)), "none")
+    return WorldModel(NextLat(spaces, ModelConfig(1, 2, 16, 16, 16)), "none")
 
 
 SMALL = {

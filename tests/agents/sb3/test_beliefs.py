@@ -130,6 +130,6 @@ def test_dynamics_that_were_not_trained_are_refused() -> None:
     with pytest.raises(UserError, match="planning or drafting"):
         PlannerPolicy(gpt, venv, planner="lookahead")
     with pytest.raises(UserError, match="imagination"):
-        ImaginedVecEnv(gpt, 2, torch.zeros(3, gpt.model.config.trunk.width), 5)
+        ImaginedVecEnv(gpt, 2, torch.zeros(3, gpt.model.config.width), 5)
     with pytest.raises(UserError, match="imagination"):
         ImaginedReplay(gpt)

@@ -34,7 +34,7 @@ def agent(world_model: WorldModel, algorithm: type = PPO) -> PPO:
 @pytest.mark.parametrize("algorithm", [PPO, A2C])
 def test_begins_as_the_world_models_heads(cartpole: WorldModel, algorithm: type) -> None:
     policy = agent(cartpole, algorithm).policy
-    belief = torch.randn(7, cartpole.model.config.trunk.width, generator=torch.Generator().manual_seed(1))
+    belief = torch.randn(7, cartpole.model.config.width, generator=torch.Generator().manual_seed(1))
     logits = cartpole.model.action.head(belief).log_softmax(-1)
     torch.testing.assert_close(policy.get_distribution(belief).distribution.logits, logits)
     torch.testing.assert_close(policy.predict_values(belief)[:, 0], cartpole.value(belief))
@@ -57,7 +57,7 @@ def test_save_load(cartpole: WorldModel, tmp_path: Path) -> None:
     ppo = agent(cartpole).learn(64)
     ppo.save(tmp_path / "agent")
     again = PPO.load(tmp_path / "agent", env=make_belief_env(cartpole, 2), device="cpu")
-    belief = np.random.default_rng(0).normal(size=(5, cartpole.model.config.trunk.width)).astype(np.float32)
+    belief = np.random.default_rng(0).normal(size=(5, cartpole.model.config.width)).astype(np.float32)
     np.testing.assert_array_equal(
         ppo.predict(belief, deterministic=True)[0], again.predict(belief, deterministic=True)[0]
     )
