@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LIBRARY = sorted(path for folder in ("nextlat_rl", "agents", "envs") for path in (ROOT / folder).rglob("*.py"))
 # Lines: of the library, of its longest file, of its longest function.
-TOTAL, FILE, FUNCTION = 17_900, 430, 64
+TOTAL, FILE, FUNCTION = 18_100, 430, 64
 # A run of so many equal lines is a repetition, and so many of them there are.
 RUN, REPEATED = 8, 8
 
