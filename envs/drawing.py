@@ -1,4 +1,4 @@
-"""Observations as pictures, for the environments whose observations are not pictures already."""
+"""Observations as pictures."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ _TILE = 16
 
 
 def observation_drawer(space: gym.Space) -> Callable[[Any], np.ndarray] | None:
-    """A function from an observation of `space` to an RGB image `[H, W, 3]` uint8, or None if there is no such view.
+    """A function from an observation of `space` to an RGB image `[H, W, 3]` uint8, None if it cannot be drawn.
 
-    MiniGrid's symbolic view is drawn with MiniGrid's own tiles, cells out of sight in grey; image spaces are shown as
-    they are.
+    MiniGrid's symbolic view is drawn with MiniGrid's own tiles, cells out of sight in grey; images stay as they are.
     """
     if isinstance(space, gym.spaces.Dict) and "image" in space.spaces:
         inner = observation_drawer(space.spaces["image"])

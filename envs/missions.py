@@ -30,7 +30,7 @@ class TextMission(gym.Wrapper, gym.utils.RecordConstructorArgs):
         )
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Reset without the "Sampling rejected" lines BabyAI prints while it looks for a solvable level."""
+        """Reset without the "Sampling rejected" lines that BabyAI prints while it looks for a solvable level."""
         with contextlib.redirect_stdout(io.StringIO()):
             return self.env.reset(seed=seed, options=options)
 

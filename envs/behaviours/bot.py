@@ -10,9 +10,10 @@ from nextlat_rl.errors import UserError
 
 
 class BotBehaviour(Behaviour):
-    """`minigrid.utils.baby_ai_bot.BabyAIBot`; where the bot gives up, the rest of the episode is random."""
+    """`minigrid.utils.baby_ai_bot.BabyAIBot`; where the bot fails, the rest of the episode is random."""
 
     name = "bot"
+    environments = ("BabyAI-",)
 
     def reset(self, env: gym.Env, seed: int) -> None:
         """Give the bot the level's instruction.
@@ -30,11 +31,11 @@ class BotBehaviour(Behaviour):
         self._bot: BabyAIBot | None
         try:
             self._bot = BabyAIBot(env)
-        except Exception:  # the bot asserts its way out of levels it does not understand
+        except Exception:  # the bot fails an assertion in levels that it does not understand
             self._bot = None
 
     def act(self, observation: Any) -> int:
-        """The bot's suggestion; the observation is not looked at, the bot reads the level."""
+        """The bot's action; it reads the level, not the observation."""
         if self._bot is not None:
             try:
                 action, self._taken = int(self._bot.replan(self._taken)), None
@@ -44,7 +45,7 @@ class BotBehaviour(Behaviour):
         return int(self._fallback.act(observation))
 
     def replace_last(self, action: Any) -> None:
-        """Tell the bot, which plans around other people's actions."""
+        """Tell the bot, which plans on from there."""
         self._taken = int(action)
 
 

@@ -1,4 +1,4 @@
-"""A MiniGrid explorer that knows only what it has seen."""
+"""A MiniGrid explorer that uses its own observations only."""
 
 from typing import Any
 
@@ -6,47 +6,38 @@ import gymnasium as gym
 import numpy as np
 
 from nextlat_rl.envs.behaviour import Behaviour, without_argument
-from nextlat_rl.envs.minigrid.constants import GOAL, KEY, LEFT, PICKUP, TOGGLE
-from nextlat_rl.envs.minigrid.explorer_map import (
-    CELLS,
-    CLOSED_DOOR,
-    LOCKED_DOOR,
-    WIDTH,
-    ExplorerMap,
-    as_bits,
-    as_cells,
-    bits_at,
-)
+from nextlat_rl.envs.minigrid.constants import CLOSED_DOOR, GOAL, KEY, LEFT, LOCKED_DOOR, PICKUP, TOGGLE
+from nextlat_rl.envs.minigrid.explorer_map import CELLS, WIDTH, ExplorerMap, as_bits, as_cells, bits_at
 from nextlat_rl.envs.minigrid.poses import NOWHERE, Poses, Reach, both, facing
 from nextlat_rl.envs.minigrid.visibility import view_values
 from nextlat_rl.envs.minigrid.wall_prediction import expected_walls, unknown_by_distance
 
-# Tuned on FourRooms: the value of seeing an unknown cell near, not so near and far from known floor, and an expected
-# wall (it may have an opening). A closed door is worth about one glance into a new room.
+# Tuned on FourRooms: value of seeing an unknown cell near, at a medium distance and far from known floor, and a cell
+# where a wall is expected (it may have an opening). A closed door is worth about one look into a new room.
 WEIGHTS = (10, 3, 1, 10)
 DOOR_VALUE = 100
-HASTE = 1.0  # views are compared by value / (actions to get there + HASTE)
+HASTE = 1.0  # views are compared by value / (actions to reach them + HASTE)
 
 
 class ExplorerBehaviour(Behaviour):
-    """Looks for the goal with a map of its own and walks to it as soon as it has been seen.
+    """Searches the goal with a map of its own and walks to it as soon as it has been seen.
 
-    In order of preference it goes to the goal, fetches a key, unlocks a door, or takes the view that promises most for
-    the actions it costs. Equal choices are settled egocentrically: forward, then left, then right.
+    In order of preference it goes to the goal, fetches a key, unlocks a door, or moves to the view with the highest
+    expected value for its number of actions. Ties are broken forward, then left, then right.
     """
 
     name = "explorer"
 
     def reset(self, env: gym.Env | None = None, seed: int = 0) -> None:
-        """Forget the map. Neither the environment nor the seed is used: actions depend on observations alone."""
+        """Clear the map. Neither environment nor seed is used: actions depend on observations alone."""
         self._map = ExplorerMap()
         self._action: int | None = None
         self._plan: list[int] = []  # the next action is the last
-        self._promise = np.zeros(0, dtype=np.int64)  # unknown cells the plan is meant to reveal, if any
+        self._promise = np.zeros(0, dtype=np.int64)  # unknown cells that the plan is meant to reveal
         self._landmarks = 0
 
     def act(self, observation: Any) -> int:
-        """Next action of the plan; a new plan when there is none or the last observation made it pointless."""
+        """Next action of the plan; plans anew when there is none or the last observation made it obsolete."""
         self._map.observe(observation, self._action)
         landmarks = self._map.count_landmarks()
         if not self._plan or landmarks != self._landmarks or self._is_fulfilled():
@@ -91,7 +82,7 @@ class ExplorerBehaviour(Behaviour):
         return None if plan is None else [*plan, use]
 
     def _presume_free(self, goals: int) -> list[int] | None:
-        """One action towards a goal that no known way leads to, as if all unknown cells were free."""
+        """One action towards a goal without a known path, as if all unknown cells were free."""
         plan = self._reach(as_bits(self._map.passable() | self._map.unknown())).nearest((goals,) * 4)
         return plan[:1] if plan else None
 
@@ -119,9 +110,7 @@ class ExplorerBehaviour(Behaviour):
         return actions
 
     def _views(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Poses (direction * CELLS + cell) that promise to show something, [P]; the values of their views, [P]; and the
-        cells worth seeing, [CELLS] bool.
-        """
+        """Poses (direction * CELLS + cell) with a valuable view, [P]; the values, [P]; cells of value, [CELLS] bool."""
         passable, unknown = self._map.passable(), as_bits(self._map.unknown())
         walls = expected_walls(as_bits(self._map.opaque()), unknown)
         groups = unknown_by_distance(as_bits(passable), unknown, walls)
@@ -135,8 +124,7 @@ class ExplorerBehaviour(Behaviour):
 
 def poses_in(level: Poses) -> np.ndarray:
     """[4 * CELLS] bool from one integer per direction."""
-    data = b"".join(part.to_bytes(CELLS // 8, "little") for part in level)
-    return np.unpackbits(np.frombuffer(data, dtype=np.uint8), bitorder="little").view(bool)
+    return np.concatenate([as_cells(part) for part in level])
 
 
 def pose_sets(poses: np.ndarray) -> Poses:

@@ -19,17 +19,17 @@ class RandomBehaviour(Behaviour):
     name = "random"
 
     def reset(self, env: gym.Env, seed: int) -> None:
-        """Seed the episode and look up which actions have an effect."""
+        """Seed the episode and find the actions that have an effect."""
         self._actions = useful_actions(env)
-        # Not the environment's own stream: seeded alike, the first draws of actions and of the level would be the same
-        # numbers, and a model would learn that actions know what nobody has seen.
+        # Not the environment's own stream: with equal seeds the first draws of actions and of the level would be equal,
+        # so that actions would tell a model what cannot be observed.
         own = np.random.SeedSequence([seed, 0x616374])
         self._rng = np.random.default_rng(own)
         self._space = copy.deepcopy(env.action_space)
         self._space.seed(int(own.generate_state(1)[0]))
 
     def act(self, observation: Any) -> Any:
-        """Draw an action; the observation is not looked at."""
+        """Draw an action; the observation is not used."""
         if self._actions is None:
             return self._space.sample()
         return self._actions[self._rng.integers(len(self._actions))]

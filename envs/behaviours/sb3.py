@@ -15,10 +15,7 @@ ALGORITHMS = {"sac": "SAC", "td3": "TD3", "dqn": "DQN"}  # by the module of the 
 
 
 class SavedPolicyBehaviour(Behaviour):
-    """Greedy actions of an SB3 model; `epsilon` adds noise where it is wanted.
-
-    Loading such a file can run code it contains: load only files you trust.
-    """
+    """Greedy actions of an SB3 model. Loading such a file can run code that it contains: load only files you trust."""
 
     def __init__(self, path: str) -> None:
         import stable_baselines3
@@ -27,7 +24,7 @@ class SavedPolicyBehaviour(Behaviour):
         self._model = getattr(stable_baselines3, _algorithm(Path(path))).load(path, device="cpu")
 
     def reset(self, env: gym.Env, seed: int) -> None:
-        """Find out whether the policy reads the environment's observations or our features of them.
+        """Find out whether the policy reads the environment's observations or `FeatureWrapper`'s.
 
         Raises:
             UserError: neither fits, or the action spaces differ.

@@ -2,11 +2,4 @@
 
 from nextlat_rl.envs.behaviours.bot import BotBehaviour
 
-
-class BabyAIExpert(BotBehaviour):
-    """See `BotBehaviour`."""
-
-    environments = ("BabyAI-",)
-
-
-EXPERT = BabyAIExpert
+EXPERT = BotBehaviour

@@ -1,4 +1,4 @@
-"""A MiniGrid expert that sees the whole level and takes a shortest path to the goal."""
+"""The expert of MiniGrid levels takes a shortest path to the goal, by the whole level."""
 
 from collections import deque
 from typing import Any, NamedTuple
@@ -20,12 +20,12 @@ class _State(NamedTuple):
 
 
 class GridExpert(Behaviour):
-    """Breadth-first search over pose, key and doors; avoids lava. It acts on what the agent cannot see.
+    """Breadth-first search over pose, key and doors; avoids lava. Its actions depend on what the agent cannot observe.
 
-    Where a level has no goal but a `success_pos`, that is where it goes.
+    In a level with a `success_pos` that is the goal.
     """
 
-    environments = ("",)  # whatever no other expert plays; other environments than grids are refused
+    environments = ("",)  # all that have no other expert; `reset` refuses those that are no grids
 
     def reset(self, env: gym.Env, seed: int) -> None:
         """Plan the whole episode.
@@ -37,7 +37,7 @@ class GridExpert(Behaviour):
         self._plan = self._shortest_path()
 
     def act(self, observation: Any) -> int:
-        """Next action of the plan; the observation is not looked at."""
+        """Next action of the plan; the observation is not used."""
         if not self._plan:
             self._plan = self._shortest_path()
         return self._plan.popleft()
@@ -49,23 +49,19 @@ class GridExpert(Behaviour):
     def _shortest_path(self) -> deque[int]:
         level: Any = self._env.unwrapped
         if not hasattr(level, "grid") or not hasattr(level, "agent_pos"):
-            raise UserError(
-                f"behaviour 'expert' solves MiniGrid and BabyAI levels, not '{env_name(self._env)}'; use 'sb3'"
-            )
+            raise UserError(f"behaviour 'expert' does not know '{env_name(self._env)}'; use 'sb3'")
         x, y = level.agent_pos
         carried = level.carrying
         key = carried.color if carried is not None and carried.type == "key" else None
         start = _State((int(x), int(y)), int(level.agent_dir), key, frozenset())
         path = _search(level.grid, start, getattr(level, "success_pos", None), hands_free=carried is None)
         if path is None:
-            raise UserError(
-                f"behaviour 'expert' finds no path to a goal in '{env_name(self._env)}'; use 'sb3' or 'random'"
-            )
+            raise UserError(f"behaviour 'expert' finds no path to a goal in '{env_name(self._env)}'; use 'sb3'")
         return path
 
 
 def _search(grid: Any, start: _State, target: Cell | None, hands_free: bool) -> deque[int] | None:
-    """The shortest way to a goal, or to the empty cell `target`."""
+    """Actions of a shortest path to a goal, or to the empty cell `target`."""
     came_from: dict[_State, tuple[_State, int]] = {}
     queue = deque([start])
     while queue:

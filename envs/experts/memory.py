@@ -1,4 +1,4 @@
-"""MiniGrid-Memory's expert: looks at the object in the first room, then goes to its like."""
+"""The expert of MiniGrid-Memory looks at the object in the first room, then goes to the matching one."""
 
 from typing import Any
 
@@ -13,14 +13,14 @@ _WEST = 2
 class MemoryExpert(GridExpert):
     """Turns back and walks towards the first room until it has seen the object there, then takes a shortest path.
 
-    Unlike the experts of other levels it chooses nothing by what the agent has not seen, so that its data teach a model
-    to look and to remember.
+    Unlike the expert of other levels it chooses by what the agent has observed, so that its data can teach a model to
+    look and to remember.
     """
 
     environments = ("MiniGrid-Memory",)
 
     def reset(self, env: gym.Env, seed: int) -> None:
-        """See `GridExpert.reset`; the object has not been seen yet."""
+        """See `GridExpert.reset`."""
         super().reset(env, seed)
         self._seen = False
 
@@ -30,7 +30,7 @@ class MemoryExpert(GridExpert):
         self._seen = self._seen or level.agent_sees(1, level.height // 2 - 1)
         if self._seen:
             return super().act(observation)
-        self._plan.clear()  # it began where the agent will not stay
+        self._plan.clear()
         return FORWARD if level.agent_dir == _WEST else LEFT
 
 

@@ -2,11 +2,4 @@
 
 from nextlat_rl.envs.paper.solver import TaskSolver
 
-
-class TokenTaskExpert(TaskSolver):
-    """See `TaskSolver`."""
-
-    environments = ("NextLat/",)
-
-
-EXPERT = TokenTaskExpert
+EXPERT = TaskSolver

@@ -1,51 +1,32 @@
-"""The explorer's memory: a map drawn from its own observations by dead reckoning."""
+"""Map of the cells that an agent has observed, with its pose by dead reckoning."""
 
 from typing import Any
 
 import numpy as np
 
-from nextlat_rl.envs.minigrid.constants import (
-    CLOSED,
-    DOOR,
-    EMPTY,
-    FLOOR,
-    FORWARD,
-    GOAL,
-    KEY,
-    LOCKED,
-    RIGHT,
-    STEPS,
-    UNSEEN,
-    WALL,
-)
+from nextlat_rl.envs.minigrid import constants as grid
+from nextlat_rl.envs.minigrid.constants import CLOSED_DOOR, DOOR, EMPTY, FORWARD, GOAL, KEY, LOCKED_DOOR
 from nextlat_rl.envs.minigrid.visibility import HALF, VIEW
 from nextlat_rl.errors import UserError
 
 WIDTH = 64  # the map's side; the start is in its middle, so levels up to 25x25 (the largest MiniGrid has) fit
 CELLS = WIDTH * WIDTH
-CLOSED_DOOR, LOCKED_DOOR = 11, 12  # codes after MiniGrid's own for a door that blocks the way; DOOR itself is open
-OFFSETS = tuple(dx + dy * WIDTH for dx, dy in STEPS)
+OFFSETS = tuple(dx + dy * WIDTH for dx, dy in grid.STEPS)
 
 _OWN = HALF * VIEW + VIEW - 1  # position of the agent's own cell in a flattened image
-_VIEW_CELLS = tuple(
-    np.array(
-        [
-            (VIEW - 1 - j) * OFFSETS[direction] + (i - HALF) * OFFSETS[(direction + 1) % 4]
-            for i in range(VIEW)
-            for j in range(VIEW)
-        ]
-    )
-    for direction in range(4)
+_COLUMN, _ROW = (index.ravel() for index in np.indices((VIEW, VIEW)))
+_VIEW_CELLS = tuple(  # offsets of the 49 cells in view, by direction
+    (VIEW - 1 - _ROW) * OFFSETS[direction] + (_COLUMN - HALF) * OFFSETS[(direction + 1) % 4] for direction in range(4)
 )
 _CODES = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 256, axis=1)
-_CODES[DOOR, CLOSED] = CLOSED_DOOR
-_CODES[DOOR, LOCKED] = LOCKED_DOOR
-_PASSABLE = np.isin(np.arange(256), (EMPTY, FLOOR, DOOR, GOAL))
-_OPAQUE = np.isin(np.arange(256), (WALL, CLOSED_DOOR, LOCKED_DOOR))
+_CODES[DOOR, grid.CLOSED] = CLOSED_DOOR
+_CODES[DOOR, grid.LOCKED] = LOCKED_DOOR
+_PASSABLE = np.isin(np.arange(256), (EMPTY, grid.FLOOR, DOOR, GOAL))
+_OPAQUE = np.isin(np.arange(256), (grid.WALL, CLOSED_DOOR, LOCKED_DOOR))
 
 
 class ExplorerMap:
-    """Cells seen so far, the agent's pose among them and what it carries. The start is the middle of the map."""
+    """Cells seen so far, the agent's pose and the key that it carries. It starts in the middle of the map."""
 
     def __init__(self) -> None:
         self.codes = np.zeros(CELLS, dtype=np.uint8)
@@ -56,19 +37,21 @@ class ExplorerMap:
         self.key: int | None = None  # colour of the key carried
 
     def observe(self, observation: Any, action: int | None) -> None:
-        """Take in the observation that followed `action` (None at the start).
+        """Enter the observation that followed `action` (None at the start).
 
         Raises:
             UserError: not a MiniGrid observation with a 7x7 view, or the level is larger than the map.
         """
-        image = observation["image"].reshape(-1, 3) if _is_view(observation) else _refuse(observation)
+        if not _is_view(observation):
+            raise UserError("behaviour 'explorer' needs MiniGrid observations: a 7x7 'image' and a 'direction'")
+        image = observation["image"].reshape(-1, 3)
         if action == FORWARD and _PASSABLE[self.codes[self.cell + OFFSETS[self.direction]]]:
             self.cell += OFFSETS[self.direction]
         self.direction = int(observation["direction"])
         self._check_room()
         cells = _VIEW_CELLS[self.direction] + self.cell
-        seen = image[:, 0] != UNSEEN
-        seen[_OWN] = False  # shows what is carried instead of the cell
+        seen = image[:, 0] != grid.UNSEEN
+        seen[_OWN] = False  # shows the object carried instead of the cell
         seen_cells = cells[seen]
         self.codes[seen_cells] = _CODES[image[:, 0], image[:, 2]][seen]
         self.colours[seen_cells] = image[seen, 1]
@@ -80,7 +63,7 @@ class ExplorerMap:
             raise UserError("the level is too large for behaviour 'explorer' (up to 25x25); use 'random' or 'expert'")
 
     def passable(self) -> np.ndarray:
-        """[CELLS] bool, known cells the agent can walk onto safely (lava is not among them)."""
+        """[CELLS] bool, known cells that the agent can enter safely (not lava)."""
         return _PASSABLE[self.codes]
 
     def opaque(self) -> np.ndarray:
@@ -89,14 +72,14 @@ class ExplorerMap:
 
     def unknown(self) -> np.ndarray:
         """[CELLS] bool, cells never seen."""
-        return self.codes == UNSEEN
+        return self.codes == grid.UNSEEN
 
     def where(self, code: int) -> np.ndarray:
         """Indices of the cells with `code`."""
         return np.flatnonzero(self.codes == code)
 
     def count_landmarks(self) -> int:
-        """Goals and keys seen; a change makes any plan out of date."""
+        """Number of goals and keys seen."""
         return int(np.count_nonzero((self.codes == GOAL) | (self.codes == KEY)))
 
     def view_after(self, actions: list[int]) -> np.ndarray:
@@ -106,7 +89,7 @@ class ExplorerMap:
             if action == FORWARD:
                 cell += OFFSETS[direction]
             else:
-                direction = (direction + (1 if action == RIGHT else -1)) % 4
+                direction = (direction + (1 if action == grid.RIGHT else -1)) % 4
         return _VIEW_CELLS[direction] + cell
 
 
@@ -135,7 +118,3 @@ def _is_view(observation: Any) -> bool:
         and "direction" in observation
         and getattr(observation.get("image"), "shape", None) == (VIEW, VIEW, 3)
     )
-
-
-def _refuse(observation: Any) -> Any:
-    raise UserError("behaviour 'explorer' needs MiniGrid observations: a 7x7 'image' and a 'direction'")

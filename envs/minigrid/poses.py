@@ -1,7 +1,7 @@
-"""Shortest paths over poses (cell, direction) on a flat board, with whole sets of poses as the bits of an integer.
+"""Shortest paths over poses (cell, direction) on a flat board, with sets of poses as the bits of integers.
 
-A `Poses` value holds one integer per direction; bit i stands for cell i. One breadth-first step over all poses is then
-a handful of shifts, which is what makes planning cheap in plain Python.
+A `Poses` value holds one integer per direction; bit i stands for cell i. A breadth-first step over all poses is a few
+shifts, which makes planning fast in plain Python.
 """
 
 from nextlat_rl.envs.minigrid.constants import FORWARD, LEFT, RIGHT
@@ -10,13 +10,8 @@ Poses = tuple[int, int, int, int]
 NOWHERE: Poses = (0, 0, 0, 0)
 
 
-def step_forward(poses: Poses, width: int) -> Poses:
-    """Each pose one cell ahead; `width` is the board's row length."""
-    return (poses[0] << 1, poses[1] << width, poses[2] >> 1, poses[3] >> width)
-
-
 def facing(cells: int, width: int) -> Poses:
-    """The poses that have a cell of the set `cells` directly ahead."""
+    """The poses with a cell of the set `cells` directly ahead; `width` is the board's row length."""
     return (cells >> 1, cells >> width, cells << 1, cells << width)
 
 
@@ -29,13 +24,10 @@ class Reach:
     """Breadth-first levels from one pose: `levels[t]` holds the poses first reached with t actions."""
 
     def __init__(self, cell: int, direction: int, free: int, width: int) -> None:
-        start = [0, 0, 0, 0]
-        start[direction] = 1 << cell
-        self._start = (cell, direction)
-        self._free = free
-        self._width = width
-        self.levels: list[Poses] = [(start[0], start[1], start[2], start[3])]
-        self._visited = start
+        self._visited = [0, 0, 0, 0]
+        self._visited[direction] = 1 << cell
+        self._start, self._free, self._width = (cell, direction), free, width
+        self.levels: list[Poses] = [(self._visited[0], self._visited[1], self._visited[2], self._visited[3])]
 
     def grow(self) -> Poses:
         """Add and return the next level, `NOWHERE` once everything reachable has been reached."""
@@ -63,9 +55,9 @@ class Reach:
         return None
 
     def actions_to(self, targets: Poses, depth: int) -> list[int]:
-        """Actions to one of `targets` in level `depth`: of the shortest the first in the order forward, left, right.
+        """A shortest action sequence to one of `targets` in level `depth`, the first in the order forward, left, right.
 
-        The order is egocentric on purpose: mirrored or rotated situations get the same actions, which is easy to clone.
+        The order is egocentric, so that rotated situations get the same actions, which is easy to clone.
         """
         wanted = both(targets, self.levels[depth])
         route = [wanted]

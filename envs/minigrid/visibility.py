@@ -1,4 +1,4 @@
-"""How much an agent would see from a pose: MiniGrid's 7x7 field of view and its occlusion rule as table look-ups.
+"""Value of the views from many poses: MiniGrid's 7x7 field of view and its occlusion rule as table look-ups.
 
 A row of the view is a 7-bit number. Light enters a row at the bits lit from the row nearer to the agent, spreads
 sideways through transparent cells and passes on, also diagonally, from every transparent cell it reaches
@@ -17,7 +17,7 @@ START = 1 << HALF  # the agent stands in the middle of its own row
 
 @functools.cache
 def row_tables() -> tuple[np.ndarray, np.ndarray]:
-    """What becomes of a row of the view, both [2**14] int64 indexed by `lit << 7 | opaque`.
+    """Look-up tables for a row of the view, both [2**14] int64 indexed by `lit << 7 | opaque`.
 
     Returns:
         The bits seen in the row, twice (in bits 0-6 and 7-13, to mask two groups at once), and the bits lit in the next
@@ -34,7 +34,7 @@ def row_tables() -> tuple[np.ndarray, np.ndarray]:
 
 
 def windows(cells: np.ndarray, stride: int) -> np.ndarray:
-    """Every run of 7 cells along one axis of a flat board as a number.
+    """Every run of 7 cells along one axis of a flat board as an integer.
 
     Args:
         cells: [cells] integers; bits a multiple of 7 apart are packed independently of each other.
@@ -45,7 +45,7 @@ def windows(cells: np.ndarray, stride: int) -> np.ndarray:
     """
     pairs = cells[:-stride] | cells[stride:] << 1
     fours = pairs[: -2 * stride] | pairs[2 * stride :] << 2
-    # Two fours that share a cell: four and four would spill into the next group of 7 bits.
+    # The two fours share a cell, so that no bit enters the next group of 7.
     return fours[: -3 * stride] | fours[3 * stride :] << 3
 
 
@@ -60,7 +60,7 @@ def _pair_values(weights: tuple[int, int]) -> np.ndarray:
 def view_values(
     opaque: np.ndarray, planes: tuple[np.ndarray, ...], weights: tuple[int, ...], cells: np.ndarray, width: int
 ) -> np.ndarray:
-    """Value of what would be seen from each cell in each direction.
+    """Value of the view from each cell in each direction.
 
     Args:
         opaque: [board] 0/1, cells that block sight.

@@ -1,12 +1,12 @@
-"""What the explorer expects in cells it has not seen: walls go on straight, and room is found next to room.
+"""What the explorer expects in unknown cells: walls continue straight, and floor is near floor.
 
 Sets of cells are integers, bit i for cell i of the map.
 """
 
 from nextlat_rl.envs.minigrid.explorer_map import CELLS, WIDTH
 
-RUN = 2  # known wall cells in a row that make a wall expected to go on
-EXTENSION = 4  # cells it is expected to go on for
+RUN = 2  # known wall cells in a row after which a wall is expected to continue
+EXTENSION = 4  # cells that it is expected to continue for
 NEAR, MIDDLE, FAR = 2, 5, 8  # distances in cells to known floor, by which unknown cells are grouped
 
 _BOARD = (1 << CELLS) - 1
@@ -27,9 +27,9 @@ def expected_walls(solid: int, unknown: int) -> int:
 
 
 def unknown_by_distance(free: int, unknown: int, walls: int) -> tuple[int, int, int, int]:
-    """Unknown cells near, not so near and far from known floor, and expected walls next to floor known or expected.
+    """Unknown cells near, at a medium distance and far from known floor, and expected walls next to any of these.
 
-    Distances are walked through unknown cells that are not expected to be walls.
+    Distances are along unknown cells that are not expected to be walls.
     """
     groups, reached, candidates = [0, 0, 0], free, unknown & ~walls
     everything = free

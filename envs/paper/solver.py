@@ -11,6 +11,8 @@ from nextlat_rl.envs.paper.token_task import TokenTask
 class TaskSolver(Behaviour):
     """Waits while there is a prompt to read, then writes the right words."""
 
+    environments = ("NextLat/",)
+
     def reset(self, env: gym.Env, seed: int) -> None:
         """Keep the task."""
         assert isinstance(env.unwrapped, TokenTask)

@@ -1,4 +1,4 @@
-"""Observations as the flat vectors (or images) that Stable-Baselines3 policies take."""
+"""Observations as the flat vectors or images that Stable-Baselines3 policies read."""
 
 from typing import Any
 
@@ -13,10 +13,10 @@ SYMBOLS = (11, 6, 4)  # MiniGrid's object types, colours and states (an agent's 
 
 
 class FeatureWrapper(gym.ObservationWrapper):
-    """What an SB3 policy sees of an environment: Text dropped, discrete parts one-hot, everything else flattened.
+    """Observations for an SB3 policy: without Text, discrete parts one-hot, everything else flattened.
 
-    An observation that is a single image stays an image, for SB3's "CnnPolicy". MiniGrid's symbolic image, recognised
-    by the environment's class, becomes one-hot symbols.
+    An observation that is a single image stays an image, for SB3's "CnnPolicy". MiniGrid's symbolic image becomes
+    one-hot symbols.
     """
 
     def __init__(self, env: gym.Env) -> None:

@@ -1,4 +1,6 @@
-"""Keeps what a training algorithm goes through as episodes in the environment's own spaces."""
+"""Records the transitions of a training algorithm as episodes in the environment's own spaces."""
+
+from __future__ import annotations
 
 from typing import Any
 
@@ -9,7 +11,7 @@ from nextlat_rl.seeds import EVALUATION_SEED
 
 
 class Recording:
-    """Shared by the recorders of one training run: counts transitions up to a budget and collects finished episodes."""
+    """Episodes of one training run, up to a budget of transitions; shared by the recorders of its environments."""
 
     def __init__(self, steps: int, seed: int, behaviour: str) -> None:
         self.steps = 0
@@ -17,7 +19,7 @@ class Recording:
         self._next_seed = seed
         self._behaviour = behaviour
         self._finished: list[Episode] = []
-        self._open: dict[int, Episode] = {}  # by recorder
+        self._open: dict[Recorder, Episode] = {}
 
     @property
     def full(self) -> bool:
@@ -29,21 +31,21 @@ class Recording:
         """Fraction of the budget that is left, from 1 to 0."""
         return max(0.0, 1 - self.steps / self._budget)
 
-    def begin(self, recorder: int) -> int:
+    def begin(self, recorder: Recorder) -> int:
         """Open an episode and return its seed. Raises UserError when the seed is reserved for evaluation."""
         seed = self._next_seed
-        if not self.full:  # with the budget spent the algorithm plays on unrecorded; open episodes must stay
+        if not self.full:  # afterwards the algorithm continues unrecorded, and open episodes stay as they are
             check_seed(seed)
             self._open[recorder] = Episode(seed, self._behaviour)
             self._next_seed += 1
         return min(seed, EVALUATION_SEED - 1)
 
-    def first(self, recorder: int, observation: Any) -> None:
+    def first(self, recorder: Recorder, observation: Any) -> None:
         """Keep the observation the episode starts with."""
         if not self.full:
             self._open[recorder].observations.append(snapshot(observation))
 
-    def transition(self, recorder: int, action: Any, result: tuple[Any, Any, bool, bool, Any]) -> None:
+    def transition(self, recorder: Recorder, action: Any, result: tuple[Any, Any, bool, bool, Any]) -> None:
         """Keep one transition unless the budget is spent; `result` is what `step` returned."""
         if self.full:
             return
@@ -67,23 +69,22 @@ class Recording:
 
 
 class Recorder(gym.Wrapper):
-    """Innermost wrapper of one environment: sees the actions it really receives and sets the seed of each episode."""
+    """Innermost wrapper of one environment; records the actions that it receives and sets the seed of each episode."""
 
-    def __init__(self, env: gym.Env, recording: Recording, number: int) -> None:
+    def __init__(self, env: gym.Env, recording: Recording) -> None:
         super().__init__(env)
         self._recording = recording
-        self._number = number
         self._integers = isinstance(env.action_space, gym.spaces.Discrete)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Reset with the run's next seed; `seed` is ignored."""
-        observation, info = self.env.reset(seed=self._recording.begin(self._number), options=options)
-        self._recording.first(self._number, observation)
+        observation, info = self.env.reset(seed=self._recording.begin(self), options=options)
+        self._recording.first(self, observation)
         return observation, info
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Step and record."""
         action = int(action) if self._integers else action
         result = self.env.step(action)
-        self._recording.transition(self._number, action, result)
+        self._recording.transition(self, action, result)
         return result

@@ -1,8 +1,8 @@
-"""Trains PPO or SAC with Stable-Baselines3 and hands over everything the training went through."""
+"""Trains PPO or SAC with Stable-Baselines3 and yields the episodes of the training."""
 
 import copy
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import gymnasium as gym
@@ -18,7 +18,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "ppo": {"n_envs": 8, "n_steps": 256, "batch_size": 256, "n_epochs": 10, "learning_rate": "lin_0.001"},
     "sac": {"n_envs": 1, "learning_rate": 1e-3, "learning_starts": 1000},
 }
-CHUNK = 1000  # steps of an off-policy algorithm between two looks at the recording
+CHUNK = 1000  # steps of an off-policy algorithm after which its episodes are yielded
 
 
 def training_episodes(env_id: str, *, steps: int, seed: int, settings: dict[str, Any]) -> Iterator[Episode]:
@@ -37,7 +37,7 @@ def training_episodes(env_id: str, *, steps: int, seed: int, settings: dict[str,
     import torch
 
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # the networks are tiny: more threads only wait for each other
+    torch.set_num_threads(1)  # faster for such small networks
     try:
         yield from _train(env_id, steps, seed, settings)
     finally:
@@ -72,7 +72,7 @@ def _build_model(env_id: str, settings: dict[str, Any], recording: Recording, se
     cls = {"ppo": PPO, "sac": SAC}[algorithm]
     _check_options(cls, options)
     options = {name: _schedule(name, value, recording) for name, value in options.items()}
-    environments = DummyVecEnv([_environment(env_id, recording, i) for i in range(n_envs)])
+    environments = DummyVecEnv([lambda: FeatureWrapper(Recorder(make_env(env_id), recording))] * n_envs)
     options = {"device": "cpu", "seed": seed, **options}
     try:
         model = cls("CnnPolicy" if is_image else "MlpPolicy", environments, **options)
@@ -80,10 +80,6 @@ def _build_model(env_id: str, settings: dict[str, Any], recording: Recording, se
         raise UserError(f"{cls.__name__} cannot train in '{env_id}': {' '.join(str(error).split())}") from None
     model.set_logger(Logger(None, []))  # the default one leaves an empty folder in the temporary directory
     return model
-
-
-def _environment(env_id: str, recording: Recording, number: int) -> Callable[[], gym.Env]:
-    return lambda: FeatureWrapper(Recorder(make_env(env_id), recording, number))
 
 
 def _inspect(env_id: str) -> tuple[gym.Space, bool]:
@@ -114,5 +110,5 @@ def _schedule(name: str, value: Any, recording: Recording) -> Any:
         start = float(value.removeprefix("lin_"))
     except ValueError:
         raise UserError(f"sb3.{name}={value}: write a linear schedule as lin_<start>, for example lin_0.001") from None
-    # SB3's own progress restarts with every call of `learn`; the recording knows the whole run.
+    # SB3's own progress restarts with every call of `learn`.
     return lambda _: start * recording.remaining
