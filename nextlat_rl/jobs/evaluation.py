@@ -9,7 +9,6 @@ from itertools import count
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from rich.console import Console
 
 from nextlat_rl.agents.agent import Agent
@@ -22,7 +21,7 @@ from nextlat_rl.agents.tolerant import TolerantAgent
 from nextlat_rl.console import bar, make_console
 from nextlat_rl.drafting.length import DraftLength, FixedLength
 from nextlat_rl.envs import make_env, resolve_env_id
-from nextlat_rl.results import git_revision
+from nextlat_rl.results import provenance
 from nextlat_rl.seeds import EVALUATION_SEED
 from nextlat_rl.statistics import bootstrap_interval
 from nextlat_rl.world_model import WorldModel
@@ -94,8 +93,8 @@ def score(
     """Play the episodes from `first_seed` on; the result row and the episodes, `record` of them with their frames."""
     n_envs = min(n_envs, episodes)
     agent = make_agent(world_model, n_envs, config)
-    row, results = play(agent, env_id, n_envs, config.label, episodes, first_seed, console, record)
-    row |= {"deterministic": config.deterministic, "seed": config.seed}
+    row, results = play(agent, env_id, n_envs, config.label, config.seed, episodes, first_seed, console, record)
+    row["deterministic"] = config.deterministic
     if isinstance(agent, Agent):
         steps = max(sum(result.length for result in results), 1)
         row["planner_calls_per_step"] = float(config.planner.name != "none")
@@ -110,6 +109,7 @@ def play(
     env_id: str,
     n_envs: int,
     label: str,
+    seed: int,
     episodes: int,
     first_seed: int,
     console: Console,
@@ -134,11 +134,8 @@ def play(
         "agent": f"policy ({label})",
         "n_envs": n_envs,
         "wall_seconds": time.monotonic() - started,
-        "cores": torch.get_num_threads(),
-        "device": str(agent.world_model.device),
-        "git_revision": git_revision(),
     }
-    return row, results
+    return row | provenance(seed=seed, device=str(agent.world_model.device)).as_dict(), results
 
 
 def evaluate_agent(
@@ -170,7 +167,7 @@ def evaluate_agent(
     check_env(agent.world_model, env_id)
     n_envs = len(agent.last_action)
     console = make_console(quiet=False, silent=quiet)
-    return play(agent, env_id, n_envs, "agent", episodes, first_seed, console)[0]
+    return play(agent, env_id, n_envs, "agent", 0, episodes, first_seed, console)[0]
 
 
 def check_env(world_model: WorldModel, env_id: str) -> None:

@@ -8,17 +8,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
 from typing import NoReturn
 
 from omegaconf import OmegaConf
-from rich.console import Console
 from torch import Tensor
 
 from nextlat_rl.console import Bar, bar
-from nextlat_rl.data.store import Store
 from nextlat_rl.errors import UserError
-from nextlat_rl.jobs.config import TrainConfig
+from nextlat_rl.jobs.run import RunContext
 from nextlat_rl.metrics.beliefs import belief_rank, held_out_losses, latent_error_by_horizon
 from nextlat_rl.results import git_revision
 from nextlat_rl.training import checkpoint
@@ -34,30 +31,23 @@ class TrainingLoop:
 
     Args:
         trainer: what takes the steps.
-        folder: the run folder.
-        console: shows the progress.
-        config: all settings, which are kept beside the weights.
-        env_id: full id of the environment.
-        dataset_id: of the training data.
-
+        context: the run.
     """
 
-    def __init__(
-        self, trainer: Trainer, folder: Path, console: Console, config: TrainConfig, env_id: str, dataset_id: str
-    ) -> None:
-        self.trainer, self.folder, self.console = trainer, folder, console
-        self.config, self.env_id, self.dataset_id = config, env_id, dataset_id
-        self.tracker = Tracker(folder)
+    def __init__(self, trainer: Trainer, context: RunContext) -> None:
+        self.trainer, self.context, self.config = trainer, context, context.config
+        self.folder, self.console = context.folder, context.console
+        self.tracker = Tracker(context.folder)
         self.interrupted = False
 
-    def begin(self, store: Store) -> None:
+    def begin(self) -> None:
         """Say what is trained on what, and keep the settings and the first checkpoint."""
-        model = self.trainer.model
+        model, store = self.trainer.model, self.context.store
         settings = OmegaConf.to_yaml(OmegaConf.create(asdict(self.config)))
         (self.folder / "config.yaml").write_text(settings)
         self.tracker.text("config", f"```yaml\n{settings}```")
         self.tracker.text("git_revision", git_revision())
-        self.tracker.text("data", f"{self.dataset_id}\n\n```json\n{json.dumps(store.summary, indent=1)}\n```")
+        self.tracker.text("data", f"{self.context.dataset_id}\n\n```json\n{json.dumps(store.summary, indent=1)}\n```")
         self.console.print(
             f"Training {self.config.objective.name} on {store.num_transitions:,} steps of {store.num_episodes:,} "
             f"episodes (mean return {store.summary['return_mean']:.3f}); "
@@ -69,9 +59,9 @@ class TrainingLoop:
     def save(self) -> None:
         """Write a checkpoint."""
         extra = {
-            "env_id": self.env_id,
+            "env_id": self.context.env_id,
             "discount": self.config.objective.discount,
-            "dataset_id": self.dataset_id,
+            "dataset_id": self.context.dataset_id,
             "train_config": asdict(self.config),
         }
         trainer = self.trainer

@@ -26,7 +26,7 @@ from nextlat_rl.jobs.config import TrainConfig
 from nextlat_rl.jobs.data import open_store
 from nextlat_rl.jobs.report import final_report, improved_report
 from nextlat_rl.jobs.requirements import trains_dynamics
-from nextlat_rl.jobs.run import TrainingRun
+from nextlat_rl.jobs.run import RunContext, TrainingRun
 from nextlat_rl.jobs.training_loop import TrainingLoop
 from nextlat_rl.memory import Acting
 from nextlat_rl.models.nextlat import NextLat
@@ -135,49 +135,49 @@ def _next_round(config: TrainConfig, number: int, rows: list[dict[str, Any]], co
 
 def _train_once(config: TrainConfig, console: Console, started: float) -> list[dict[str, Any]]:
     """One round: data, training, evaluation, improvement."""
-    env_id = resolve_env_id(config.env.id)
     device = pick_device(config.device)
-    dataset_id, store, limit = _open_data(config, env_id, console)
-    length = window_length(store, config.trainer.length)
+    context = _open_run(config, console)
+    store, length = context.store, window_length(context.store, config.trainer.length)
     training, held_out = split(store, HELD_OUT, config.seed)
     model = _model(config, store, length, device)
     trainer = make_trainer(model, store, training, config.objective, config.trainer, length, config.seed)
     if config.resume:
-        folder = checkpoint.run_folder(config.resume)
         checkpoint.load_optimizer(config.resume, trainer.optimizer)
         trainer.step = checkpoint.load_config(config.resume)["step"]
-    else:
-        folder = new_run_folder(config.runs, env_id, config.name)
-    loop = TrainingLoop(trainer, folder, console, config, env_id, dataset_id)
-    loop.begin(store)
+    loop = TrainingLoop(trainer, context)
+    loop.begin()
     sample = held_out[:_DIAGNOSTIC_EPISODES]
     loop.run(held_out_batch(store, sample, length).to(device))
     try:
         batch = held_out_batch(store, sample).to(device)
-        rows = final_report(config, env_id, dataset_id, folder, model, store, batch, loop.tracker, console, limit)
+        rows = final_report(context, model, batch, loop.tracker)
         ways: list[Acting] = ["trunk", "recurrent"] if trains_dynamics(config.objective.name) else ["trunk"]
         fitted = held_out_batch(store, training[:_PROBE_EPISODES]).to(device)
-        log_task(env_id, model, ways, fitted, batch, loop.tracker, trainer.step, console)
+        log_task(context.env_id, model, ways, fitted, batch, loop.tracker, trainer.step, console)
         if config.improve.name != "none":
-            rows += improved_report(config, env_id, dataset_id, folder, model, store, console, limit)
+            rows += improved_report(context, model)
     except KeyboardInterrupt:
         loop.stop()
     for row in rows:
         row |= {"train_steps": trainer.step, "total_wall_seconds": time.monotonic() - started}
-    write_json(folder / "results.json", rows)
+    write_json(context.folder / "results.json", rows)
     loop.tracker.close()
-    _say_what_next(config, folder, started, console)
+    _say_what_next(config, context.folder, started, console)
     return rows
 
 
-def _open_data(config: TrainConfig, env_id: str, console: Console) -> tuple[str, Store, int | None]:
-    """The data set's id, its store, and the environment's time limit."""
+def _open_run(config: TrainConfig, console: Console) -> RunContext:
+    """The data, gathered if need be, and the run folder: a new one, or with `resume` the run's own."""
+    env_id = resolve_env_id(config.env.id)
     env = make_env(env_id)
     limit = time_limit(env)
     dataset_id, datasets = ensure_dataset(config.data, env_id, config.collect, console)
     check_spaces(datasets[0].observation_space, datasets[0].action_space, env.observation_space, env.action_space)
     env.close()
-    return dataset_id, open_store(datasets, console), limit
+    store = open_store(datasets, console)
+    resumed = config.resume
+    folder = checkpoint.run_folder(resumed) if resumed else new_run_folder(config.runs, env_id, config.name)
+    return RunContext(config, env_id, dataset_id, store, folder, limit, console)
 
 
 def _model(config: TrainConfig, store: Store, length: int, device: torch.device) -> NextLat:
