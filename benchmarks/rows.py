@@ -100,7 +100,7 @@ class Row:
         """The row as it stands in a file."""
         values = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "provenance"}
         given = {name: value for name, value in values.items() if value is not None and value not in ("", {})}
-        return {"version": RESULT_VERSION} | self.provenance.as_dict() | given
+        return self.provenance.as_dict() | given
 
 
 _FIELDS = {item.name for item in fields(Row)} - {"provenance"}

@@ -62,8 +62,8 @@ class Provenance:
             raise UserError(f"a result needs an ISO 8601 date; got {self.date!r}") from None
 
     def as_dict(self) -> dict[str, Any]:
-        """The fields by name, as they stand in a row."""
-        return asdict(self)
+        """The fields by name and the version of the format, as they stand in a row."""
+        return {"version": RESULT_VERSION} | asdict(self)
 
 
 def provenance(command: str | None = None, *, seed: int, device: str, cores: int | None = None) -> Provenance:

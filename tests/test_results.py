@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from nextlat_rl.errors import UserError
-from nextlat_rl.results import Provenance, code_version, git_revision, provenance, typed_command
+from nextlat_rl.results import RESULT_VERSION, Provenance, code_version, git_revision, provenance, typed_command
 
 _GIVEN: dict[str, Any] = {
     "command": "python -m benchmarks suite=train",
@@ -21,7 +21,7 @@ _GIVEN: dict[str, Any] = {
 
 
 def test_provenance_is_complete() -> None:
-    assert Provenance(**_GIVEN).as_dict() == _GIVEN
+    assert Provenance(**_GIVEN).as_dict() == _GIVEN | {"version": RESULT_VERSION}
 
 
 @pytest.mark.parametrize(

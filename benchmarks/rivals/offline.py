@@ -14,13 +14,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from minari import MinariDataset
 from rich.console import Console
 
-from benchmarks.jobs import data_in, run_command
+from benchmarks.jobs import data_in
 from benchmarks.options import Options
 from benchmarks.rivals import Choose, Trained
-from nextlat_rl.data.minari_io import list_datasets, load_dataset
-from nextlat_rl.envs import make_env
+from nextlat_rl import collect_dataset, make_env
 from nextlat_rl.envs.sb3.features import FeatureWrapper
 from nextlat_rl.errors import UserError
 
@@ -42,11 +42,9 @@ def train(
         raise UserError("rival-d3rlpy needs d3rlpy=<a Python that has d3rlpy>")
     with tempfile.TemporaryDirectory() as folder, data_in(folder):
         steps = 3_000 if options.quick else data_steps
-        collect_seed = seed * 1_000_000
-        run_command("collect", f"env={env_id}", f"behaviour={behaviour}", f"steps={steps}", f"seed={collect_seed}")
+        dataset = collect_dataset(env_id, behaviour, steps, seed=seed * 1_000_000)
         data = Path(folder) / "data.npz"
-        (dataset_id,) = list_datasets()
-        np.savez(data, allow_pickle=False, **_features_of(env_id, dataset_id))
+        np.savez(data, allow_pickle=False, **_features_of(env_id, dataset))
         for kind, title in _ALGORITHMS.items():
             started = time.monotonic()
             policy = _fit(kind, data, seed, options, console)
@@ -69,13 +67,13 @@ def _fit(kind: str, data: Path, seed: int, options: Options, console: Console) -
     return lambda seen: network(torch.from_numpy(seen)).numpy()
 
 
-def _features_of(env_id: str, dataset_id: str) -> dict[str, np.ndarray]:
+def _features_of(env_id: str, dataset: MinariDataset) -> dict[str, np.ndarray]:
     """Features, actions, rewards and ends of all transitions, in d3rlpy's layout."""
     features, env = FeatureWrapper(make_env(env_id)), make_env(env_id)
     parts: dict[str, list[np.ndarray]] = {
         name: [] for name in ("observations", "actions", "rewards", "terminals", "timeouts")
     }
-    for episode in load_dataset(dataset_id).iterate_episodes():
+    for episode in dataset.iterate_episodes():
         count = len(episode.actions)
         seen = [
             features.observation({name: leaf[t] for name, leaf in episode.observations.items()}) for t in range(count)
@@ -89,4 +87,4 @@ def _features_of(env_id: str, dataset_id: str) -> dict[str, np.ndarray]:
         parts["terminals"].append(terminal)
         parts["timeouts"].append(timeout)
     joined = {name: np.concatenate(values) for name, values in parts.items()}
-    return joined | {"action_size": np.asarray(int(env.action_space.n))}  # type: ignore[attr-defined]
+    return joined | {"action_size": np.asarray(int(env.action_space.n))}

@@ -20,7 +20,7 @@ from nextlat_rl.jobs.data import open_store
 from nextlat_rl.jobs.draft_race import ALONE, COLUMNS, cells, race
 from nextlat_rl.jobs.evaluation import check_env
 from nextlat_rl.jobs.requirements import check_dynamics
-from nextlat_rl.results import write_json
+from nextlat_rl.results import provenance, write_json
 from nextlat_rl.runtime import set_threads
 from nextlat_rl.training import checkpoint
 from nextlat_rl.training.build import drafter_batches
@@ -50,6 +50,8 @@ def draft(config: DraftCommand) -> None:
     }
     with bar(console, "Racing", config.rounds, "rounds") as shown:
         rows = race(world_model, drawn, config.horizon, config.n_envs, config.rounds, shown.update)
+    source = provenance(seed=config.seed, device=str(world_model.device))
+    rows = [row | source.as_dict() for row in rows]
     folder = checkpoint.run_folder(config.checkpoint)
     name = f"draft-{time.strftime('%Y%m%d-%H%M%S')}-{config.drafter}"
     write_json(folder / f"{name}.json", rows)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from nextlat_rl.metrics.imagined_return import imagined_returns
 from nextlat_rl.models.config import ModelConfig
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.config import ObjectiveConfig
+from nextlat_rl.results import RESULT_VERSION, Provenance
 from nextlat_rl.training.config import TrainerConfig
 from nextlat_rl.training.trainer import Trainer
 from nextlat_rl.types import Spaces
@@ -118,6 +120,9 @@ def test_main_job_leaves_everything_behind(tmp_path: Path) -> None:
     assert [row["agent"] for row in rows] == agents
     (run,) = (tmp_path / "runs" / "CartPole-v1").iterdir()
     assert json.loads((run / "results.json").read_text()) == rows
+    for row in rows:  # with complete provenance
+        assert Provenance(**{field.name: row[field.name] for field in fields(Provenance)}).device == "cpu"
+        assert row["version"] == RESULT_VERSION and "nextlat_rl.train" in row["command"]
     for name in ("config.yaml", "imagination-real_against_imagined.png", "eval-episode.gif"):
         assert (run / name).stat().st_size > 0
     tags = _tensorboard_tags(run)

@@ -13,16 +13,14 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from benchmarks.jobs import data_in, run_command
+from benchmarks.jobs import data_in
 from benchmarks.options import Options
 from benchmarks.rows import Row
 from benchmarks.suites.speed.timed import Timed
 from benchmarks.timing import interleave, seconds_of, threads
-from nextlat_rl.agents.agent import Agent
+from nextlat_rl import Agent, collect_dataset, make_env
 from nextlat_rl.data.batches import Batcher
-from nextlat_rl.data.minari_io import list_datasets, load_dataset
 from nextlat_rl.data.store import Store, build_store
-from nextlat_rl.envs import make_env
 from nextlat_rl.memory import Acting
 from nextlat_rl.models.config import TrunkConfig
 from nextlat_rl.models.transformer import KVCache, Transformer
@@ -41,9 +39,7 @@ def _rounds(options: Options) -> int:
 
 def _data(folder: str) -> tuple[Any, Store]:
     """A data set of an explorer and its flat copy."""
-    run_command("collect", f"env={_ENV}", "behaviour=explorer", f"steps={_DATA_STEPS}", folder=folder)
-    (name,) = list_datasets()
-    dataset = load_dataset(name)
+    dataset = collect_dataset(_ENV, "explorer", _DATA_STEPS, quiet=True)
     return dataset, build_store(dataset, Path(folder) / "cache")
 
 
