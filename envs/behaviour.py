@@ -1,7 +1,5 @@
 """Interface of a behaviour: it chooses the actions of one episode after the other."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +20,6 @@ class Behaviour(ABC):
 
     Attributes:
         name: what data sets call it.
-
     """
 
     name: str = ""

@@ -1,7 +1,5 @@
 """Settings of environments and of gathering data in them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -15,7 +13,6 @@ class EnvConfig:
 
     Attributes:
         id: any Gymnasium id; the version may be left out.
-
     """
 
     id: str = "MiniGrid-FourRooms"
@@ -37,7 +34,6 @@ class CollectConfig:
 
     Raises:
         UserError: a value outside its range.
-
     """
 
     section: ClassVar[str] = "collect."

@@ -1,7 +1,5 @@
 """Observations as pictures."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Episodes: how they are stored while they are gathered, and how one is rolled out."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Any
 

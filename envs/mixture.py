@@ -1,7 +1,5 @@
 """Mixtures of behaviours: one drawn for each episode, with random actions in between."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import gymnasium as gym

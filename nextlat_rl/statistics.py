@@ -1,7 +1,5 @@
 """Means with confidence intervals, by scipy."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np

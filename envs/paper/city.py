@@ -1,7 +1,5 @@
 """A random city: a grid of one-way and two-way streets, some of them closed."""
 
-from __future__ import annotations
-
 from functools import cache
 from itertools import pairwise
 

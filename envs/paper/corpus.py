@@ -1,7 +1,5 @@
 """Texts as tokens; the tokenizer is trained on the training part, the last tenth is held out."""
 
-from __future__ import annotations
-
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path

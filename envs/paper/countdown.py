@@ -1,7 +1,5 @@
 """Countdown: reach a target from a few numbers by arithmetic, one equation after the other (arXiv 2511.05963)."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from nextlat_rl.envs.paper import countdown_rules as rules

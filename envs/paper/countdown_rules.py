@@ -1,7 +1,5 @@
 """Arithmetic of Countdown: legal equations, solvability, and random problems."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from itertools import permutations
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """What only the paper's tasks can be asked at the end of a run: maps, equations, longer words, and linear probes."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
@@ -53,7 +51,6 @@ def log_task(
         tracker: gets curves `task/*` and figures.
         step: training step of the points.
         console: shows that something is going on.
-
     """
     env = make_env(env_id).unwrapped
     if not isinstance(env, TokenTask):

@@ -1,7 +1,5 @@
 """Countdown: are the equations that a model writes true, the first one, the second, and so on?"""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch
@@ -29,7 +27,6 @@ def equation_validity(
 
     Returns:
         for the 1st, 2nd, .. equation; the list ends where no answer gets to.
-
     """
     observations = [env.reset(seed=seed + i)[0] for i, env in enumerate(envs)]
     refused: list[int | None] = [None] * len(envs)
@@ -55,7 +52,6 @@ def judge(env: CountdownEnv, refused: int | None) -> list[bool]:
     Args:
         env: after its last step.
         refused: the word that ended the episode, None if the problem is solved.
-
     """
     whole, begun = divmod(len(env.written), EQUATION)
     if refused is None:

@@ -1,7 +1,5 @@
 """Environments named after a file in the working directory, such as `NextLat/Text-novel` for `novel.txt`."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Street graphs from GraphML files and edge lists."""
 
-from __future__ import annotations
-
 from functools import cache
 from pathlib import Path
 from typing import Any

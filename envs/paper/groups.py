@@ -1,7 +1,5 @@
 """Finite groups as multiplication tables."""
 
-from __future__ import annotations
-
 from functools import cache
 from itertools import permutations
 

@@ -1,7 +1,5 @@
 """What is in a trained model's map of a city: the paper's metrics of world models, and the map itself."""
 
-from __future__ import annotations
-
 import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -34,7 +32,6 @@ class MapTest:
         env_id: the city as it was trained on; the trips are between held-out origins and destinations.
         trips: how many to make.
         walks: how many histories to pair up for the compression.
-
     """
 
     def __init__(self, env_id: str, trips: int = _TRIPS, walks: int = _WALKS) -> None:

@@ -1,7 +1,5 @@
 """Drawings as arrays."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import matplotlib

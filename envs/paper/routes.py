@@ -1,7 +1,5 @@
 """Base of the behaviours that travel street maps along a way planned in advance."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections import deque
 from typing import Any

@@ -1,7 +1,5 @@
 """A directed street graph: the legal moves at each crossing, distances and cheapest paths."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -18,7 +16,6 @@ class StreetGraph:
         moves: for each crossing, the next crossing by heading (an index into `headings`).
         headings: names of the headings.
         places: where the crossings are drawn, `[n, 2]`.
-
     """
 
     def __init__(self, moves: Sequence[Mapping[int, int]], headings: Sequence[str], places: np.ndarray) -> None:

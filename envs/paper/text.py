@@ -1,7 +1,5 @@
 """A text as a task: read the beginning of a window, write its continuation."""
 
-from __future__ import annotations
-
 from nextlat_rl.envs.paper.corpus import load_corpus
 from nextlat_rl.envs.paper.token_task import TokenTask
 from nextlat_rl.errors import UserError

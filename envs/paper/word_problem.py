@@ -1,7 +1,5 @@
 """Word problem of a finite group: read elements, then write their product (arXiv 2511.05963, A5 experiment)."""
 
-from __future__ import annotations
-
 from nextlat_rl.envs.paper.groups import GROUPS, multiplication_table
 from nextlat_rl.envs.paper.token_task import TokenTask
 from nextlat_rl.errors import UserError

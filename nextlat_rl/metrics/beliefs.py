@@ -1,7 +1,5 @@
 """Metrics of the belief and of the latent dynamics on held-out windows."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -45,7 +43,6 @@ def latent_error_by_horizon(model: NextLat, batch: Batch, horizon: int) -> dict[
     Returns:
         `grounded` (the roll-out reads the observations), `open_loop` (it does not), and `still` (the belief stays the
         same, as without dynamics), one error for each horizon that an episode reaches.
-
     """
     out = forward(model, batch)
     grounded, open_loop = out.belief, out.belief

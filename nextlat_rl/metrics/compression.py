@@ -1,7 +1,5 @@
 """Sequence compression: different histories of one state should be continued alike (Vafa et al., arXiv 2406.03689)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,7 +16,6 @@ def sequence_compression(model: Traveller, space: StateSpace, pairs: Sequence[tu
         space: the world.
         pairs: histories that reach the same state and share the goal, from `same_state_pairs`.
         limit: moves of a continuation.
-
     """
     firsts, seconds = zip(*pairs, strict=True)
     continued = []

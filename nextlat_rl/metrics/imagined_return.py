@@ -1,7 +1,5 @@
 """Imagined returns, to compare with real ones from the same starts."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

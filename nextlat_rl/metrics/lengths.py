@@ -1,7 +1,5 @@
 """Length generalisation: accuracy of the next action by the number of steps read."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 
@@ -23,7 +21,6 @@ def accuracy_by_length(model: NextLat, batch: Batch, scored: Tensor | None = Non
     Returns:
         `length` (steps read, where anything is scored), and the accuracies of `trunk` and of `recurrent`: beliefs that
         only the latent dynamics updates from the first step on (arXiv 2511.05963).
-
     """
     out = forward(model, batch)
     followed, _ = carry(model, batch, out)

@@ -3,8 +3,6 @@
 It is the easiest of the map metrics: a model with a poor map can pass, since most moves are legal in most places.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

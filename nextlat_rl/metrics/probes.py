@@ -1,7 +1,5 @@
 """Linear probes: how well a linear classifier predicts future tokens from the frozen belief."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import gymnasium as gym
@@ -29,7 +27,6 @@ def probe_cross_entropy(
         held_out_labels: `[M]`.
         classes: number of classes.
         ridge: weight of the squared norm of the regression's weights, without the bias.
-
     """
     mean, scale = features.mean(0), features.std(0, correction=0).clamp_min(1e-6)
     x = ((features - mean) / scale).double()
@@ -60,7 +57,6 @@ def probe_curve(
 
     Raises:
         ValueError: the action space is not Discrete.
-
     """
     space = model.spaces.action
     if not isinstance(space, gym.spaces.Discrete):

@@ -5,8 +5,6 @@ possible. An illegal move is taken as an edge of the model's map; it leads to th
 remaining moves can be followed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -26,7 +24,6 @@ class Reconstruction:
         true: those that exist.
         wrong: those that do not.
         unexplained: number of trips that do not end at their goal even with the wrong edges.
-
     """
 
     true: set[Edge] = field(default_factory=set)
@@ -59,7 +56,6 @@ def reconstruct(space: StateSpace, trips: Sequence[Trip], nearby: Callable[[int]
         space: the true world.
         trips: from `free_trips`.
         nearby: the states that a wrong edge may lead to from a state, in order of preference.
-
     """
     believed: dict[tuple[int, int], int] = {}
     found = Reconstruction()

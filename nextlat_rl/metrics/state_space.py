@@ -62,7 +62,6 @@ def state_after(space: StateSpace, trip: Trip) -> int:
 
     Raises:
         ValueError: one of its moves is illegal.
-
     """
     state = trip.start
     for move in trip.moves:

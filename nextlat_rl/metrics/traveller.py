@@ -1,7 +1,5 @@
 """A trained model as the `Traveller` of the map metrics."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,7 +20,6 @@ class ModelTraveller:
         read: turns a trip into an episode without rewards, observations o_0..o_t and actions a_0..a_{t-1}.
         moves: the environment's action for each of the moves 0, 1, ...
         acting: `trunk`, or `recurrent` for beliefs that only the latent dynamics updates from the first step on.
-
     """
 
     def __init__(

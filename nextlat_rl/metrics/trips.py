@@ -1,7 +1,5 @@
 """Valid trajectories and detour robustness: how often the model's own trips reach their goal."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -36,7 +34,6 @@ def travel(
         detours: probability at each state but the goal that a random legal move, if possible another one, replaces the
             model's; the goal can still be reached within `limit` after it.
         rng: of the detours.
-
     """
     rng = rng or np.random.default_rng(0)
     trips, arrived = list(trips), [False] * len(trips)

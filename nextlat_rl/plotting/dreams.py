@@ -1,7 +1,5 @@
 """Real against imagined observations along one held-out episode."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -29,7 +27,6 @@ def dream_figure(world_model: WorldModel, batch: Batch, horizon: int, draw: Draw
 
     Returns:
         None where observations can neither be drawn nor plotted, or no episode is long enough.
-
     """
     row, first, last = _longest_episode(batch)
     start = first + (last - first) // 3

@@ -1,7 +1,5 @@
 """Curves over whole numbers, such as horizons and lengths."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt

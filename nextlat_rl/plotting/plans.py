@@ -1,7 +1,5 @@
 """Action sequences that a planner compared, drawn as the observations imagined along them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 
@@ -34,7 +32,6 @@ def plan_figure(
         captions: a title for each.
         draw: turns an observation into an RGB image; without it the components of the observation are plotted.
         observation: the one at the decision.
-
     """
     longest = max(len(line) for line in lines)
     columns = longest + 2 if draw else 2

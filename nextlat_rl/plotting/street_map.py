@@ -1,7 +1,5 @@
 """Drawing of a reconstructed map."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 import matplotlib.pyplot as plt
@@ -24,7 +22,6 @@ def map_figure(
         world: the edges of the true map.
         found: from `reconstruct`.
         title: of the figure.
-
     """
     figure, axes = plt.subplots(figsize=(6, 6), layout="constrained")
     unused = set(world) - found.true
