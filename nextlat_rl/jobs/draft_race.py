@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
@@ -12,13 +13,14 @@ import torch
 
 from nextlat_rl.drafting.drafter import Drafter
 from nextlat_rl.drafting.length import FixedLength
-from nextlat_rl.drafting.rollout import DraftStatistics, SpeculativeRollout
+from nextlat_rl.drafting.rollout import DraftStatistics, Rollout, SpeculativeRollout
 from nextlat_rl.drafting.token import token_num_uniforms
 from nextlat_rl.envs import make_env
 from nextlat_rl.memory import Memory
 from nextlat_rl.noise import uniform
 from nextlat_rl.seeds import EVALUATION_SEED
 from nextlat_rl.tracing import Traced
+from nextlat_rl.types import Step
 from nextlat_rl.world_model import WorldModel
 
 COLUMNS = [
@@ -36,6 +38,23 @@ _COST_LENGTH = 4
 ALONE = "none"
 
 
+@dataclass
+class _Tally:
+    """What one contender did in the rounds that count."""
+
+    rates: list[float] = field(default_factory=list)  # steps a second, by round
+    steps: int = 0
+    seconds: float = 0.0
+    statistics: DraftStatistics = field(default_factory=DraftStatistics)
+
+    def add(self, rollout: Rollout, seconds: float) -> None:
+        steps = int(rollout.length.sum())
+        self.rates.append(steps / seconds)
+        self.steps += steps
+        self.seconds += seconds
+        self.statistics.merge(rollout.statistics)
+
+
 def race(
     world_model: WorldModel,
     drawn: dict[str, SpeculativeRollout],
@@ -46,8 +65,8 @@ def race(
 ) -> list[dict[str, Any]]:
     """A row for each of `drawn`, its speed beside that of the one without a drafter.
 
-    `speed_up` is the median over rounds, what a typical trajectory gains; `throughput` compares all steps over all
-    time, in which the rounds with refused drafts count for as long as they took.
+    `speed_up` is the median over rounds; `throughput` compares all steps over all time, in which rounds with refused
+    drafts count for as long as they took.
 
     Args:
         world_model: the trunk.
@@ -56,50 +75,56 @@ def race(
         batch: trajectories side by side.
         rounds: that count; in each all are drawn from the same first observations of real episodes.
         on_round: told how many rounds are done.
-
     """
     env = make_env(world_model.env_id)
-    rates: dict[str, list[float]] = {name: [] for name in drawn}
-    totals: dict[str, list[float]] = {name: [0.0, 0.0] for name in drawn}
-    statistics = {name: DraftStatistics() for name in drawn}
+    tallies = {name: _Tally() for name in drawn}
     for number in range(rounds + _WARM_UP):
         first = EVALUATION_SEED + number * batch
         step = world_model.first_step([env.reset(seed=first + i)[0] for i in range(batch)])
         # In another order each time: what runs after a large network finds its own weights gone from the caches.
         for name, draw in random.Random(number).sample([*drawn.items()], len(drawn)):
-            traces = -1
-            while Traced.slow != traces:  # what is not all replayed yet is drawn again
-                traces = Traced.slow
-                memory = world_model.memory(batch, "trunk", draw.length.longest)
-                world_model.observe(step, memory)
-                started = time.perf_counter()
-                rollout = draw(memory, horizon, seed=number)
-                seconds = time.perf_counter() - started
+            timed = _timed(world_model, draw, step, horizon, number)
             if number >= _WARM_UP:
-                steps = int(rollout.length.sum())
-                rates[name].append(steps / seconds)
-                totals[name][0] += steps
-                totals[name][1] += seconds
-                statistics[name].merge(rollout.statistics)
+                tallies[name].add(*timed)
         on_round(max(0, number + 1 - _WARM_UP))
     env.close()
     memory = world_model.memory(batch, "trunk", _COST_LENGTH + 1)
     world_model.observe(step, memory)
     drawn[ALONE](memory, horizon, seed=number)  # costs are those at a trajectory's end
-    alone = rates[ALONE]
-    rows = []
-    for name, draw in drawn.items():
-        row: dict[str, Any] = {"contender": name, "batch": batch, "rounds": rounds}
-        row["steps_per_second"] = totals[name][0] / totals[name][1]
-        row["speed_up"] = median(a / b for a, b in zip(rates[name], alone, strict=True))
-        row["throughput"] = row["steps_per_second"] * totals[ALONE][1] / totals[ALONE][0]
-        if draw.drafter is not None:
-            row["accepted_per_draft"] = statistics[name].accepted_per_draft
-            row["acceptance_by_position"] = statistics[name].acceptance
-            trunk_step = totals[ALONE][1] / totals[ALONE][0] * batch
-            row["draft_cost"] = draft_seconds(world_model, draw.drafter, memory) / trunk_step
-        rows.append(row)
-    return rows
+    return [
+        {"contender": name, "batch": batch, "rounds": rounds}
+        | _figures(world_model, draw.drafter, tallies[name], tallies[ALONE], memory)
+        for name, draw in drawn.items()
+    ]
+
+
+def _timed(
+    world_model: WorldModel, draw: SpeculativeRollout, step: Step, horizon: int, seed: int
+) -> tuple[Rollout, float]:
+    """A roll-out from `step` and its seconds; repeated until everything in it is replayed from traces."""
+    traces = -1
+    while Traced.slow != traces:
+        traces = Traced.slow
+        memory = world_model.memory(len(step.is_first), "trunk", draw.length.longest)
+        world_model.observe(step, memory)
+        started = time.perf_counter()
+        rollout = draw(memory, horizon, seed=seed)
+        seconds = time.perf_counter() - started
+    return rollout, seconds
+
+
+def _figures(
+    world_model: WorldModel, drafter: Drafter | None, mine: _Tally, alone: _Tally, memory: Memory
+) -> dict[str, Any]:
+    figures: dict[str, Any] = {"steps_per_second": mine.steps / mine.seconds}
+    figures["speed_up"] = median(a / b for a, b in zip(mine.rates, alone.rates, strict=True))
+    figures["throughput"] = figures["steps_per_second"] * alone.seconds / alone.steps
+    if drafter is not None:
+        figures["accepted_per_draft"] = mine.statistics.accepted_per_draft
+        figures["acceptance_by_position"] = mine.statistics.acceptance
+        trunk_step = alone.seconds / alone.steps * len(memory.belief)
+        figures["draft_cost"] = draft_seconds(world_model, drafter, memory) / trunk_step
+    return figures
 
 
 @torch.no_grad()
