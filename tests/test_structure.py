@@ -14,9 +14,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LIBRARY = sorted(path for folder in ("nextlat_rl", "agents", "envs") for path in (ROOT / folder).rglob("*.py"))
 # Lines: of the library, of its longest file, of its longest function.
-TOTAL, FILE, FUNCTION = 18_100, 430, 64
+TOTAL, FILE, FUNCTION = 17_950, 300, 64
 # A run of so many equal lines is a repetition, and so many of them there are.
-RUN, REPEATED = 8, 8
+RUN, REPEATED = 8, 6
 
 
 def test_files_and_the_whole_are_short() -> None:

@@ -1,10 +1,11 @@
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nextlat_rl.envs import make_env
-from nextlat_rl.envs.mixture import MixedBehaviour, build_behaviour, parse_mixture
+from nextlat_rl.envs import behaviours, make_env
+from nextlat_rl.envs.mixture import BEHAVIOURS, MixedBehaviour, build_behaviour, parse_mixture
 from nextlat_rl.errors import UserError
 
 
@@ -79,3 +80,14 @@ def test_epsilon_is_the_rate_of_random_actions(monkeypatch: pytest.MonkeyPatch) 
     actions = [mixed.act(None) for _ in range(4000)]
     assert abs(len(fixed.replaced) - 1200) < 120  # every random action is reported, also one that equals the choice
     assert abs(actions.count(0) - 400) < 75 and abs(actions.count(1) - 400) < 75
+
+
+def test_a_new_behaviour_is_one_new_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "always.py").write_text(
+        "from nextlat_rl.envs.behaviours.random import RandomBehaviour\n"
+        "BEHAVIOUR = lambda env_id, argument: (RandomBehaviour(), argument)\n"
+    )
+    monkeypatch.setattr(behaviours, "__path__", [*behaviours.__path__, str(tmp_path)])
+    assert "always" in BEHAVIOURS.names()
+    built: Any = build_behaviour("always:left", "CartPole-v1")
+    assert built[1] == "left"
