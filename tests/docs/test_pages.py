@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import nextlat_rl
 from tests.helpers.pages import DOCS, NOTES, PAGES, README, anchors, name_of, words
 
 
@@ -45,3 +46,8 @@ def test_a_note_has_a_date_and_a_command_and_is_listed(note: Path) -> None:
     assert re.match(r"# .*\n\n\d{1,2} \w+ 20\d\d[,.]", text)
     assert "python -m " in text
     assert f"]({note.name})" in (note.parent / "index.md").read_text()
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    shown = re.findall(r"^::: nextlat_rl[\w.]*\.(\w+)$", (DOCS / "api.md").read_text(), re.MULTILINE)
+    assert sorted(shown) == sorted(set(nextlat_rl.__all__) - {"__version__"})
