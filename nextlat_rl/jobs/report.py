@@ -133,12 +133,16 @@ def _show(context: RunContext, rows: Rows, gap: dict[str, Any]) -> None:
     title = f"{context.env_id}: {context.config.trainer.eval_episodes} fresh episodes"
     context.console.print(table(title, COLUMNS, [cells(row) for row in rows]))
     if gap:
-        context.console.print(
-            f"Imagined return {gap['imagined_return_mean']:.3f} [{gap['imagined_return_ci_low']:.3f}, "
-            f"{gap['imagined_return_ci_high']:.3f}] against real {gap['real_return_mean']:.3f} from the same "
-            f"{gap['gap_episodes']} starts over at most {gap['gap_horizon']} steps: gap {gap['imagined_gap']:+.3f}",
-            highlight=False,
-        )
+        context.console.print(gap_line(gap), highlight=False)
+
+
+def gap_line(gap: dict[str, Any]) -> str:
+    """Imagined against real return, as the job's last lines say it."""
+    return (
+        f"Imagined return {gap['imagined_return_mean']:.3f} [{gap['imagined_return_ci_low']:.3f}, "
+        f"{gap['imagined_return_ci_high']:.3f}] against real {gap['real_return_mean']:.3f} from the same "
+        f"{gap['gap_episodes']} starts over at most {gap['gap_horizon']} steps: gap {gap['imagined_gap']:+.3f}"
+    )
 
 
 def _log_imagination(
