@@ -6,7 +6,8 @@ import pytest
 import torch
 from rich.console import Console
 
-from benchmarks.sb3 import DREAMERS, Sb3Task, dream_rows
+from benchmarks.suites.sb3.dreamers import DREAMERS, Dream
+from benchmarks.suites.sb3.imagined import dream_rows
 from nextlat_rl.world_model import WorldModel
 from tests.helpers.tiny import cartpole_model
 
@@ -14,7 +15,7 @@ from tests.helpers.tiny import cartpole_model
 def test_a_dreamer_is_scored_on_the_beliefs_it_dreamt_and_on_the_trunks() -> None:
     world_model = WorldModel(cartpole_model(), "CartPole-v1")
     starts = torch.randn(5, 16, generator=torch.Generator().manual_seed(0))
-    task = Sb3Task("CartPole-v1", horizon=6, steps=100)
+    task = Dream("CartPole-v1", horizon=6, steps=100)
     carried, exact = dream_rows(world_model, starts, task, DREAMERS[0], False, 0, True, Console(quiet=True))
     assert exact["agent"] == f"{carried['agent']}, by the trunk"
     for row in (carried, exact):

@@ -11,7 +11,7 @@ from benchmarks.rows import Row
 from benchmarks.suite import Part, Suite
 from benchmarks.table import Table, number
 
-PARTS = ("training", "data", "acting", "packed", "startup", "lookahead")
+PARTS = ("training", "data", "acting", "packed", "startup", "lookahead", "imagination")
 
 
 def speed_table(rows: Sequence[Row]) -> Table:
@@ -38,9 +38,9 @@ class SpeedSuite(Suite):
 
     def measure(self, part: str, seed: int, options: Options, console: Console) -> Iterator[Row]:
         """See `Suite`."""
-        from benchmarks.suites.speed import lookahead, pairs
+        from benchmarks.suites.speed import imagination, lookahead, pairs
 
-        measures = pairs.MEASURES | {"lookahead": lookahead.rows}
+        measures = pairs.MEASURES | {"lookahead": lookahead.rows, "imagination": imagination.rows}
         for row in measures[part](part, seed, options, console):
             fast = f", {row.speedup:.2f} times as fast as {row.figure('rival')}" if row.speedup else ""
             console.print(f"{row.measure}: {row.agent} {1000 * (row.value or 0):.4g} ms{fast}", highlight=False)
