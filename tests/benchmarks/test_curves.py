@@ -63,7 +63,7 @@ def test_tables_have_a_line_for_each_agent_and_level(tmp_path: Path) -> None:
     rows = [row("PPO on beliefs", 0, 50), *(row("PPO", seed, 100) for seed in range(4))]
     rows.append(made_row("beliefs-DoorKey", suite="sb3", return_mean=9.0))  # the main job's
     finals, reached = final_table(rows), steps_table(rows)
-    assert [line[1:4] for line in finals.lines] == [["PPO", "1.500", "0.500"], ["PPO on beliefs", "0.000", ""]]
+    assert [line[1:4] for line in finals.lines] == [["PPO", "1.500", "0.000"], ["PPO on beliefs", "0.000", ""]]
     assert [line[-1] for line in reached.lines] == ["1.0", "2.0"]  # the one without a world model comes first
     assert [file.name for file in draw(rows, tmp_path)] == ["sb3-curves.png"]
     assert draw(rows[-1:], tmp_path) == []

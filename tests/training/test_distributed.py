@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,17 +9,18 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
-from rich.console import Console
 from torch import nn
 
-from benchmarks.paper_fit import QUICK, fit, train_settings
 from nextlat_rl.data.batches import Batcher
 from nextlat_rl.data.store import store_of_episodes
 from nextlat_rl.envs import make_env
 from nextlat_rl.envs.episodes import collect_episodes
 from nextlat_rl.errors import UserError
+from nextlat_rl.models.config import ModelConfig
 from nextlat_rl.objectives.base import weighted_sum
-from nextlat_rl.training.build import build_model
+from nextlat_rl.objectives.config import ObjectiveConfig
+from nextlat_rl.training.build import build_model, make_trainer
+from nextlat_rl.training.config import TrainerConfig
 from nextlat_rl.training.distributed import average_gradients, broadcast_from_main, is_main_process, rank_and_world_size
 from nextlat_rl.training.trainer import Trainer
 
@@ -58,11 +55,10 @@ def trainer(part: tuple[int, int] = (0, 1)) -> Trainer:
     """Of a tiny model, for all windows of a batch or for a part of them."""
     env = make_env(ENV)
     store = store_of_episodes(env.observation_space, env.action_space, collect_episodes(ENV, "expert", episodes=20))
-    config = train_settings(f"env={ENV}", "seed=0", *QUICK)
     torch.manual_seed(0)
-    model = build_model(config.model, config.objective, store, 6)
+    model = build_model(ModelConfig(2, 2, 32), ObjectiveConfig(), store, 6)
     batches = Batcher(store, 8, 6, 0, share=part)
-    return Trainer(model, batches, config.objective, config.trainer, seed=0)
+    return Trainer(model, batches, ObjectiveConfig(), TrainerConfig(steps=10), seed=0)
 
 
 def take_steps(rank: int, folder: Path) -> None:
@@ -107,27 +103,7 @@ def test_two_processes_take_the_steps_of_one(tmp_path: Path) -> None:
 def test_a_batch_has_a_window_for_each_process(monkeypatch: pytest.MonkeyPatch) -> None:
     env = make_env(ENV)
     store = store_of_episodes(env.observation_space, env.action_space, collect_episodes(ENV, "expert", episodes=5))
+    model = build_model(ModelConfig(2, 2, 32), ObjectiveConfig(), store, 6)
     monkeypatch.setattr("nextlat_rl.training.build.rank_and_world_size", lambda: (0, 9))
     with pytest.raises(UserError, match="a batch of 8 windows has none for each of 9 processes"):
-        fit(train_settings(f"env={ENV}", "seed=0", *QUICK), store, Console(quiet=True))
-
-
-def launch(*options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    command += ["-m", "benchmarks.__main__", *options]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=280, env=dict(os.environ))
-
-
-def test_the_papers_suite_runs_under_torchrun(tmp_path: Path) -> None:
-    done = launch("suite=paper", "only=WordProblem", "quick=true", "json=true", f"runs={tmp_path}")
-    assert done.returncode == 0, done.stderr
-    rows = json.loads(done.stdout)  # printed once, not by each process
-    assert json.loads((tmp_path / "benchmarks" / "paper.json").read_text()) == rows
-    assert {row["agent"] for row in rows} == {"gpt", "nextlat", "nextlat, recurrent"}
-    assert all(row["processes"] == 2 and np.isfinite(row["value"]) for row in rows)
-
-
-def test_torchrun_is_for_the_papers_suite_alone(tmp_path: Path) -> None:
-    done = launch("suite=train", f"runs={tmp_path}")
-    assert done.returncode != 0 and "suite=train runs in one process; torchrun is for suite=paper" in done.stderr
-    assert not [*tmp_path.iterdir()]
+        make_trainer(model, store, np.arange(5), ObjectiveConfig(), TrainerConfig(batch_size=8), 6, seed=0)

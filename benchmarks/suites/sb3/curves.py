@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import stable_baselines3
-from nextlat_rl.envs.behaviours.features import FeatureWrapper
 from rich.console import Console
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.evaluation import evaluate_policy
@@ -23,6 +22,7 @@ from benchmarks.suites.sb3.contestants import CURVES, Contestant, Curve
 from nextlat_rl.agents.sb3 import BeliefPolicy, ImaginedReplay, ZooSettings, make_belief_env, zoo_settings
 from nextlat_rl.console import bar
 from nextlat_rl.envs import make_env
+from nextlat_rl.envs.sb3.features import FeatureWrapper
 from nextlat_rl.errors import UserError
 from nextlat_rl.results import provenance
 from nextlat_rl.runtime import set_threads

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 
 from benchmarks.rows import Row
 from benchmarks.suites.sb3.tables import by_agent
-from nextlat_rl.plotting.figures import BLIND, GROUNDED, REAL, STILL
+from nextlat_rl.plotting.style import GROUNDED, OPEN_LOOP, REAL, STILL
 
-_PALETTE = (STILL, GROUNDED, BLIND, REAL, "tab:green", "tab:purple")
+_PALETTE = (STILL, GROUNDED, OPEN_LOOP, REAL, "tab:green", "tab:purple")
 
 
 def draw(rows: Sequence[Row], folder: Path) -> list[Path]:

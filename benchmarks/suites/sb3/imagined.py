@@ -20,12 +20,13 @@ from benchmarks.rows import Row, make_row
 from benchmarks.suites.sb3.dreamers import DREAMERS, DREAMS, Dream, Dreamer
 from nextlat_rl.agents.sb3 import BeliefPolicy, ImaginedVecEnv, make_belief_env, start_beliefs, uncertainty_limit
 from nextlat_rl.console import bar
-from nextlat_rl.data.minari_io import local_datasets
+from nextlat_rl.data.minari_io import list_datasets
+from nextlat_rl.memory import Acting
 from nextlat_rl.results import provenance
 from nextlat_rl.runtime import set_threads
 from nextlat_rl.seeds import EVALUATION_SEED
 from nextlat_rl.statistics import bootstrap_interval
-from nextlat_rl.world_model import Acting, WorldModel
+from nextlat_rl.world_model import WorldModel
 
 _ENVS = 64  # imagined episodes side by side
 _PPO = {"n_steps": 64, "batch_size": 512, "n_epochs": 4, "learning_rate": 5e-4, "ent_coef": 0.01}
@@ -43,7 +44,7 @@ def rows(part: str, seed: int, options: Options, console: Console) -> Iterator[R
         yield from trained
         with data_in(folder):
             world_model = WorldModel.load(trained[0].figure("run"), "cpu")
-            starts = start_beliefs(world_model, local_datasets(), 2000, anywhere=True, seed=seed)
+            starts = start_beliefs(world_model, list_datasets(), 2000, anywhere=True, seed=seed)
     set_threads(1)  # the networks are tiny: more threads only wait for each other
     shared = {"env": trained[0].env, "run": trained[0].figure("run")}
     deterministic, before = trained[0].figure("deterministic"), trained[0].figure("command_seconds")

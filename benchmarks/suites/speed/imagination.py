@@ -17,7 +17,7 @@ from benchmarks.suites.speed.models import make_model
 from benchmarks.suites.speed.timed import Timed
 from benchmarks.timing import interleave, threads
 from nextlat_rl.agents.sb3 import ImaginedVecEnv, make_real_env, start_beliefs
-from nextlat_rl.data.minari_io import load_dataset, local_datasets
+from nextlat_rl.data.minari_io import list_datasets, load_dataset
 from nextlat_rl.data.store import build_store
 from nextlat_rl.world_model import WorldModel
 
@@ -31,10 +31,10 @@ def rows(part: str, seed: int, options: Options, console: Console) -> Iterator[R
     """A row for each number of imagined environments."""
     with tempfile.TemporaryDirectory() as folder, data_in(folder):
         run_command("collect", f"env={_ENV}", "behaviour=explorer", "steps=3000", folder=folder)
-        (name,) = local_datasets()
+        (name,) = list_datasets()
         store = build_store(load_dataset(name), Path(folder) / "cache")
-        world_model = WorldModel(make_model(_ENV, store, seed), _ENV)
-        starts = start_beliefs(world_model, local_datasets())
+        world_model = WorldModel(make_model(store, seed), _ENV)
+        starts = start_beliefs(world_model, list_datasets())
     for batch in _BATCHES[:1] if options.quick else _BATCHES:
         with threads(1):
             imagined = _stepping(VecMonitor(ImaginedVecEnv(world_model, batch, starts, horizon=100)))

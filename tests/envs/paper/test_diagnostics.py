@@ -7,13 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.paper_data import gathered
-from benchmarks.paper_fit import QUICK, train_settings
 from nextlat_rl.console import make_console
 from nextlat_rl.data.batches import held_out_batch
+from nextlat_rl.data.store import store_of_episodes
+from nextlat_rl.envs import make_env
+from nextlat_rl.envs.episodes import collect_episodes
 from nextlat_rl.envs.paper import WordProblemEnv
 from nextlat_rl.envs.paper.diagnostics import log_task, words_batch
 from nextlat_rl.envs.paper.groups import multiplication_table
+from nextlat_rl.models.config import ModelConfig
+from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.training.build import build_model, window_length
 
 
@@ -45,9 +48,10 @@ class Spy:
 )
 def test_each_task_logs_its_own(env_id: str, figure: str, values: set[str]) -> None:
     console = make_console(True)
-    store = gathered(env_id, "expert", 40, console)
-    settings = train_settings(f"env={env_id}", *QUICK)
-    model = build_model(settings.model, settings.objective, store, window_length(store)).eval()
+    env = make_env(env_id)
+    episodes = collect_episodes(env_id, "expert", episodes=40)
+    store = store_of_episodes(env.observation_space, env.action_space, episodes)
+    model = build_model(ModelConfig(2, 2, 32), ObjectiveConfig(), store, window_length(store)).eval()
     training, held_out = (held_out_batch(store, np.arange(first, first + 20)) for first in (0, 20))
     spy: Any = Spy()
     log_task(env_id, model, ["trunk", "recurrent"], training, held_out, spy, 1, console)

@@ -6,8 +6,9 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks.paper_data import gathered
-from benchmarks.paper_fit import train_settings
+from benchmarks.suites.paper.data import gathered
+from benchmarks.suites.paper.fit import train_settings
+from benchmarks.suites.paper.published import STEP_COST, cost_name
 from benchmarks.timing import interleave
 from nextlat_rl.console import bar
 from nextlat_rl.data.batches import Batcher
@@ -18,17 +19,9 @@ from nextlat_rl.training.trainer import Trainer
 _ENV = "NextLat/StreetMap-10x10"
 _EPISODES = 1000
 
-# Seconds per step beside GPT's at d = 1, 2, 8, from the paper's steps per second (Table 4); BST has no d.
-_PAPER = {
-    "nextlat": {1: 1.00, 2: 1.11, 8: 1.79},
-    "mtp": {1: 1.10, 2: 1.20, 8: 1.82},
-    "jtp": {1: 0.98, 2: 1.06, 8: 1.53},
-    "bst": {1: 3.47},
-}
-
 
 def cost_rows(model: tuple[str, ...], quick: bool, console: Console) -> list[dict[str, Any]]:
-    """A row for each objective and horizon: the median of the ratios of two interleaved steps.
+    """Figures of each objective and horizon: the median of the ratios of two interleaved steps.
 
     Args:
         model: settings of `nextlat_rl.train` that say what model is timed; none is the main job's default.
@@ -39,13 +32,12 @@ def cost_rows(model: tuple[str, ...], quick: bool, console: Console) -> list[dic
     store = gathered(_ENV, "random_walk", 60 if quick else _EPISODES, console)
     rounds = 2 if quick else 10
     rows: list[dict[str, Any]] = []
-    settings = [(name, d) for name, costs in _PAPER.items() for d in costs]
+    settings = [(name, d) for name, costs in STEP_COST.items() for d in costs]
     with bar(console, "Timing training steps", len(settings), "settings") as shown:
         for name, d in settings:
             ours, gpt = _trainer(store, name, d, model), _trainer(store, "gpt", d, model)
             seconds, seconds_gpt, ratio = interleave(ours.train_step, gpt.train_step, rounds)
-            agent = name if name == "bst" else f"{name}, d = {d}"
-            row = {"agent": agent, "measure": "step / GPT's", "value": ratio, "paper": f"{_PAPER[name][d]:.2f}"}
+            row = {"agent": cost_name(name, d), "measure": "step / GPT's", "value": ratio}
             rows.append(row | {"step_seconds": seconds, "gpt_step_seconds": seconds_gpt})
             shown.update(len(rows))
     return rows

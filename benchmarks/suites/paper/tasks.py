@@ -1,4 +1,4 @@
-"""What `suite=paper` trains at each size, and the paper's figures (arXiv 2511.05963; tables 1-5, figures read off)."""
+"""What `suite=paper` trains at each size (arXiv 2511.05963)."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ class PaperTask:
     """One task at one size.
 
     Attributes:
-        env: the environment to train on.
+        env: Gymnasium id of the environment to train on.
         episodes: of the data set, which all training seeds share, as in the paper.
         scored: environments whose answers are scored, by the name of the measure; none for a street map.
-        objectives: rows of the table.
+        objectives: what is trained.
         options: of `nextlat_rl.train`.
         own: more of them for one objective.
-        behaviour: who gathers the data.
+        behaviour: gathers the data.
         check_every: score after so many steps each and stop once all answers are right; 0 trains to the end.
-        apart: takes too long for what it tells in a pass over all parts, which leaves it out; `only=` names it.
+        apart: see `Part`.
 
     """
 
@@ -219,47 +219,3 @@ TASKS_BY_SIZE: dict[str, dict[str, PaperTask]] = {
 
 # The models that a training step is timed with, by part: the main job's default, and the paper's for Path-Star.
 COST_MODELS: dict[str, tuple[str, ...]] = {"step-cost": (), "step-cost-12x384": _model(12, 6, 384, 384)}
-
-# The paper's figures, by part, objective and measure; shares as shares.
-PAPER: dict[str, dict[str, dict[str, str]]] = {
-    "StreetMap": {
-        objective: dict(
-            zip(("valid trajectories", "compression", "effective rank", "detour robustness"), figures, strict=True)
-        )
-        for objective, figures in {
-            "gpt": ("0.970", "0.65", "160.1", "0.85"),
-            "mtp": ("0.981", "0.64", "57.7", "0.95"),
-            "jtp": ("0.971", "0.32", "215.8", "0.87"),
-            "nextlat": ("0.987", "0.71", "52.7", "0.95"),
-        }.items()
-    },
-    "PathStar": {
-        objective: {"solved": f"G(2,10) {first}, G(5,5) {second}"}
-        for objective, first, second in (
-            ("gpt", 0.49, 0.19),
-            ("bst", 0.99, 1.0),
-            ("mtp", 0.66, 0.21),
-            ("jtp", 0.70, 0.47),
-            ("nextlat", 0.97, 1.0),
-        )
-    },
-    "Countdown": {
-        "gpt": {"accuracy": "0.331"},
-        "bst": {"accuracy": "0.423"},
-        "mtp": {"accuracy": "d=1/4/8 0.392/0.497/0.573"},
-        "jtp": {"accuracy": "d=1/4/8 0.390/0.494/0.550"},
-        "nextlat": {"accuracy": "d=1/4/8 0.548/0.576/0.587"},
-    },
-    "WordProblem": {"nextlat, recurrent": {"length 36 (3x)": "> 0.95", "length 6 (3x)": "> 0.95 (A5, 36)"}},
-}
-PAPER |= {part: PAPER["PathStar"] for part in _SMALL_TASKS if part.startswith("PathStar-")}
-
-
-def paper_parts(size: str) -> list[str]:
-    """The parts of the suite at one size."""
-    return [*TASKS_BY_SIZE[size], *COST_MODELS]
-
-
-def parts_apart(size: str) -> list[str]:
-    """Those of them that a pass over all parts leaves out."""
-    return [*(name for name, task in TASKS_BY_SIZE[size].items() if task.apart), "step-cost-12x384"]

@@ -1,13 +1,36 @@
-"""How soon a task is solved, and by how many training seeds."""
+"""When a task is solved, and with how many training seeds."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
+from benchmarks.rows import Row
+from benchmarks.suites.paper.tables import MODELS, SOLVED, STOPPED
 from nextlat_rl.plotting.style import GROUNDED, OPEN_LOOP, REAL, STILL
 
 _COLOURS = {"gpt": STILL, "bst": "tab:purple", "mtp": OPEN_LOOP, "jtp": REAL, "nextlat": GROUNDED}
+
+
+def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
+    """The share of the seeds that has solved a part by when, where training stops once all is solved."""
+    panels: dict[str, dict[str, list[tuple[float, bool]]]] = {}
+    for part in STOPPED:
+        for model in MODELS:
+            runs = [row for row in rows if (row.part, row.agent) == (part, model)]
+            if runs:
+                solved = [(row.figure("train_steps"), (row.value or 0.0) >= SOLVED) for row in runs]
+                panels.setdefault(part, {})[model] = solved
+    if not panels:
+        return []
+    file = folder / "paper-solved.png"
+    figure = solved_figure(panels)
+    figure.savefig(file, dpi=110)
+    plt.close(figure)
+    return [file]
 
 
 def solved_figure(panels: dict[str, dict[str, list[tuple[float, bool]]]]) -> Figure:

@@ -1,4 +1,4 @@
-"""Data of the paper's tasks, in memory: its episodes are short, and Minari takes its time over each of them."""
+"""Data of the paper's tasks, in memory: Minari takes about 0.6 ms to write an episode; there are up to a million."""
 
 from __future__ import annotations
 
