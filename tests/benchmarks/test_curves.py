@@ -65,6 +65,7 @@ def test_tables_have_a_line_for_each_agent_and_level(tmp_path: Path) -> None:
     finals, reached = final_table(rows), steps_table(rows)
     assert [line[1:4] for line in finals.lines] == [["PPO", "1.500", "0.000"], ["PPO on beliefs", "0.000", ""]]
     assert [line[-1] for line in reached.lines] == ["1.0", "2.0"]  # the one without a world model comes first
+    assert steps_table(rows, last=True).lines == reached.lines  # these rows have one level
     assert [file.name for file in draw(rows, tmp_path)] == ["sb3-curves.png"]
     assert draw(rows[-1:], tmp_path) == []
 

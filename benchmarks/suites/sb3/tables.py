@@ -30,7 +30,13 @@ def final_table(rows: Sequence[Row]) -> Table:
     for part, agents in by_agent(rows).items():
         for agent, runs in agents.items():
             returns = [row.return_mean or 0.0 for row in runs]
-            line = [part, agent, *_middle(returns, ".3f"), str(len(runs)), number(runs[0].episodes, ",")]
+            line = [
+                part,
+                agent,
+                *_middle(returns, ".3f" if abs(returns[0]) < 10 else ".1f"),
+                str(len(runs)),
+                number(runs[0].episodes, ","),
+            ]
             line += [number(runs[0].figure(name), ",") for name in ("env_steps", "data_steps", "imagined_steps")]
             lines.append([*line, number(over_seeds(runs, "cpu_seconds", 1 / 60).mean, ".1f")])
             used += runs
@@ -38,14 +44,20 @@ def final_table(rows: Sequence[Row]) -> Table:
     return Table("Returns at the end, interquartile mean over training seeds", columns, lines, used)
 
 
-def steps_table(rows: Sequence[Row]) -> Table:
-    """Real steps until returns are reached."""
+def steps_table(rows: Sequence[Row], last: bool = False) -> Table:
+    """Real steps until returns are reached.
+
+    Args:
+        rows: of the suite.
+        last: only the highest return of a task.
+
+    """
     columns = ["task", "agent", "return", "seeds", "reached", "real steps", "low", "high", "with the data set's"]
     lines, used = [], []
     for part, agents in by_agent(rows).items():
         plain = next(iter(agents.values()))
         for agent, runs in agents.items():
-            for level in runs[0].figure("steps_to"):
+            for level in list(runs[0].figure("steps_to"))[-1 if last else 0 :]:
                 lines.append([part, agent, level, str(len(runs)), *step_cells(runs, plain, level)])
             used += runs
     title = "Real steps until a return is reached, interquartile mean over training seeds"
