@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from benchmarks.rows import stored_rows
-from tests.helpers.pages import README, ROOT, fenced
+from tests.helpers.pages import README, ROOT
 
 TEXT = README.read_text()
 
@@ -32,19 +31,3 @@ def test_ci_runs_the_first_command_of_the_readme() -> None:
     script = (ROOT / ".ci" / "run").read_text()
     assert install.replace("pip install", "pip install -q") in script
     assert train in script
-
-
-def test_the_printed_table_is_that_of_a_stored_row() -> None:
-    (printed,) = fenced(README, "text")
-    env = printed.split(":")[0]
-    rows = [row for row in stored_rows("train") if row.env == env]
-    lines = [re.findall(r"-?\d+\.\d+", line) for line in printed.splitlines() if line.startswith("| policy")]
-    assert lines
-    for mean, low, high, *_, length, _, _ in lines:
-        assert any(
-            (f"{row.return_mean:.3f}", f"{row.return_ci_low:.3f}", f"{row.return_ci_high:.3f}") == (mean, low, high)
-            and f"{row.episode_length_mean:.1f}" == length
-            for row in rows
-        )
-    gap = re.search(r"gap (-\d\.\d+)", printed)
-    assert gap and any(f"{row.extra.get('imagined_gap') or 0:.3f}" == gap[1] for row in rows)
