@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -29,7 +32,7 @@ def make_decide(world_model: WorldModel, deterministic: bool, seed: int, planner
 
 
 class ActsInBatches(Protocol):
-    """What plays episodes side by side."""
+    """What `run_episodes` needs of an agent."""
 
     def act(
         self,
@@ -38,42 +41,44 @@ class ActsInBatches(Protocol):
         is_first: Sequence[bool],
         episodes: Sequence[int],
     ) -> list[Any]:
-        """One action per environment, see `Agent.act`."""
+        """One action per environment, see `BatchAgent.act`."""
 
 
-class Agent:
-    """Follows `batch_size` environments with beliefs and draws actions from the policy.
+@dataclass
+class Decision:
+    """What an agent decided in B environments at once."""
 
-    Args:
-        world_model: the trained model.
-        batch_size: number of environments, each a row.
-        acting: `trunk` recomputes exact beliefs with a KV cache; `recurrent` runs the latent dynamics alone.
-        deterministic: most likely actions instead of drawn ones.
-        seed: keys the noise together with (episode, step), so that a decision does not depend on the batch it is in.
-        planner: looks ahead from each belief; without one the policy acts.
+    actions: list[Any]  # [B] elements of the action space
+    is_first: Sequence[bool]  # [B] whether the episode began here
+    ahead: Tensor  # [B] bool, decided before the observation came, without a call of trunk or planner
+
+
+class BatchAgent(ABC):
+    """Follows B environments, each a row, and decides in all of them at once.
+
+    Attributes:
+        last_action: `[B, *action]` stored actions taken last; set it where an environment got another one.
+        on_decision: called after every decision, if set.
 
     """
 
-    def __init__(
-        self,
-        world_model: WorldModel,
-        batch_size: int,
-        acting: Acting = "trunk",
-        deterministic: bool = False,
-        seed: int = 0,
-        planner: Planner | None = None,
-    ) -> None:
+    def __init__(self, world_model: WorldModel, batch_size: int) -> None:
         self.world_model = world_model
-        self.decide = make_decide(world_model, deterministic, seed, planner)
-        self.memory = world_model.memory(batch_size, acting)
         self.last_action = world_model.no_actions(batch_size)
         self.step = torch.zeros(batch_size, dtype=torch.long, device=world_model.device)
+        self.on_decision: Callable[[Decision], None] | None = None
 
     @property
+    @abstractmethod
     def belief(self) -> Tensor:
-        """`[B, D]` where each row stands."""
-        return self.memory.belief
+        """Beliefs `[B, D]` at the last observations."""
 
+    @property
+    def ahead(self) -> Tensor:
+        """Whether each row's last decision was made ahead of its observation, `[B]` bool."""
+        return torch.zeros_like(self.step, dtype=torch.bool)
+
+    @torch.no_grad()
     def act(
         self,
         observations: Sequence[Any],
@@ -90,12 +95,62 @@ class Agent:
             episodes: `[B]` an integer that names each row's episode.
 
         """
-        wm = self.world_model
+        started, wm = time.perf_counter(), self.world_model
         first = torch.tensor(is_first, device=wm.device)
         reward = torch.tensor(rewards, dtype=torch.float32, device=wm.device)
-        self.step.masked_fill_(first, 0)
         step = Step(wm.encode_observations(observations), self.last_action, reward, first)
-        belief = wm.observe(step, self.memory)
-        self.last_action = self.decide(belief, torch.tensor(episodes, dtype=torch.long, device=wm.device), self.step)
+        self.decide_step(step, torch.tensor(episodes, dtype=torch.long, device=wm.device))
+        actions = wm.decode_actions(self.last_action)
+        self._acted(time.perf_counter() - started)
+        if self.on_decision is not None:
+            self.on_decision(Decision(actions, is_first, self.ahead))
+        return actions
+
+    def decide_step(self, step: Step, episode: Tensor) -> Tensor:
+        """`act` in stored form: actions `[B, *action]` for x_t; `episode: [B]` as there."""
+        self.step.masked_fill_(step.is_first, 0)
+        self.last_action = self._choose(step, episode)
         self.step += 1
-        return wm.decode_actions(self.last_action)
+        return self.last_action
+
+    @abstractmethod
+    def _choose(self, step: Step, episode: Tensor) -> Tensor:
+        """Stored actions `[B, *action]` for x_t."""
+
+    def _acted(self, seconds: float) -> None:  # noqa: B027 - most agents do not measure themselves
+        """Called after `act` with the time it took."""
+
+
+class Agent(BatchAgent):
+    """Follows environments with beliefs and draws actions from the policy, or asks a planner.
+
+    Args:
+        world_model: the trained model.
+        batch_size: number of environments.
+        acting: `trunk` recomputes exact beliefs with a KV cache; `recurrent` runs the latent dynamics alone.
+        deterministic: most likely actions instead of drawn ones.
+        seed: keys the noise together with (episode, step), so that a decision does not depend on the batch it is in.
+        planner: decides at each belief; without one the policy does. It has its own `deterministic` and `seed`.
+
+    """
+
+    def __init__(
+        self,
+        world_model: WorldModel,
+        batch_size: int = 1,
+        acting: Acting = "trunk",
+        deterministic: bool = False,
+        seed: int = 0,
+        planner: Planner | None = None,
+    ) -> None:
+        super().__init__(world_model, batch_size)
+        self.decide = make_decide(world_model, deterministic, seed, planner)
+        self.memory = world_model.memory(batch_size, acting)
+
+    @property
+    def belief(self) -> Tensor:
+        """Beliefs `[B, D]` at the last observations."""
+        return self.memory.belief
+
+    def _choose(self, step: Step, episode: Tensor) -> Tensor:
+        return self.decide(self.world_model.observe(step, self.memory), episode, self.step)

@@ -9,10 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nextlat_rl.agents.agent import Agent
+from nextlat_rl.agents.acceptance import WithinTolerance
+from nextlat_rl.agents.agent import Agent, BatchAgent
 from nextlat_rl.agents.episodes import EpisodeResult, run_episodes
-from nextlat_rl.agents.tolerant import TolerantAgent
-from nextlat_rl.models.nextlat import NextLat
+from nextlat_rl.agents.speculative import SpeculativeAgent
+from nextlat_rl.spaces import Codec
+from nextlat_rl.types import Step
 
 CALIBRATION_SEED = 15_000_000
 _MOST_TRIES = 8
@@ -23,7 +25,7 @@ _NEAR = 0.05  # of a continuous action's range: closer ones count as the same de
 
 def calibrate(
     exact: Agent,
-    tolerant: TolerantAgent,
+    tolerant: SpeculativeAgent,
     risks: Sequence[float],
     episodes: int = 100,
     seed: int = CALIBRATION_SEED,
@@ -52,19 +54,20 @@ def calibrate(
         larger one, even where luck had it that something larger than that was tried in vain.
 
     Raises:
-        ValueError: the risks are not in order.
+        ValueError: the risks are not in order, or the agent has no tolerance.
 
     """
     if list(risks) != sorted(risks):
         raise ValueError(f"risks must come in order, got {risks}")
-    tolerant.tolerance = float("inf")
+    acceptance = _within(tolerant)
+    acceptance.tolerance = float("inf")
     first = ShadowAgent(exact, tolerant, tolerant_plays=False)
     _play(first, episodes, seed, on_episode)
     scores, order = torch.cat(first.scores).sort()
     wrong = torch.cat(first.wrong)[order]
 
     def passes(tolerance: float, risk: float, first_seed: int) -> bool:
-        tolerant.tolerance = tolerance
+        acceptance.tolerance = tolerance
         trial = ShadowAgent(exact, tolerant, tolerant_plays=True)
         _play(trial, episodes, first_seed, on_episode, risk)
         mistakes = torch.cat(trial.wrong)
@@ -120,43 +123,45 @@ def _play(
             break
 
 
-def changed(model: NextLat, a: Tensor, b: Tensor) -> Tensor:
+def changed(codec: Codec, a: Tensor, b: Tensor) -> Tensor:
     """Whether two stored actions `[B, *action]` are different decisions, `[B]` bool."""
     if not a.is_floating_point():
         return (a != b).reshape(len(a), -1).any(1)
-    wide = (model.action.high - model.action.low).reshape(-1)  # type: ignore[operator]
+    wide = (codec.high - codec.low).reshape(-1)  # type: ignore[operator]
     return ((a - b).abs().reshape(len(a), -1) > _NEAR * wide).any(1)
 
 
-class ShadowAgent:
+class ShadowAgent(BatchAgent):
     """The exact and the tolerant agent in the same history, one of them playing; keeps where they differ.
 
     `scores` holds how far reality had strayed from the draft at each decision made ahead, `wrong` whether the exact
     agent would have decided otherwise; lists of `[N]`, an entry for each call.
     """
 
-    def __init__(self, exact: Agent, tolerant: TolerantAgent, tolerant_plays: bool) -> None:
+    def __init__(self, exact: Agent, tolerant: SpeculativeAgent, tolerant_plays: bool) -> None:
+        super().__init__(exact.world_model, len(exact.last_action))
         self.exact, self.tolerant, self.tolerant_plays = exact, tolerant, tolerant_plays
         self.scores: list[Tensor] = []
         self.wrong: list[Tensor] = []
 
-    def act(
-        self,
-        observations: Sequence[Any],
-        rewards: Sequence[float],
-        is_first: Sequence[bool],
-        episodes: Sequence[int],
-    ) -> list[Any]:
-        """See `Agent.act`."""
-        theirs = self.exact.act(observations, rewards, is_first, episodes)
-        ours = self.tolerant.act(observations, rewards, is_first, episodes)
+    @property
+    def belief(self) -> Tensor:
+        """The exact agent's beliefs `[B, D]`."""
+        return self.exact.belief
+
+    def _choose(self, step: Step, episode: Tensor) -> Tensor:
+        exact, early = self.exact.decide_step(step, episode), self.tolerant.decide_step(step, episode)
         ahead = self.tolerant.ahead
-        wrong = changed(self.exact.world_model.model, self.exact.last_action, self.tolerant.last_action) & ahead
-        self.scores.append(self.tolerant.furthest[ahead])
+        wrong = changed(self.world_model.action_codec, exact, early) & ahead
+        self.scores.append(_within(self.tolerant).furthest[ahead])
         self.wrong.append(wrong[ahead])
         if self.tolerant_plays:
-            self.exact.last_action = self.tolerant.last_action.clone()
-            return ours
+            return early
         self.tolerant.drop(wrong)
-        self.tolerant.last_action = self.exact.last_action.clone()
-        return theirs
+        return exact
+
+
+def _within(agent: SpeculativeAgent) -> WithinTolerance:
+    if not isinstance(agent.acceptance, WithinTolerance):
+        raise ValueError("calibration needs an agent with a tolerance: SpeculativeAgent(..., tolerance=0.0)")
+    return agent.acceptance

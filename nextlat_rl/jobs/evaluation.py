@@ -17,7 +17,6 @@ from nextlat_rl.agents.episodes import EpisodeResult, Timing, evaluation_seeds, 
 from nextlat_rl.agents.planning.config import PlannerConfig
 from nextlat_rl.agents.planning.planner import make_planner
 from nextlat_rl.agents.speculative import SpeculativeAgent
-from nextlat_rl.agents.tolerant import TolerantAgent
 from nextlat_rl.console import bar, make_console
 from nextlat_rl.drafting.length import DraftLength, FixedLength
 from nextlat_rl.envs import make_env, resolve_env_id
@@ -26,7 +25,7 @@ from nextlat_rl.seeds import EVALUATION_SEED
 from nextlat_rl.statistics import bootstrap_interval
 from nextlat_rl.world_model import WorldModel
 
-AnyAgent = Agent | SpeculativeAgent | TolerantAgent
+AnyAgent = Agent | SpeculativeAgent
 
 _CALIBRATION_ENVS = 20
 
@@ -74,9 +73,7 @@ def make_agent(world_model: WorldModel, batch_size: int, config: ActingConfig) -
     planner = make_planner(world_model, config.planner, deterministic=deterministic, seed=seed)
     if config.draft is None:
         return Agent(world_model, batch_size, config.acting, deterministic, seed, planner)
-    if config.tolerance is None:
-        return SpeculativeAgent(world_model, batch_size, config.draft, deterministic, seed, planner)
-    return TolerantAgent(world_model, batch_size, config.draft, config.tolerance, deterministic, seed, planner)
+    return SpeculativeAgent(world_model, batch_size, config.draft, deterministic, seed, planner, config.tolerance)
 
 
 def score(
@@ -210,7 +207,7 @@ def calibrated_tolerances(
         tolerance=float("inf"),
     )
     exact, tolerant = (make_agent(world_model, _CALIBRATION_ENVS, chosen) for chosen in (every_step, ahead))
-    assert isinstance(exact, Agent) and isinstance(tolerant, TolerantAgent)
+    assert isinstance(exact, Agent) and isinstance(tolerant, SpeculativeAgent)
     with bar(console, "Calibrating", None, "episodes") as shown:
         done = count(1)
         tolerances = calibrate(exact, tolerant, risks, episodes, on_episode=lambda result: shown.update(next(done)))

@@ -9,13 +9,13 @@ from unittest.mock import Mock
 import pytest
 from torch import Tensor
 
+from nextlat_rl.agents.acceptance import DraftedStep
 from nextlat_rl.agents.agent import Agent
 from nextlat_rl.agents.planning.config import PlannerConfig
 from nextlat_rl.agents.planning.planner import make_planner
 from nextlat_rl.agents.planning.planners.lookahead import LookaheadConfig
 from nextlat_rl.agents.speculative import SpeculativeAgent
 from nextlat_rl.drafting.length import AdaptiveLength, DraftLength, FixedLength
-from nextlat_rl.drafting.token import Token
 from nextlat_rl.world_model import WorldModel
 from tests.helpers.ring import played
 from tests.helpers.tiny import cartpole_model
@@ -40,28 +40,28 @@ def test_actions_are_those_of_deciding_at_every_step(
         decided = Mock(wraps=agent.decide)
         agent.decide = decided
         clock = SimpleNamespace(perf_counter=lambda decided=decided: float(decided.call_count))
-        monkeypatch.setattr("nextlat_rl.agents.speculative.time", clock)
+        monkeypatch.setattr("nextlat_rl.agents.agent.time", clock)
         assert played("Ring-v0", agent, 3, 12) == plain
         calls = agent.summary(planned=planner != "none")["trunk_calls_per_step"]
         assert calls == 1 if length.longest == 0 else calls < 0.9
 
 
-def test_a_draft_stops_where_it_expects_an_end(ring: WorldModel) -> None:
+def test_a_draft_stops_where_it_expects_an_end(ring: WorldModel, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = played("Ring-v0", Agent(ring, 1, "trunk", True), 1, 4)
     agent = SpeculativeAgent(ring, 1, FixedLength(6), True)
-    ahead, put, lengths = agent._ahead, agent.draft.put, set()
+    drafted_step, exact, lengths = ring.draft_step, agent.acceptance.exact, set()
 
     def ends_at_home(belief: Tensor, action: Tensor) -> tuple[Tensor, ...]:
-        belief, x, action, reward, _, observation = ahead(belief, action)
-        return belief, x, action, reward, observation == 0, observation
+        belief, x, reward, _, observation = drafted_step(belief, action)
+        return belief, x, reward, observation == 0, observation
 
-    def watched(rows: Tensor, tokens: list[Token], *rest: Tensor) -> None:
-        lengths.add(len(tokens))
-        assert not any(any((leaf == 0).any() for leaf in token.observation.values()) for token in tokens)
-        put(rows, tokens, *rest)
+    def watched(rows: Tensor, drafted: list[DraftedStep], count: int) -> Tensor:
+        lengths.add(len(drafted))
+        assert not any(any((leaf == 0).any() for leaf in step.token.observation.values()) for step in drafted)
+        return exact(rows, drafted, count)
 
-    agent._ahead = ends_at_home  # type: ignore[assignment]
-    agent.draft.put = watched  # type: ignore[method-assign]
+    monkeypatch.setattr(ring, "draft_step", ends_at_home)
+    monkeypatch.setattr(agent.acceptance, "exact", watched)
     assert played("Ring-v0", agent, 1, 4) == plain
     assert 0 in lengths and len(lengths) > 2
 

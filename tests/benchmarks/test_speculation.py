@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,12 @@ from benchmarks.suites.speculation.figures import draw, risk_lines
 from benchmarks.suites.speculation.recorded import Played, changed
 from benchmarks.suites.speculation.risked import risk_rows
 from benchmarks.suites.speculation.tables import acting_table, imagination_table, risk_table
+from nextlat_rl.agents.agent import BatchAgent
 from nextlat_rl.agents.episodes import evaluation_seeds, run_episodes
-from nextlat_rl.agents.tolerant import TolerantAgent
+from nextlat_rl.agents.speculative import SpeculativeAgent
 from nextlat_rl.console import make_console
 from nextlat_rl.drafting.length import FixedLength
+from nextlat_rl.types import Step
 from nextlat_rl.world_model import WorldModel
 from tests.helpers.rows import made_row
 from tests.helpers.tiny import cartpole_model
@@ -78,7 +79,7 @@ def test_what_a_risk_costs_is_counted_against_deciding_at_every_step() -> None:
     assert none["decisions"] == 20 * none["return_off"] == 20 * none["return_mean"]  # a reward of 1 a step
     assert everything["return_off"] == none["return_off"]
     assert everything["return_lost"] == pytest.approx(everything["return_off"] - everything["return_mean"])
-    one_by_one = TolerantAgent(world_model, 1, FixedLength(3), float("inf"), True)
+    one_by_one = SpeculativeAgent(world_model, 1, FixedLength(3), True, tolerance=float("inf"))
     run_episodes("CartPole-v1", one_by_one, evaluation_seeds(20), 1)
     assert (
         everything["trunk_calls_per_step"] == one_by_one.calls / one_by_one.decisions < 0.4
@@ -100,22 +101,21 @@ def test_the_picture_of_risks_shows_the_mean_over_seeds_and_the_worst_end(tmp_pa
     assert draw([made_row(suite="speculation", return_mean=1.0)], tmp_path) == []
 
 
-class Stander:
-    """Stands still on CartPole, and calls something at every second decision."""
+class Stander(BatchAgent):
+    """Stands still on CartPole, and decides every second time ahead."""
 
-    calls = 0
-    decisions = 0
+    belief = torch.zeros(1, 1)
+    ahead = torch.ones(1, dtype=torch.bool)
 
-    def act(self, observations: Sequence[Any], *arguments: Any) -> list[Any]:
-        self.decisions += 1
-        self.calls += self.decisions % 2
-        return [0 for _ in observations]
+    def _choose(self, step: Step, episode: torch.Tensor) -> torch.Tensor:
+        self.ahead = ~self.ahead
+        return self.world_model.no_actions(1)
 
 
 def test_actions_calls_and_seeds_are_kept_in_the_order_they_were_played() -> None:
-    played = Played()
-    played.play("CartPole-v1", Stander(), [3, 4])
-    played.play("CartPole-v1", Stander(), [5])
+    played, world_model = Played(), WorldModel(cartpole_model().eval(), "CartPole-v1")
+    played.play("CartPole-v1", Stander(world_model, 1), [3, 4])
+    played.play("CartPole-v1", Stander(world_model, 1), [5])
     assert played.seeds == [3, 4, 5]
     assert len(played.actions) == len(played.calls) == sum(played.returns)  # a reward of 1 a step
     assert played.calls[:4] == [1, 0, 1, 0]

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from nextlat_rl.agents.agent import ActsInBatches
+from nextlat_rl.agents.agent import BatchAgent, Decision
 from nextlat_rl.agents.episodes import run_episodes
-from nextlat_rl.agents.tolerant import TolerantAgent
 
 
 class Played:
@@ -22,61 +21,32 @@ class Played:
         self.returns: list[float] = []
         self.milliseconds: list[float] = []  # a decision, by turn
 
-    def play(self, env_id: str, agent: ActsInBatches, seeds: Sequence[int]) -> None:
+    def play(self, env_id: str, agent: BatchAgent, seeds: Sequence[int]) -> None:
         """One turn."""
-        recorded = _Recorded(agent)
-        results, timing = run_episodes(env_id, recorded, seeds, 1)
+        agent.on_decision = self._keep
+        results, timing = run_episodes(env_id, agent, seeds, 1)
+        agent.on_decision = None
         self.seeds += seeds
-        self.actions += recorded.actions
-        self.calls += recorded.calls
         self.returns += [result.episode_return for result in results]
         self.milliseconds.append(timing.ms_per_decision)
 
-
-class _Recorded:
-    """An agent in one environment whose actions are kept, and at which of them it called trunk and planner."""
-
-    def __init__(self, agent: ActsInBatches) -> None:
-        self.agent = agent
-        self.actions: list[Any] = []
-        self.calls: list[int] = []
-
-    def act(
-        self,
-        observations: Sequence[Any],
-        rewards: Sequence[float],
-        is_first: Sequence[bool],
-        episodes: Sequence[int],
-    ) -> list[Any]:
-        """See `Agent.act`."""
-        before = getattr(self.agent, "calls", None)
-        actions = self.agent.act(observations, rewards, is_first, episodes)
-        self.actions += actions
-        self.calls.append(1 if before is None else self.agent.calls - before)  # type: ignore[attr-defined]
-        return actions
+    def _keep(self, decision: Decision) -> None:
+        self.actions += decision.actions
+        self.calls.append(int(~decision.ahead[0]))
 
 
 class LaterCalls:
-    """A tolerant agent whose calls after the first steps of episodes are counted; each first step is a call.
+    """Counts the calls after the first steps of episodes, each of which is a call; for `BatchAgent.on_decision`.
 
     A row that has no episode left waits at a first step, so that it does not count.
     """
 
-    def __init__(self, agent: TolerantAgent) -> None:
-        self.agent = agent
+    def __init__(self) -> None:
         self.count = 0
 
-    def act(
-        self,
-        observations: Sequence[Any],
-        rewards: Sequence[float],
-        is_first: Sequence[bool],
-        episodes: Sequence[int],
-    ) -> list[Any]:
-        """See `Agent.act`."""
-        actions = self.agent.act(observations, rewards, is_first, episodes)
-        self.count += int((~np.array(is_first) & ~self.agent.ahead.cpu().numpy()).sum())
-        return actions
+    def __call__(self, decision: Decision) -> None:
+        """Count one decision."""
+        self.count += int((~np.array(decision.is_first) & ~decision.ahead.cpu().numpy()).sum())
 
 
 def changed(mine: list[Any], others: list[Any]) -> int:

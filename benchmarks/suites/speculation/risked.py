@@ -12,7 +12,7 @@ from benchmarks.suites.speculation.recorded import LaterCalls
 from nextlat_rl.agents.agent import ActsInBatches, Agent
 from nextlat_rl.agents.episodes import evaluation_seeds, run_episodes
 from nextlat_rl.agents.planning.planner import SearchPlanner, make_planner
-from nextlat_rl.agents.tolerant import TolerantAgent
+from nextlat_rl.agents.speculative import SpeculativeAgent
 from nextlat_rl.console import bar
 from nextlat_rl.drafting.length import FixedLength
 from nextlat_rl.statistics import bootstrap_interval
@@ -57,9 +57,9 @@ def risk_rows(
         off, _ = play(Agent(world_model, _ENVS, "trunk", deterministic, 0, search()))
         rows = []
         for risk, tolerance in tolerances.items():
-            agent = LaterCalls(
-                TolerantAgent(world_model, _ENVS, FixedLength(longest), tolerance, deterministic, 0, search())
-            )
+            later = LaterCalls()
+            agent = SpeculativeAgent(world_model, _ENVS, FixedLength(longest), deterministic, 0, search(), tolerance)
+            agent.on_decision = later
             mine, decisions = play(agent)
             values: dict[str, Any] = {
                 "agent": f"{planner}, risk {risk:g}",
@@ -67,7 +67,7 @@ def risk_rows(
                 "risk": risk,
                 "tolerance": tolerance,
             }
-            calls = (episodes + agent.count) / decisions
+            calls = (episodes + later.count) / decisions
             values |= {"episodes": episodes, "decisions": decisions, "trunk_calls_per_step": calls}
             rows.append(values | _returns(mine, off))
     return rows
