@@ -81,7 +81,7 @@ def test_the_table_says_what_training_took() -> None:
         for measure in ("one", "another")
         for seed in range(2)
     ]
-    street, star = (shown.lines for shown in tables(rows))
+    star, street = (shown.lines for shown in tables(rows))
     minutes = ["minutes trained", "nextlat", "", "1.5", "1.5", "1.5", "2", ""]
     assert street[4:] == [["StreetMap", *minutes]]
     steps = ["PathStar", "steps trained", "nextlat", "", "2,200", "-341", "4,741", "2", ""]

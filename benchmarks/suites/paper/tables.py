@@ -20,7 +20,7 @@ _COLUMNS = ["task", "measure", "model", "paper", "ours", "low", "high", "seeds",
 
 def tables(rows: Sequence[Row]) -> list[Table]:
     """A table for each part, in the order of the suite."""
-    known = dict.fromkeys(part for size in ("full", "cpu") for part in (*TASKS_BY_SIZE[size], *COST_MODELS))
+    known = [*dict.fromkeys(part for tasks in TASKS_BY_SIZE.values() for part in tasks), *COST_MODELS]
     return [paper_table(rows, [part]) for part in known if any(row.part == part for row in rows)]
 
 
