@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nextlat_rl.data.batches import Batcher
-from nextlat_rl.data.best import BestBatcher
+from nextlat_rl.data.top_return import TopReturnBatcher
 from nextlat_rl.data.store import Store
 from nextlat_rl.errors import UserError
 from nextlat_rl.models.config import ModelConfig
@@ -96,7 +96,7 @@ def make_trainer(
     batches, finetune_batches = (Batcher(store, size, length, seed, episodes, part) for size in sizes)
     chosen: Batches = batches
     if fraction := config.top_return_fraction:
-        chosen = BestBatcher(store, config.batch_size, length, seed, episodes, fraction)
+        chosen = TopReturnBatcher(store, config.batch_size, length, seed, episodes, fraction)
     return Trainer(model, chosen, objective, config, seed, finetune_batches)
 
 

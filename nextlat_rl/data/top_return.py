@@ -11,32 +11,27 @@ from nextlat_rl.data.batches import Batcher
 from nextlat_rl.data.store import Store
 from nextlat_rl.types import Batch
 
-BEST = 0.1  # the best tenth, as in the "10% BC" of Decision Transformer (arXiv 2106.01345)
+TOP = 0.1  # fraction of the episodes, as in the "10% BC" of Decision Transformer (arXiv 2106.01345)
 _OTHER_SEED = 1 << 32
 
 
-class BestBatcher:
-    """Some windows of a batch come from the best episodes alone, the others from all, as `Batcher` draws them.
+class TopReturnBatcher:
+    """A fraction of each batch's windows comes from the episodes with the highest returns, the others from all.
 
     Args:
-        store: holds the episodes.
-        batch_size: windows.
-        length: rows of a window.
-        seed: of both draws.
-        episodes: to draw from.
-        share: of the windows, in (0, 1), that come from the tenth of `episodes` with the highest returns; at least one
-            window is of either kind.
-
+        store, batch_size, length, seed, episodes: see `Batcher`.
+        fraction: of the windows, in (0, 1), that come from the tenth of `episodes` with the highest returns; at least
+            one window is of either kind.
     """
 
     def __init__(
-        self, store: Store, batch_size: int, length: int, seed: int, episodes: np.ndarray, share: float
+        self, store: Store, batch_size: int, length: int, seed: int, episodes: np.ndarray, fraction: float
     ) -> None:
-        count = min(max(round(share * batch_size), 1), batch_size - 1)
-        best = best_episodes(store, episodes)
+        count = min(max(round(fraction * batch_size), 1), batch_size - 1)
+        top = top_return_episodes(store, episodes)
         self._parts = (
             Batcher(store, batch_size - count, length, seed, episodes),
-            Batcher(store, count, length, seed + _OTHER_SEED, best),
+            Batcher(store, count, length, seed + _OTHER_SEED, top),
         )
 
     def batch(self, step: int) -> Batch:
@@ -51,7 +46,7 @@ class BestBatcher:
         return Batch(observation, **joined)
 
 
-def best_episodes(store: Store, episodes: np.ndarray) -> np.ndarray:
+def top_return_episodes(store: Store, episodes: np.ndarray) -> np.ndarray:
     """The tenth of `episodes` (at least one) with the highest returns, sorted; of equal returns the earlier ones."""
     order = np.argsort(-store.episode_return[episodes], kind="stable")
-    return np.sort(episodes[order[: max(1, round(BEST * len(episodes)))]])
+    return np.sort(episodes[order[: max(1, round(TOP * len(episodes)))]])
