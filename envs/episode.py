@@ -1,33 +1,14 @@
 """Episodes: how they are stored while they are gathered, and how one is rolled out."""
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 
+from nextlat_rl.data.episode import Episode
 from nextlat_rl.envs.behaviour import Behaviour
 from nextlat_rl.errors import UserError
 from nextlat_rl.seeds import EVALUATION_SEED
-
-
-@dataclass
-class Episode:
-    """One episode of T transitions: T + 1 observations, T actions, rewards and flags, in the environment's own spaces.
-
-    `seed` reset the environment; `behaviour` names what chose the actions.
-    """
-
-    seed: int
-    behaviour: str
-    observations: list[Any] = field(default_factory=list)
-    actions: list[Any] = field(default_factory=list)
-    rewards: list[float] = field(default_factory=list)
-    terminations: list[bool] = field(default_factory=list)
-    truncations: list[bool] = field(default_factory=list)
-
-    def __len__(self) -> int:
-        return len(self.actions)
 
 
 def record(episode: Episode, action: Any, observation: Any, reward: Any, terminated: Any, truncated: Any) -> None:

@@ -25,7 +25,6 @@ def uniform(seed: int, stream: Tensor, step: Tensor, count: int) -> Tensor:
         stream: `[B]` int64, key of the row (an episode, an environment).
         step: `[B]` int64, time within it.
         count: numbers for each row.
-
     """
     counter = torch.arange(1, count + 1, device=stream.device)
     if stream.device.type != "cpu":

@@ -14,7 +14,6 @@ def pick_device(name: str) -> torch.device:
 
     Raises:
         UserError: if the device does not exist here.
-
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -28,7 +28,6 @@ class Traced:
 
     Attributes:
         slow: number of calls of all instances so far that were not replays; time measurements leave them out.
-
     """
 
     slow = 0

@@ -46,10 +46,7 @@ def _read(memo: Path) -> dict[str, str]:
 
 
 def _stamp(folder: Path, files: list[Path]) -> str:
-    stamps = []
-    for path in files:
-        status = path.stat()
-        stamps.append([path.relative_to(folder).as_posix(), status.st_size, status.st_mtime_ns])
+    stamps = [[path.relative_to(folder).as_posix(), path.stat().st_size, path.stat().st_mtime_ns] for path in files]
     return hashlib.blake2b(json.dumps(stamps).encode(), digest_size=16).hexdigest()
 
 

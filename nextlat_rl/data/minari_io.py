@@ -8,7 +8,7 @@ import uuid
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import gymnasium as gym
 import h5py
@@ -22,6 +22,7 @@ from minari.storage import get_dataset_path
 
 import nextlat_rl
 from nextlat_rl.data.disk import all_or_nothing, explain_disk_errors, replace_file, require_free
+from nextlat_rl.data.episode import Episode
 from nextlat_rl.data.hub import HubError, download
 from nextlat_rl.errors import UserError
 
@@ -30,38 +31,6 @@ ROOT_VARIABLE = "MINARI_DATASETS_PATH"
 DISK_RESERVE = 64 * 2**20
 _UNFINISHED = "unfinished_"
 _ABANDONED = 24 * 3600.0  # seconds
-
-
-class Episode(Protocol):
-    """One episode of T transitions as an environment gave it: T+1 observations and T of everything else."""
-
-    @property
-    def observations(self) -> Sequence[Any]:
-        """T+1 elements of the observation space."""
-
-    @property
-    def actions(self) -> Sequence[Any]:
-        """T elements of the action space."""
-
-    @property
-    def rewards(self) -> Sequence[float]:
-        """T rewards."""
-
-    @property
-    def terminations(self) -> Sequence[bool]:
-        """T flags: the action ended the episode for good."""
-
-    @property
-    def truncations(self) -> Sequence[bool]:
-        """T flags: the episode was cut after the action."""
-
-    @property
-    def seed(self) -> int | None:
-        """What the environment was reset with."""
-
-    @property
-    def behaviour(self) -> str | None:
-        """What chose the actions."""
 
 
 def check_new_id(dataset_id: str) -> Path:

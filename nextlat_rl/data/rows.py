@@ -9,7 +9,8 @@ import gymnasium as gym
 import numpy as np
 from minari import EpisodeData, MinariDataset
 
-from nextlat_rl.data.minari_io import Episode, check_episode, columns
+from nextlat_rl.data.episode import Episode
+from nextlat_rl.data.minari_io import check_episode, columns
 from nextlat_rl.errors import UserError
 from nextlat_rl.spaces import codec_class, flatten, leaves
 from nextlat_rl.spaces.codec import Role
@@ -31,18 +32,6 @@ class Rows:
     def returns(self) -> np.ndarray:
         """Undiscounted return of each episode, `[E]` float64."""
         return np.add.reduceat(self.reward, np.cumsum(self.lengths) - self.lengths, dtype=np.float64)
-
-
-@dataclass(frozen=True)
-class _Columns:
-    """One episode as Minari holds it, its observation flattened to leaves."""
-
-    index: int
-    observation: dict[str, Any]
-    action: Any
-    reward: np.ndarray
-    terminated: np.ndarray
-    truncated: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -87,11 +76,12 @@ def rows_of_episodes(
 
 
 def _chunks(source: _Source, episodes: Iterable[EpisodeData]) -> Iterator[Rows]:
-    chunk: list[_Columns] = []
+    chunk: list[EpisodeData] = []
     size = 0
     for episode in episodes:
-        chunk.append(_checked(source, episode))
-        size += len(chunk[-1].reward) + 1
+        _check(source, episode)
+        chunk.append(episode)
+        size += len(episode.rewards) + 1
         if size >= CHUNK_ROWS:
             yield _encode(source, chunk)
             chunk, size = [], 0
@@ -112,7 +102,7 @@ def _episodes(dataset: MinariDataset) -> Iterator[EpisodeData]:
         yield episode
 
 
-def _checked(source: _Source, episode: EpisodeData) -> _Columns:
+def _check(source: _Source, episode: EpisodeData) -> None:
     place = f"{source.name}, episode {episode.id}"
     observation = flatten(source.observation_space, episode.observations)
     reward = np.asarray(episode.rewards, dtype=np.float32)
@@ -129,8 +119,6 @@ def _checked(source: _Source, episode: EpisodeData) -> _Columns:
             )
     for name, values in {**observation, "action": episode.actions, "reward": reward}.items():
         _check_finite(place, name, values)
-    terminated, truncated = (np.asarray(flag, dtype=bool) for flag in (episode.terminations, episode.truncations))
-    return _Columns(int(episode.id), observation, episode.actions, reward, terminated, truncated)
 
 
 def _check_finite(place: str, name: str, values: Any) -> None:
@@ -142,8 +130,8 @@ def _check_finite(place: str, name: str, values: Any) -> None:
         raise UserError(f"{place}, step {step}: '{name}' is {values[step]}, not finite; remove or repair the episode")
 
 
-def _encode(source: _Source, chunk: list[_Columns]) -> Rows:
-    lengths = np.array([len(columns.reward) + 1 for columns in chunk], dtype=np.int64)
+def _encode(source: _Source, chunk: list[EpisodeData]) -> Rows:
+    lengths = np.array([len(episode.rewards) + 1 for episode in chunk], dtype=np.int64)
     has_action = np.ones(lengths.sum(), dtype=bool)
     has_action[np.cumsum(lengths) - 1] = False
 
@@ -152,19 +140,21 @@ def _encode(source: _Source, chunk: list[_Columns]) -> Rows:
         rows[has_action] = values
         return rows
 
-    indices = [columns.index for columns in chunk]
-    observation = {
-        leaf: _encode_leaf(source.name, space, "observation", indices, [columns.observation[leaf] for columns in chunk])
-        for leaf, space in leaves(source.observation_space).items()
-    }
-    actions = [columns.action for columns in chunk]
-    action = _encode_leaf(source.name, source.action_space, "action", indices, actions)
+    def column(name: str, dtype: type) -> np.ndarray:
+        return spread(np.concatenate([np.asarray(getattr(episode, name), dtype) for episode in chunk]))
+
+    indices = [int(episode.id) for episode in chunk]
+    observations = [flatten(source.observation_space, episode.observations) for episode in chunk]
+    actions = [episode.actions for episode in chunk]
     return Rows(
-        observation=observation,
-        action=spread(action),
-        reward=spread(np.concatenate([columns.reward for columns in chunk])),
-        terminated=spread(np.concatenate([columns.terminated for columns in chunk])),
-        truncated=spread(np.concatenate([columns.truncated for columns in chunk])),
+        observation={
+            leaf: _encode_leaf(source.name, space, "observation", indices, [parts[leaf] for parts in observations])
+            for leaf, space in leaves(source.observation_space).items()
+        },
+        action=spread(_encode_leaf(source.name, source.action_space, "action", indices, actions)),
+        reward=column("rewards", np.float32),
+        terminated=column("terminations", bool),
+        truncated=column("truncations", bool),
         lengths=lengths,
     )
 

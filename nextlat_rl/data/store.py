@@ -16,8 +16,8 @@ from minari import MinariDataset
 from minari.serialization import deserialize_space
 
 from nextlat_rl.data.disk import all_or_nothing, explain_disk_errors
+from nextlat_rl.data.episode import Episode
 from nextlat_rl.data.fingerprint import joint_digest
-from nextlat_rl.data.minari_io import Episode
 from nextlat_rl.data.rows import rows_of_episodes
 from nextlat_rl.data.store_writer import (
     FORMAT,

@@ -108,7 +108,6 @@ def measure(
         observation_space, action_space: of the episodes.
         arrays: `[N, ...]` of all rows by their names in a store.
         starts: `[E+1]`, see `episode_starts`.
-
     """
     has_action = np.ones(starts[-1], dtype=bool)
     has_action[starts[1:] - 1] = False

@@ -21,7 +21,6 @@ class TrunkConfig:
 
     Raises:
         UserError: a size that is too small, or a width that does not fit the heads.
-
     """
 
     section: ClassVar[str] = "model."
@@ -44,7 +43,6 @@ class ModelConfig(TrunkConfig):
 
     Attributes:
         dynamics_width: of the two hidden layers of the latent dynamics.
-
     """
 
     dynamics_width: int = 256

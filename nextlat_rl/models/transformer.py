@@ -132,7 +132,6 @@ class Transformer(nn.Module):
             x: `[B, L, D]` embedded steps.
             segment: `[B, L]` episode index of each column; episodes do not see each other.
             layers: stop after so many blocks, before the final norm.
-
         """
         stream = self.stream(x, segment, layers)
         return self.norm(stream[-1]) if layers is None else stream[-1]

@@ -36,7 +36,6 @@ class Objective:
         modules: the modules that only training needs, if any.
         added_weights: weights of the added losses, where they are constants.
         config: the settings.
-
     """
 
     name: ClassVar[str]
@@ -52,7 +51,6 @@ class Objective:
 
         Raises:
             UserError: the model was built for another objective and lacks this one's modules.
-
         """
         if self.modules is not None and not isinstance(model.baseline, self.modules):
             raise UserError(f"the model was not built for objective.name={self.name}: train anew, without resume=")

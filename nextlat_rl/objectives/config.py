@@ -47,7 +47,6 @@ class ObjectiveConfig:
 
     Raises:
         UserError: a value outside its range.
-
     """
 
     name: str = "nextlat"

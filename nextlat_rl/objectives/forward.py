@@ -34,7 +34,6 @@ def forward(model: NextLat, batch: Batch, begin: Tensor | None = None, dropped: 
         batch: B windows of L steps.
         begin: `[B, L, D]`, takes the place of emb(x_t) at an episode's first step and in column 0.
         dropped: numbers of the trunk's blocks to skip.
-
     """
     action_embedding = model.embed_action(batch.action)
     previous = torch.cat((model.embed_action(batch.previous_action[:, :1]), action_embedding[:, :-1]), dim=1)

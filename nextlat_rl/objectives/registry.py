@@ -16,7 +16,6 @@ def make_objective(config: ObjectiveConfig) -> Objective:
 
     Raises:
         UserError: there is none of this name.
-
     """
     objective: Objective = OBJECTIVES.load(config.name)(config)
     return objective
@@ -35,7 +34,6 @@ def attach_training_modules(model: NextLat, name: str, horizon: int) -> NextLat:
 
     Raises:
         UserError: there is no objective of this name.
-
     """
     modules = OBJECTIVES.load(name).modules
     if modules is not None:

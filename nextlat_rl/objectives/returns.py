@@ -21,7 +21,6 @@ def lambda_returns(
         has_next: `[B, L]` bool, column t + 1 is the same episode's next step.
         discount: per-step discount.
         lambda_: 0 is one-step TD, 1 is Monte Carlo up to the cut.
-
     """
     target = value.clone()
     go_on = discount * (~terminated).to(reward.dtype)

@@ -28,7 +28,6 @@ def token_loss(
         state: `[R, D]`.
         at: R positions, all with an action. An o_{c+1} outside the window costs nothing; with R = 0 the mean is 0.
         config: weights.
-
     """
     row, column = at
     terminated, has_next = batch.terminated[at], batch.has_next[at]

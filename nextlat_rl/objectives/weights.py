@@ -16,7 +16,6 @@ def token_weights(model: NextLat, batch: Batch, prompt_weight: float) -> Tensor:
 
     Raises:
         UserError: prompts are to weigh less, but the action space has no last action that marks them.
-
     """
     weight = batch.has_action.float()
     if prompt_weight == 1:
@@ -29,7 +28,6 @@ def prompts(model: NextLat, batch: Batch, setting: str) -> Tensor:
 
     Raises:
         UserError: there is no such action; the message names `setting`.
-
     """
     space = model.spaces.action
     if not isinstance(space, gym.spaces.Discrete):

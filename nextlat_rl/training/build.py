@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from nextlat_rl.data.batches import Batcher
-from nextlat_rl.data.top_return import TopReturnBatcher
 from nextlat_rl.data.store import Store
+from nextlat_rl.data.top_return import TopReturnBatcher
 from nextlat_rl.errors import UserError
 from nextlat_rl.models.config import ModelConfig
 from nextlat_rl.models.nextlat import NextLat
@@ -39,7 +39,6 @@ def build_model(config: ModelConfig, objective: ObjectiveConfig, store: Store, l
         objective: what it will be trained on.
         store: the data.
         length: steps per training window.
-
     """
     statistics = {**store.statistics, "value": value_statistics(store, objective.discount)}
     spaces = Spaces(store.observation_space, store.action_space, statistics)
@@ -87,7 +86,6 @@ def make_trainer(
 
     Raises:
         UserError: the batch has fewer windows than there are processes.
-
     """
     part = rank_and_world_size()
     if config.batch_size < part[1]:
@@ -108,7 +106,6 @@ def drafter_batches(store: Store, trainer: dict[str, Any], context: int, seed: i
         trainer: the trunk's trainer settings, as its checkpoint holds them.
         context: the trunk's. Even a trunk that sees few steps back is trained on windows as long as its episodes.
         seed: keys the draws together with the step.
-
     """
     length = trainer["length"] or max(window_length(store), context)
     return Batcher(store, trainer["batch_size"], length, seed)

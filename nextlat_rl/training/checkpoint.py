@@ -42,7 +42,6 @@ def save(
 
     Raises:
         UserError: if the disk is full; what was there before is untouched.
-
     """
     target = folder / f"step-{step:08d}"
     if target.exists():  # training is a function of the step, so this is the same checkpoint
@@ -79,7 +78,6 @@ def find(path: str | Path) -> Path:
 
     Raises:
         UserError: if there is none.
-
     """
     root = Path(path)
     if (root / "model.safetensors").exists() and (root / "config.json").exists():
@@ -101,7 +99,6 @@ def load_config(path: str | Path) -> dict[str, Any]:
 
     Raises:
         UserError: if it is missing, broken or of another format.
-
     """
     file = find(path) / "config.json"
     try:
@@ -121,7 +118,6 @@ def trained_objective(config: dict[str, Any]) -> ObjectiveConfig:
 
     Raises:
         UserError: the config does not say, or says what does not exist.
-
     """
     try:
         return from_dict(ObjectiveConfig, config["train_config"]["objective"], "objective.")
@@ -134,7 +130,6 @@ def load_model(path: str | Path, device: torch.device) -> tuple[NextLat, dict[st
 
     Raises:
         UserError: if the checkpoint is missing or broken.
-
     """
     config = load_config(path)
     file = find(path) / "model.safetensors"
@@ -159,7 +154,6 @@ def load_optimizer(path: str | Path, optimizer: torch.optim.Optimizer) -> None:
 
     Raises:
         UserError: if it is missing or broken.
-
     """
     file = find(path) / "optimizer.safetensors"
     if not file.exists():

@@ -33,7 +33,6 @@ class TrainerConfig:
 
     Raises:
         UserError: a value outside its range.
-
     """
 
     steps: int = 1000

@@ -1,4 +1,4 @@
-"""The optimisation: batches in, losses out. A step is a function of (seed, step) and of what the last one left."""
+"""The optimisation. A step depends on (seed, step) and on the weights and optimiser state before it only."""
 
 from __future__ import annotations
 
@@ -22,25 +22,24 @@ _FINETUNE_WARMUP = 10
 
 
 class Batches(Protocol):
-    """Where batches come from: a pure function of the step."""
+    """A source of batches: a pure function of the step."""
 
     def batch(self, step: int) -> Batch:
         """The batch of optimiser step `step`."""
 
 
 class Trainer:
-    """AdamW on the objective of a model, then on its latent dynamics alone.
+    """AdamW on a model's objective, then on its latent dynamics alone.
 
-    Nothing random outlives a step, so weights, optimiser state and `step` are all there is to save.
+    Weights, optimiser state and `step` are its whole state; no random state is carried from step to step.
 
     Args:
-        model: what is trained.
-        batches: of the first `settings.steps` steps.
-        objective: the losses.
+        model: is trained in place.
+        batches: for the first `settings.steps` steps.
+        objective: what is minimised.
         settings: of the optimisation.
         seed: keys the random choices together with the step.
-        dynamics_finetune_batches: of the last `settings.dynamics_finetune_steps` steps; `batches` if there are none.
-
+        dynamics_finetune_batches: for the `settings.dynamics_finetune_steps` steps that follow; by default `batches`.
     """
 
     def __init__(
@@ -60,7 +59,7 @@ class Trainer:
 
     @property
     def finetuning(self) -> bool:
-        """Whether the trunk is done and the latent dynamics learns alone."""
+        """Whether only the latent dynamics is still trained."""
         return self.settings.steps <= self.step < self.total_steps
 
     def run(self, after_step: Callable[[dict[str, Tensor]], bool]) -> None:
@@ -94,17 +93,13 @@ class Trainer:
 
     def learning_rate(self) -> float:
         """Linear warm-up, constant, linear cool-down to a tenth; without the constant part in the fine-tuning."""
-        settings = self.settings
+        settings, step = self.settings, self.step
         if self.finetuning:
-            done = self.step - settings.steps
-            warm = min(1.0, (done + 1) / _FINETUNE_WARMUP)
-            return (
-                settings.dynamics_finetune_learning_rate
-                * warm
-                * (1 - (1 - _LR_FLOOR) * done / settings.dynamics_finetune_steps)
-            )
-        warm = min(1.0, (self.step + 1) / max(settings.warmup, 1))
-        remaining = (settings.steps - self.step) / max(settings.cooldown * settings.steps, 1)
+            step -= settings.steps
+            peak, steps = settings.dynamics_finetune_learning_rate, settings.dynamics_finetune_steps
+            return peak * min(1.0, (step + 1) / _FINETUNE_WARMUP) * (1 - (1 - _LR_FLOOR) * step / steps)
+        warm = min(1.0, (step + 1) / max(settings.warmup, 1))
+        remaining = (settings.steps - step) / max(settings.cooldown * settings.steps, 1)
         cool = min(1.0, _LR_FLOOR + (1 - _LR_FLOOR) * max(remaining, 0.0))
         return settings.learning_rate * warm * cool
 

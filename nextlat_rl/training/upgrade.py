@@ -26,7 +26,6 @@ def upgraded(config: Any) -> dict[str, Any]:
     Raises:
         ValueError: another format.
         KeyError, TypeError, AttributeError: not a checkpoint's config at all.
-
     """
     if config["format"] == FORMAT:
         return dict(config)
