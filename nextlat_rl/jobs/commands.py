@@ -10,6 +10,7 @@ from nextlat_rl.agents.planning.config import PLANNERS, PlannerConfig
 from nextlat_rl.drafting.config import DRAFTERS
 from nextlat_rl.envs.config import CollectConfig, EnvConfig
 from nextlat_rl.errors import UserError
+from nextlat_rl.seeds import EVALUATION_SEED
 from nextlat_rl.settings import above_zero, at_least, literals
 
 Acting = Literal["trunk", "recurrent"]
@@ -80,7 +81,7 @@ class EvaluateCommand(CheckpointCommand):
     risk: float = 0.01
     draft: str = "adaptive"
     episodes: int = 500
-    first_seed: int = 10_000_000
+    first_seed: int = EVALUATION_SEED
     deterministic: bool = False
     n_envs: int = 64
 
@@ -116,7 +117,7 @@ class ImproveCommand(CheckpointCommand):
     acting: Acting = "trunk"
     deterministic: bool | None = None
     episodes: int = 500
-    first_seed: int = 10_000_000
+    first_seed: int = EVALUATION_SEED
 
     def __post_init__(self) -> None:
         super().__post_init__()

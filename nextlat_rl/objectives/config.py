@@ -19,31 +19,29 @@ class ObjectiveConfig:
 
     Attributes:
         name: `nextlat`; `gpt` for the next-token losses alone; or a rival of the paper: `mtp`, `jtp`, `bst`.
-        horizon: d, steps that the latent dynamics is rolled out in training. `mtp` and `jtp` predict as many tokens
-            beyond the next one.
-        latent_weight: lambda_h of arXiv 2511.05963, eq. 3.
-        kl_weight: lambda_KL of eq. 3.
-        latent_warmup: share of training over which both rise from 0 to these values.
-        latent_warmup_power: 1 rises linearly, 2 with the square.
-        open_loop_weight: weight of both latent losses on open-loop roll-outs, which see no observations. At full
-            weight what an observation would have told drowns the grounded roll-outs.
-        start_fraction: share of a batch's positions from which the dynamics is rolled out; proportionally fewer beyond
-            a horizon of 12, so that a longer horizon does not make a training step slower.
-        min_rollouts: roll out from at least so many positions, as small batches need.
-        pair_fraction: bst: share of an episode's (prefix, suffix) pairs that a step draws.
-        observation_weight: weight of the observation's loss, a sum over its parts.
-        prompt_weight: weight in every token loss of a token whose action is the last of a Discrete space. In the
+        horizon: nextlat: d, steps that the latent dynamics is rolled out. mtp, jtp: tokens predicted beyond the next.
+        latent_weight: nextlat: lambda_h of arXiv 2511.05963, eq. 3.
+        kl_weight: nextlat: lambda_KL of eq. 3.
+        latent_warmup: nextlat: fraction of training over which both rise from 0 to these values.
+        latent_warmup_power: nextlat: 1 rises linearly, 2 with the square.
+        open_loop_weight: nextlat: weight of both latent losses on open-loop roll-outs, which see no observations. At
+            full weight these unpredictable parts dominate the grounded roll-outs.
+        start_fraction: nextlat: fraction of a batch's positions from which the dynamics is rolled out; proportionally
+            smaller beyond a horizon of 12, so that a longer horizon does not make a training step slower.
+        min_rollouts: nextlat: roll out from at least so many positions, for small batches.
+        start_in_prompts: nextlat: roll the dynamics out from prompts too, as the paper does.
+        pair_fraction: bst: fraction of an episode's (prefix, suffix) pairs that a step draws.
+        observation_weight: all: weight of the observation's loss, a sum over its parts.
+        prompt_weight: all: weight in every token loss of a token whose action is the last of a Discrete space. In the
             paper's tasks that is `wait`, and the token belongs to the prompt: 0 masks prompts as the paper does.
-        start_in_prompts: roll the dynamics out from prompts too, as the paper does.
-        value_weight: weight of the value loss.
-        layer_dropout: probability that a step skips the trunk's last block, falling to 0 at the first block: for a
-            trunk that `drafter=layerskip` will leave early.
-        policy_temperature: behaviour cloning weights each step by exp(advantage / temperature), in units of the
+        value_weight: all: weight of the value loss.
+        layer_dropout: all: probability that a step skips the trunk's last block, falling to 0 at the first block: for
+            a trunk that `drafter=layerskip` will leave early.
+        policy_temperature: all: behaviour cloning weights each step by exp(advantage / temperature), in units of the
             batch's advantage spread; 0 clones without weights.
-        policy_baseline: what the advantage is measured against: the `value` of the belief, or the batch's `mean`
-            return.
-        discount: per-step discount of the value.
-        lambda_: mix of the value's targets: 0 one-step, 1 Monte Carlo.
+        policy_baseline: all: what the advantage is measured against: the belief's `value` or the batch's `mean` return.
+        discount: all: per-step discount of the value.
+        lambda_: all: mix of the value's targets: 0 one-step, 1 Monte Carlo.
 
     Raises:
         UserError: a value outside its range.

@@ -29,11 +29,8 @@ class Forward:
 def forward(model: NextLat, batch: Batch, begin: Tensor | None = None, dropped: Collection[int] = ()) -> Forward:
     """Run the trunk and every head over the windows of a batch.
 
-    Args:
-        model: the model.
-        batch: B windows of L steps.
-        begin: `[B, L, D]`, takes the place of emb(x_t) at an episode's first step and in column 0.
-        dropped: numbers of the trunk's blocks to skip.
+    `begin: [B, L, D]`, if given, replaces emb(x_t) at an episode's first step and in column 0. The trunk's blocks
+    whose numbers are among `dropped` are skipped.
     """
     action_embedding = model.embed_action(batch.action)
     previous = torch.cat((model.embed_action(batch.previous_action[:, :1]), action_embedding[:, :-1]), dim=1)

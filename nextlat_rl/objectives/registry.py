@@ -1,4 +1,4 @@
-"""Objectives by name. Loading this module does not load torch."""
+"""Builds objectives by name. Importing this module does not import torch."""
 
 from __future__ import annotations
 
@@ -22,15 +22,10 @@ def make_objective(config: ObjectiveConfig) -> Objective:
 
 
 def attach_training_modules(model: NextLat, name: str, horizon: int) -> NextLat:
-    """Give a new model the modules that the objective `name` needs in training only; the model itself.
+    """Add the modules that the objective `name` needs in training only, if any, to a new model; returns the model.
 
-    They are created after the rest of the model, so that with one seed all objectives start from the same trunk and
-    heads.
-
-    Args:
-        model: just built.
-        name: of the objective; one that needs no modules leaves the model as it is.
-        horizon: how many tokens beyond the next one `mtp` and `jtp` predict.
+    They are created after the rest of the model, so that with one seed all objectives start from the same weights.
+    `horizon` is how many tokens beyond the next one `mtp` and `jtp` predict.
 
     Raises:
         UserError: there is no objective of this name.
@@ -42,6 +37,6 @@ def attach_training_modules(model: NextLat, name: str, horizon: int) -> NextLat:
 
 
 def training_modules(model: NextLat) -> dict[str, Any] | None:
-    """What `attach_training_modules` was given, to write into a checkpoint; None if nothing was attached."""
+    """The arguments `name` and `horizon` of `attach_training_modules`, for checkpoints; None without modules."""
     modules: Any = model.baseline
     return None if modules is None else {"name": modules.objective, "horizon": modules.horizon}

@@ -21,13 +21,7 @@ def token_loss(
     the state s, the rest from the afterstate After(s, a_c). Where actions are the tokens and nothing is observed, this
     is the cross entropy of the token. A prompt's tokens weigh `config.prompt_weight`.
 
-    Args:
-        model: the model.
-        batch: B windows of L steps.
-        out: the trunk's pass over it.
-        state: `[R, D]`.
-        at: R positions, all with an action. An o_{c+1} outside the window costs nothing; with R = 0 the mean is 0.
-        config: weights.
+    All R positions must have an action. An o_{c+1} outside the window costs nothing; with R = 0 the mean is 0.
     """
     row, column = at
     terminated, has_next = batch.terminated[at], batch.has_next[at]

@@ -73,14 +73,13 @@ def make_trainer(
     length: int,
     seed: int,
 ) -> Trainer:
-    """What trains a model on some episodes of a store; under torchrun each process reads its part of every batch.
+    """A trainer on some episodes of a store; under torchrun each process reads its part of every batch.
 
     Args:
         model: is trained.
-        store: holds the data.
+        store: the data.
         episodes: `[E]` indices of those to train on.
-        objective: what is minimised.
-        config: the optimisation.
+        objective, config: what is minimised, and how.
         length: steps per window.
         seed: keys the batches and the random choices together with the step.
 
@@ -99,12 +98,12 @@ def make_trainer(
 
 
 def drafter_batches(store: Store, trainer: dict[str, Any], context: int, seed: int) -> Batcher:
-    """Batches to train a drafter with, as its trunk's.
+    """Batches to train a drafter with.
 
     Args:
         store: the data.
-        trainer: the trunk's trainer settings, as its checkpoint holds them.
-        context: the trunk's. Even a trunk that sees few steps back is trained on windows as long as its episodes.
+        trainer: the trainer settings in the trunk's checkpoint.
+        context: the trunk's; a longer one makes the windows longer than the episodes.
         seed: keys the draws together with the step.
     """
     length = trainer["length"] or max(window_length(store), context)

@@ -1,4 +1,4 @@
-"""Checkpoints: a folder of safetensors and JSON, written whole or not at all; loading one never runs code."""
+"""Checkpoints: folders of safetensors and JSON, written completely or not at all. Loading one never runs code."""
 
 from __future__ import annotations
 
@@ -30,21 +30,20 @@ _STEP = re.compile(r"step-(\d+)$")
 def save(
     folder: Path, step: int, model: NextLat, optimizer: torch.optim.Optimizer | None, config: dict[str, Any]
 ) -> Path:
-    """Write `folder/step-<n>` and drop the older ones.
+    """Write `folder/step-<n>` and delete the older ones.
 
     Args:
         folder: the run's `checkpoints` folder.
         step: optimiser steps done.
         model: saved as `model.safetensors`.
-        optimizer: saved as `optimizer.safetensors`; there is no other state, batches are a function of the step.
-            Without one the checkpoint cannot be trained further.
-        config: anything JSON can hold; `env_id` and the training config belong here.
+        optimizer: saved as `optimizer.safetensors`; without one the checkpoint cannot be trained further.
+        config: more JSON for `config.json`, such as `env_id` and `train_config`.
 
     Raises:
-        UserError: if the disk is full; what was there before is untouched.
+        UserError: the disk is full; older checkpoints are untouched.
     """
     target = folder / f"step-{step:08d}"
-    if target.exists():  # training is a function of the step, so this is the same checkpoint
+    if target.exists():  # the same one, as training is a function of the step
         return target
     scratch = folder / f".step-{step:08d}.{os.getpid()}"
     model_config = {
@@ -61,7 +60,9 @@ def save(
         scratch.mkdir(parents=True, exist_ok=True)
         save_file({k: v.contiguous() for k, v in model.state_dict().items()}, scratch / "model.safetensors")
         if optimizer is not None:
-            save_file(_flatten_optimizer(optimizer), scratch / "optimizer.safetensors")
+            state = optimizer.state_dict()["state"]
+            flat = {f"{i}.{name}": value.contiguous() for i, entry in state.items() for name, value in entry.items()}
+            save_file(flat, scratch / "optimizer.safetensors")
         (scratch / "config.json").write_text(json.dumps(model_config, indent=1))
         os.replace(scratch, target)
     except (OSError, SafetensorError) as error:
@@ -102,11 +103,9 @@ def load_config(path: str | Path) -> dict[str, Any]:
     """
     file = find(path) / "config.json"
     try:
-        config = json.loads(file.read_text())
+        return upgraded(json.loads(file.read_text()))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise UserError(f"{file} is broken ({error}); use another checkpoint") from None
-    try:
-        return upgraded(config)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"{file} is not a checkpoint of format {FORMAT} ({error}); it was made by another version"
@@ -114,10 +113,10 @@ def load_config(path: str | Path) -> dict[str, Any]:
 
 
 def trained_objective(config: dict[str, Any]) -> ObjectiveConfig:
-    """What a model was trained on, from its checkpoint's config.
+    """The objective that a model was trained on, from its checkpoint's config.
 
     Raises:
-        UserError: the config does not say, or says what does not exist.
+        UserError: it is missing or unknown.
     """
     try:
         return from_dict(ObjectiveConfig, config["train_config"]["objective"], "objective.")
@@ -167,11 +166,6 @@ def load_optimizer(path: str | Path, optimizer: torch.optim.Optimizer) -> None:
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
     except (OSError, SafetensorError, ValueError) as error:
         raise UserError(f"{file} is broken ({str(error).splitlines()[0]}); the run cannot be resumed") from None
-
-
-def _flatten_optimizer(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
-    state = optimizer.state_dict()["state"]
-    return {f"{i}.{name}": value.contiguous() for i, entry in state.items() for name, value in entry.items()}
 
 
 def _steps(folder: Path) -> list[Path]:

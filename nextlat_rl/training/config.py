@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nextlat_rl.errors import UserError
+from nextlat_rl.seeds import EVALUATION_SEED
 from nextlat_rl.settings import above_zero, at_least
 
 
@@ -48,7 +49,7 @@ class TrainerConfig:
     dynamics_finetune_batch_size: int = 32
     dynamics_finetune_learning_rate: float = 3e-3
     eval_episodes: int = 500
-    eval_first_seed: int = 10_000_000
+    eval_first_seed: int = EVALUATION_SEED
     log_every: int = 50
     save_every: int = 250
     threads: int = 0

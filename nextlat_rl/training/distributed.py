@@ -1,8 +1,7 @@
-"""Data-parallel training under torchrun: each process reads its share of a batch, and the gradients are averaged.
+"""Data-parallel training under torchrun: each process reads its part of a batch, and the gradients are averaged.
 
-Every process builds the same model from the same seed and takes the same steps, so that all of them hold the same
-weights at any time. The first one, `is_main_process()`, does what is done once: gathering, scoring, printing, writing.
-Outside torchrun there is one process, and nothing here does anything.
+All processes build the same model from the same seed and take the same steps, so they hold the same weights at any
+time. The main process alone collects data, evaluates, prints and writes. Outside torchrun these functions do nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from torch import Tensor, nn
 
 T = TypeVar("T")
 
-_PATIENCE = timedelta(hours=12)  # the others wait while the first process gathers or scores
+_TIMEOUT = timedelta(hours=12)  # the others wait while the main process collects or evaluates
 
 
 def launched() -> bool:
@@ -27,35 +26,35 @@ def launched() -> bool:
 
 
 def init() -> None:
-    """Meet the other processes that torchrun started, each on a GPU of its own where there are any."""
+    """Join the process group of torchrun, if it started this process; each takes its own GPU where there are any."""
     if not launched() or dist.is_initialized():
         return
     backend = "gloo"
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         backend = "cpu:gloo,cuda:nccl"
-    dist.init_process_group(backend, timeout=_PATIENCE)
+    dist.init_process_group(backend, timeout=_TIMEOUT)
 
 
 def destroy() -> None:
-    """Part from the others, once all have come so far."""
+    """Leave the process group once all processes have come here."""
     if dist.is_initialized():
         dist.barrier()
         dist.destroy_process_group()
 
 
 def is_main_process() -> bool:
-    """Whether this is the first process."""
+    """Whether this process has rank 0."""
     return rank_and_world_size()[0] == 0
 
 
 def rank_and_world_size() -> tuple[int, int]:
-    """Which process this is, and of how many."""
+    """Rank of this process, and the number of processes."""
     return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
 
 
 def broadcast_from_main(make: Callable[[], T]) -> T:
-    """What `make()` returns in the first process, in all of them."""
+    """Call `make()` in the main process and return its result in all processes."""
     if not dist.is_initialized():
         return make()
     made: list[T | None] = [make() if is_main_process() else None]
@@ -64,7 +63,7 @@ def broadcast_from_main(make: Callable[[], T]) -> T:
 
 
 def average_gradients(model: nn.Module) -> None:
-    """Replace each gradient by its mean over the processes."""
+    """Replace each gradient by its mean over all processes."""
     if not dist.is_initialized():
         return
     gradients: list[Tensor] = [p.grad for p in model.parameters() if p.grad is not None]

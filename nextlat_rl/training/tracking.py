@@ -1,4 +1,4 @@
-"""What a run leaves behind: its folder, its TensorBoard events and its results."""
+"""The folder of a run and its TensorBoard events."""
 
 from __future__ import annotations
 
@@ -43,28 +43,28 @@ class Tracker:
         self.writer = SummaryWriter(str(folder))
 
     def scalars(self, values: dict[str, float], step: int) -> None:
-        """One point on each of the named curves."""
+        """Add a point to each of the named curves."""
         for tag, value in values.items():
             self.writer.add_scalar(tag, value, step)
 
     def histogram(self, tag: str, counts: Sequence[int], step: int) -> None:
-        """How often the numbers 0, 1, .. occurred."""
+        """Add a histogram, from how often the numbers 0, 1, .. occurred."""
         if sum(counts):
             self.writer.add_histogram(tag, np.repeat(np.arange(len(counts)), counts), step)
 
     def text(self, tag: str, markdown: str, step: int = 0) -> None:
-        """A piece of Markdown."""
+        """Add Markdown."""
         self.writer.add_text(tag, markdown, step)
 
     def figure(self, tag: str, figure: Figure, step: int) -> None:
-        """A matplotlib figure, also saved as PNG in the run folder."""
+        """Add a figure; it is also saved as PNG in the run folder."""
         figure.savefig(self.folder / f"{tag.replace('/', '-')}.png", dpi=110)
         self.writer.add_figure(tag, figure, step)
 
     def animation(self, tag: str, frames: Sequence[np.ndarray], step: int, milliseconds: int = 150) -> None:
-        """An animated GIF of RGB frames `[H, W, 3]`, also saved in the run folder.
+        """Add RGB frames `[H, W, 3]` as an animated GIF, which is also saved in the run folder.
 
-        TensorBoard's own video summaries need an encoder that is rarely installed; an image summary may hold a GIF.
+        TensorBoard's video summaries need an encoder that is rarely installed; an image summary can hold a GIF.
         """
         from tensorboard.compat.proto.summary_pb2 import Summary
 
@@ -77,7 +77,7 @@ class Tracker:
         self.writer._get_file_writer().add_summary(Summary(value=[Summary.Value(tag=tag, image=image)]), step)
 
     def hparams(self, settings: dict[str, Any], metrics: dict[str, float]) -> None:
-        """The run's settings beside its final metrics, for TensorBoard's HPARAMS tab."""
+        """Add the run's settings and final metrics to TensorBoard's HPARAMS tab."""
         plain = {k: v if isinstance(v, (bool, int, float, str)) else str(v) for k, v in settings.items()}
         self.writer.add_hparams(plain, metrics, run_name=".")
 
