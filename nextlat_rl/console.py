@@ -1,7 +1,5 @@
 """Progress bars and tables in the terminal."""
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Iterator

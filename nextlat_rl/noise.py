@@ -1,7 +1,5 @@
 """Counter-based random numbers: a draw depends on its key only, not on call order or batching."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

@@ -1,7 +1,5 @@
 """Devices, cores and threads."""
 
-from __future__ import annotations
-
 import os
 
 import torch

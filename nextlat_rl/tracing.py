@@ -3,8 +3,6 @@
 At the batch sizes of acting and planning a small network spends most of its time in Python and in dispatching kernels.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """What packages hand to each other: batches, steps and spaces."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -33,7 +31,7 @@ class Batch:
     has_next: Tensor  # [B, L] bool, has_action and column t+1 holds o_{t+1}
     valid: Tensor  # [B, L] bool, the column holds a row of the store; always so in packed batches
 
-    def to(self, device: torch.device | str) -> Batch:
+    def to(self, device: torch.device | str) -> "Batch":
         """The batch on a device."""
         moved = {field.name: getattr(self, field.name) for field in fields(self)}
         observation = {leaf: value.to(device, non_blocking=True) for leaf, value in moved.pop("observation").items()}

@@ -1,7 +1,5 @@
 """An episode as an environment gave it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Batches in which the episodes with the highest returns appear more often than in the data."""
 
-from __future__ import annotations
-
 from dataclasses import fields
 
 import numpy as np

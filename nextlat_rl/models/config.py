@@ -1,7 +1,5 @@
 """Sizes of the networks."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 

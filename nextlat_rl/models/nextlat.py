@@ -8,8 +8,6 @@ p(end_t, r_t, o_{t+1} | g_t)                       transition: p(end | g) p(r | 
 h^_{t+1} = h_t + f(LN[h_t ; emb(x_{t+1})])         latent dynamics (arXiv 2511.05963, eq. 9)
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass

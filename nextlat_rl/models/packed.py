@@ -4,8 +4,6 @@ A pass over one step or a short draft spends its time in products of a few rows 
 caches. The usual product rearranges the weights at every call; oneDNN accepts weights that were rearranged once.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable
 from functools import cache
@@ -51,7 +49,7 @@ class PackableLinear(nn.Linear):
         """Make the packed copy of the current weights."""
         self.packed = torch.ops.mkldnn._reorder_linear_weight(self.weight.detach(), FEW_ROWS)
 
-    def _apply(self, fn: Any, recurse: bool = True) -> PackableLinear:
+    def _apply(self, fn: Any, recurse: bool = True) -> "PackableLinear":
         """Moving the weights to another device or precision drops the copy."""
         self.packed = None
         return super()._apply(fn, recurse)

@@ -4,8 +4,6 @@ The full pass over packed windows and the cached pass, one step or a few at a ti
 both, position `t` sees the positions `t - context + 1 .. t` of its own episode.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterable
 from copy import copy
 from functools import cached_property
@@ -33,7 +31,7 @@ class KVCache:
     positions, and are reset and cropped one by one.
     """
 
-    def __init__(self, trunk: Transformer, batch_size: int, capacity: int | None = None) -> None:
+    def __init__(self, trunk: "Transformer", batch_size: int, capacity: int | None = None) -> None:
         weight = trunk.norm.weight
         size = capacity or trunk.context
         shape = (len(trunk.blocks), 2, batch_size, trunk.heads, size, trunk.width // trunk.heads)
@@ -52,14 +50,14 @@ class KVCache:
         self.slot_position.masked_fill_(self.slot_position >= length[:, None], -1)
         self.position.copy_(torch.minimum(self.position, length))
 
-    def index_select(self, rows: Tensor) -> KVCache:
+    def index_select(self, rows: Tensor) -> "KVCache":
         """A copy of `rows` (`[R]` int)."""
         part = copy(self)
         part.entries = self.entries[:, :, rows]
         part.slot_position, part.position = self.slot_position[rows], self.position[rows]
         return part
 
-    def index_copy(self, rows: Tensor, part: KVCache) -> None:
+    def index_copy(self, rows: Tensor, part: "KVCache") -> None:
         """Replace `rows` (`[R]` int) by `part`, a changed copy from `index_select`."""
         self.entries[:, :, rows] = part.entries
         self.slot_position[rows], self.position[rows] = part.slot_position, part.position

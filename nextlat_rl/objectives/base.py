@@ -1,7 +1,5 @@
 """The interface of an objective."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 import torch

@@ -10,8 +10,6 @@ the prediction is heads(h_t), the next-token loss of every position, so acting, 
 alone.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar, cast
 
 import torch

@@ -5,8 +5,6 @@ are targets without a backward pass, so roll-outs as long as a window become che
 step and at the first column of a window, and run to the end.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor

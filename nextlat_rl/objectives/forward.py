@@ -1,7 +1,5 @@
 """One pass of the trunk and the heads over a batch, which every loss shares."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from dataclasses import dataclass
 

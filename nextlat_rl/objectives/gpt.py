@@ -1,7 +1,5 @@
 """GPT: the next-token losses alone, on a causal transformer."""
 
-from __future__ import annotations
-
 from nextlat_rl.objectives.base import Objective
 
 

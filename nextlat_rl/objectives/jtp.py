@@ -7,8 +7,6 @@ x_{t+i+1} ~ heads(Fetch(h_t, x_{t+1..t+i}))               teacher-forced; i = 0 
 Whatever the future needs of the past has to pass through h_t. Fetch is used in training only.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar, cast
 
 import torch

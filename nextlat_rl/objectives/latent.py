@@ -1,7 +1,5 @@
 """What losses on rolled-out beliefs share: where roll-outs start, and the divergence of the heads."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -7,8 +7,6 @@ x_{t+1+i} ~ heads(norm(block_i(z)_t)),  i = 1..horizon  tokens further on, witho
 So L layers are L - 1 shared ones and one for the next token; norm and heads (the unembedding) are shared.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar, cast
 
 import torch

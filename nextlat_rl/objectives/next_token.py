@@ -1,7 +1,5 @@
 """The next-token losses: policy, value, reward, termination and observation."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

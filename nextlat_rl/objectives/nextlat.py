@@ -5,8 +5,6 @@
 from a random subset of positions, once with the observations in the roll-out (grounded) and once without (open loop).
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor

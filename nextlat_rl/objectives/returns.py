@@ -1,7 +1,5 @@
 """Lambda-returns over packed windows."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """The loss of a whole token given some state, which the multi-token baselines share."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """How much each token counts in the token losses."""
 
-from __future__ import annotations
-
 import gymnasium as gym
 import torch
 from torch import Tensor

@@ -1,7 +1,5 @@
 """A fresh model for a data set, and the batches that train it."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

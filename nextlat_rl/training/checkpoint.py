@@ -1,7 +1,5 @@
 """Checkpoints: folders of safetensors and JSON, written completely or not at all. Loading one never runs code."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

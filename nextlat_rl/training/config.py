@@ -1,7 +1,5 @@
 """Settings of the optimisation."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from nextlat_rl.errors import UserError

@@ -4,8 +4,6 @@ All processes build the same model from the same seed and take the same steps, s
 time. The main process alone collects data, evaluates, prints and writes. Outside torchrun these functions do nothing.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from datetime import timedelta

@@ -1,7 +1,5 @@
 """The optimisation. A step depends on (seed, step) and on the weights and optimiser state before it only."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Protocol
 

@@ -1,7 +1,5 @@
 """Configs of older checkpoints in today's layout."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 
