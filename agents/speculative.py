@@ -58,7 +58,7 @@ class SpeculativeAgent(BatchAgent):
         tolerance: float | None = None,
     ) -> None:
         super().__init__(world_model, batch_size)
-        drafting = can_come_true(world_model.model) if tolerance is None else tolerance >= 0
+        drafting = can_come_true(world_model.observation_codecs) if tolerance is None else tolerance >= 0
         self.length: DraftLength = FixedLength(0) if not drafting else length or AdaptiveLength()
         self.clock = RoundClock(self.length)
         self.decide: Decide = make_decide(world_model, deterministic, seed, planner)

@@ -9,17 +9,17 @@ from rich.console import Console
 
 from nextlat_rl.console import bar, make_console, table
 from nextlat_rl.data.minari_io import load_datasets
-from nextlat_rl.drafting.drafters.net import DrafterNet
-from nextlat_rl.drafting.drafters.registry import UNTRAINED, load_net, make_drafter, make_net, save_net
 from nextlat_rl.drafting.exactness import check_verified
 from nextlat_rl.drafting.fit import train_drafter
 from nextlat_rl.drafting.length import FixedLength, draft_length
+from nextlat_rl.drafting.make import make_drafter, make_net, needs_training
+from nextlat_rl.drafting.net import DrafterNet
 from nextlat_rl.drafting.rollout import SpeculativeRollout
+from nextlat_rl.drafting.weights import load_net, save_net
 from nextlat_rl.jobs.commands import DraftCommand
 from nextlat_rl.jobs.data import open_store
 from nextlat_rl.jobs.draft_race import ALONE, COLUMNS, cells, race
 from nextlat_rl.jobs.evaluation import check_env
-from nextlat_rl.jobs.requirements import check_dynamics
 from nextlat_rl.results import provenance, write_json
 from nextlat_rl.runtime import set_threads
 from nextlat_rl.training import checkpoint
@@ -36,13 +36,10 @@ def draft(config: DraftCommand) -> None:
     set_threads(config.threads)
     world_model = WorldModel.load(config.checkpoint, config.device)
     check_env(world_model, world_model.env_id)
-    check_verified(config.drafter, world_model.model)
-    if config.drafter == "nextlat":
-        trained = checkpoint.trained_objective(checkpoint.load_config(config.checkpoint))
-        check_dynamics(trained.name, "drafter", "nextlat", "eagle")
-    net = None if config.drafter in UNTRAINED else _net(world_model, config, console)
+    check_verified(config.drafter, world_model.observation_codecs)
+    net = _net(world_model, config, console) if needs_training(config.drafter) else None
     longest = _LONGEST if config.drafter == "nextlat" else 8
-    drafter = make_drafter(config.drafter, world_model.model, net)
+    drafter = make_drafter(world_model, config.drafter, net)
     length = draft_length(config.draft, longest)
     drawn = {
         ALONE: SpeculativeRollout(world_model, None, FixedLength(0)),
@@ -71,11 +68,11 @@ def draft(config: DraftCommand) -> None:
 def _net(world_model: WorldModel, config: DraftCommand, console: Console) -> DrafterNet:
     """The drafter's weights: trained and saved, or with `steps=0` those that were saved before."""
     if config.steps == 0:
-        return load_net(config.drafter, world_model.model, config.checkpoint)
+        return load_net(world_model, config.drafter, config.checkpoint)
     saved = checkpoint.load_config(config.checkpoint)
     store = open_store(load_datasets(config.data or saved["dataset_id"]), console)
     batches = drafter_batches(store, saved["train_config"]["trainer"], saved["model"]["context"], config.seed)
-    net = make_net(config.drafter, world_model.model)
+    net = make_net(world_model, config.drafter)
     started = time.monotonic()
     with bar(console, f"Training {config.drafter}", config.steps, "steps") as shown:
 
@@ -83,9 +80,7 @@ def _net(world_model: WorldModel, config: DraftCommand, console: Console) -> Dra
             shown.update(done, "  ".join(f"{name} {value:.3g}" for name, value in losses.items()))
 
         objective = checkpoint.trained_objective(saved)
-        train_drafter(
-            net, world_model.model, batches, objective, config.steps, config.learning_rate, config.seed, on_step
-        )
+        train_drafter(net, world_model, batches, objective, config.steps, config.learning_rate, config.seed, on_step)
     record = {"steps": config.steps, "seconds": time.monotonic() - started, "learning_rate": config.learning_rate}
     folder = save_net(config.drafter, net, config.checkpoint, record)
     console.print(f"The drafter lies in {folder}", highlight=False)

@@ -61,7 +61,7 @@ def _acting(config: EvaluateCommand, world_model: WorldModel, console: Console) 
     acting.draft = draft_length(config.draft)
     if config.speculate == "tolerant":
         (acting.tolerance,) = calibrated_tolerances(world_model, acting, acting.draft.longest, [config.risk], console)
-    elif not can_come_true(world_model.model):
+    elif not can_come_true(world_model.observation_codecs):
         console.print(
             "Continuous observations never repeat a guess exactly, so every step is decided anew; speculate=tolerant "
             "can decide ahead here"

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from nextlat_rl.registry import Registry
 
-DRAFTERS = Registry("nextlat_rl.drafting.drafters", "drafter", "DRAFTER", skip=frozenset({"net", "registry"}))
+DRAFTERS = Registry("nextlat_rl.drafting.drafters", "drafter", "DRAFTER")

@@ -9,10 +9,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from nextlat_rl.drafting.net import DrafterNet
 from nextlat_rl.drafting.token import (
     Token,
     draw_token,
@@ -48,12 +50,18 @@ class Draft:
 class Drafter(ABC):
     """Guesses what the trunk would draw.
 
+    A module of `drafters/` exports its drafter as `DRAFTER`, whose constructor takes the trunk's model and the weights.
+
     Attributes:
+        net_class: of its weights; None for a drafter that needs no training.
+        uses_dynamics: whether it drafts with the latent dynamics.
         foreseen: whether it would have guessed the first step of the round before, of each row where it would have
             guessed at all, if that costs nothing to know. While nothing is drafted, it tells when that would pay.
 
     """
 
+    net_class: ClassVar[type[DrafterNet] | None] = None
+    uses_dynamics: ClassVar[bool] = False
     foreseen: Sequence[bool] = ()
 
     def begin(self, memory: Memory) -> None:  # noqa: B027 - most drafters remember nothing

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import torch
 
-from nextlat_rl.drafting.drafters.net import DrafterNet
-from nextlat_rl.models.nextlat import NextLat
+from nextlat_rl.drafting.net import DrafterNet
 from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.forward import forward
 from nextlat_rl.training.trainer import Batches
+from nextlat_rl.world_model import WorldModel
 
 _WARMUP = 20
 _LR_FLOOR = 0.1
@@ -18,7 +18,7 @@ _LR_FLOOR = 0.1
 
 def train_drafter(
     net: DrafterNet,
-    model: NextLat,
+    world_model: WorldModel,
     batches: Batches,
     objective: ObjectiveConfig,
     steps: int,
@@ -30,7 +30,7 @@ def train_drafter(
 
     Args:
         net: what is trained.
-        model: the trunk; its weights stay as they are.
+        world_model: the trunk; its weights stay as they are.
         batches: as the trunk was trained on.
         objective: the weights of the losses, as the trunk's.
         steps: optimiser steps.
@@ -39,6 +39,7 @@ def train_drafter(
         on_step: told how many steps are done, and the losses.
 
     """
+    model = world_model.model
     net.train()
     optimizer = torch.optim.AdamW(net.parameters(), lr=learning_rate, betas=(0.9, 0.95), weight_decay=0.01, fused=True)
     for step in range(steps):

@@ -133,7 +133,7 @@ class SpeculativeRollout:
             raise ValueError("a speculative roll-out needs memory(batch_size, 'trunk', draft=<longest draft>)")
         if horizon < 1:
             raise ValueError(f"a roll-out needs a horizon of at least 1, got {horizon}")
-        if self.drafter and not can_be_verified(self.model):
+        if self.drafter and not can_be_verified(self.model.observation):
             raise ValueError(
                 "images are drawn clipped and rounded: drafts of them cannot be verified, use drafter=None"
             )

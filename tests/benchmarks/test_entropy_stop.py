@@ -11,7 +11,7 @@ from torch import Tensor
 
 from benchmarks.suites.speculation.entropy_stop import EntropyStop, UntilUnsure
 from nextlat_rl.drafting.drafter import Draft, SequentialDrafter
-from nextlat_rl.drafting.drafters.registry import UNTRAINED, make_drafter, make_net
+from nextlat_rl.drafting.make import make_drafter, make_net, needs_training
 from nextlat_rl.drafting.rollout import SpeculativeRollout
 from nextlat_rl.drafting.token import Token
 from nextlat_rl.models.nextlat import NextLat
@@ -21,7 +21,8 @@ from tests.drafting.test_rollout import chi_square, enumerable_model, exact_dist
 
 def drafter_for(name: str, model: NextLat) -> SequentialDrafter:
     torch.manual_seed(1)
-    drafter = make_drafter(name, model, None if name in UNTRAINED else make_net(name, model).eval())
+    world_model = WorldModel(model, "none")
+    drafter = make_drafter(world_model, name, make_net(world_model, name).eval() if needs_training(name) else None)
     assert isinstance(drafter, SequentialDrafter)
     return drafter
 

@@ -15,12 +15,13 @@ from nextlat_rl.drafting.config import DRAFTERS
 from nextlat_rl.drafting.drafter import CachedDrafter, Drafter
 from nextlat_rl.drafting.drafters.nextlat import NextLatDrafter
 from nextlat_rl.drafting.drafters.ngram import step_names
-from nextlat_rl.drafting.drafters.registry import UNTRAINED, load_net, make_drafter, make_net, save_net
 from nextlat_rl.drafting.exactness import check_verified
 from nextlat_rl.drafting.fit import train_drafter
 from nextlat_rl.drafting.length import FixedLength
+from nextlat_rl.drafting.make import make_drafter, make_net, needs_training
 from nextlat_rl.drafting.rollout import SpeculativeRollout
 from nextlat_rl.drafting.token import Token, embed_token, same_token, sample_token, token_num_uniforms
+from nextlat_rl.drafting.weights import load_net, save_net
 from nextlat_rl.errors import UserError
 from nextlat_rl.models.config import ModelConfig
 from nextlat_rl.models.nextlat import NextLat
@@ -31,7 +32,7 @@ from nextlat_rl.world_model import WorldModel
 from tests.drafting.test_rollout import BATCH, chi_square, enumerable_model, exact_distribution, keys, start
 from tests.helpers.tiny import STATISTICS, make_batch, tiny_model
 
-TRAINED = [name for name in DRAFTERS.names() if name not in UNTRAINED]
+TRAINED = [name for name in DRAFTERS.names() if needs_training(name)]
 
 
 class SameBatch:
@@ -41,7 +42,8 @@ class SameBatch:
 
 def drafter_for(name: str, model: NextLat) -> Drafter:
     torch.manual_seed(1)
-    return make_drafter(name, model, None if name in UNTRAINED else make_net(name, model).eval())
+    world_model = WorldModel(model, "none")
+    return make_drafter(world_model, name, make_net(world_model, name).eval() if needs_training(name) else None)
 
 
 @pytest.mark.parametrize("name", [name for name in DRAFTERS.names() if name != "nextlat"])
@@ -63,11 +65,18 @@ def test_any_drafter_leaves_the_distribution_alone(name: str) -> None:
 def test_training_lowers_the_losses_and_leaves_the_trunk_alone(name: str) -> None:
     model = tiny_model()
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    net = make_net(name, model)
+    world_model = WorldModel(model, "none")
+    net = make_net(world_model, name)
     history: list[float] = []
     settings = ObjectiveConfig(min_rollouts=32)
     train_drafter(
-        net, model, SameBatch(), settings, 60, 3e-3, on_step=lambda step, losses: history.append(sum(losses.values()))
+        net,
+        world_model,
+        SameBatch(),
+        settings,
+        60,
+        3e-3,
+        on_step=lambda step, losses: history.append(sum(losses.values())),
     )
     assert sum(history[-5:]) < 0.9 * sum(history[:5])
     for key, value in model.state_dict().items():
@@ -148,7 +157,7 @@ def test_lookahead_knows_which_steps_it_would_have_guessed() -> None:
 def test_lookahead_is_refused_where_no_step_comes_twice() -> None:
     """Its guesses have probability 1, which must not be held against a density: steps would come twice."""
     with pytest.raises(UserError, match=r"drafter=ngram repeats steps.*drafter=nextlat"):
-        make_drafter("ngram", tiny_model())
+        make_drafter(WorldModel(tiny_model(), "none"), "ngram")
 
 
 @pytest.mark.parametrize("name", [name for name in DRAFTERS.names() if name != "ngram"])
@@ -181,7 +190,7 @@ def test_images_are_drawn_one_at_a_time_or_not_at_all() -> None:
     world_model = WorldModel(NextLat(spaces, ModelConfig(2, 2, 16, 8, 16)).eval(), "none")
     for name in DRAFTERS.names():
         with pytest.raises(UserError, match=f"drafter={name} cannot be verified on images"):
-            check_verified(name, world_model.model)
+            check_verified(name, world_model.observation_codecs)
     memory = world_model.memory(1, "trunk", 2)
     world_model.observe(world_model.first_step([image.sample()]), memory)
     alone = SpeculativeRollout(world_model, None, FixedLength(0))
@@ -226,20 +235,20 @@ def test_equal_steps_and_only_these_have_equal_names() -> None:
 
 
 def test_a_drafter_of_another_trunk_is_refused(tmp_path: Path) -> None:
-    model = tiny_model()
+    world_model = WorldModel(tiny_model(), "none")
     for seed in (0, 1):
         checkpoint.save(tmp_path / f"run{seed}" / "checkpoints", 1, tiny_model(seed=seed), None, {"env_id": "none"})
     runs = [tmp_path / "run0", tmp_path / "run1"]
     with pytest.raises(UserError, match=r"not trained.*nextlat_rl\.draft"):
-        load_net("medusa", model, runs[0])
-    net = make_net("medusa", model)
+        load_net(world_model, "medusa", runs[0])
+    net = make_net(world_model, "medusa")
     torch.nn.init.normal_(net.weight)  # type: ignore[arg-type]
     folder = save_net("medusa", net, runs[0], {"steps": 1})
-    assert torch.equal(load_net("medusa", model, runs[0]).weight, net.weight)  # type: ignore[arg-type]
+    assert torch.equal(load_net(world_model, "medusa", runs[0]).weight, net.weight)  # type: ignore[arg-type]
     (tmp_path / "run1" / "drafters").mkdir()
     folder.rename(tmp_path / "run1" / "drafters" / "medusa")
     with pytest.raises(UserError, match="another trunk"):
-        load_net("medusa", model, runs[1])
+        load_net(world_model, "medusa", runs[1])
 
 
 @pytest.mark.parametrize("name", ["draft_model", "eagle"])

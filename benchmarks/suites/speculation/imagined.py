@@ -16,15 +16,14 @@ from nextlat_rl.data.batches import Batcher
 from nextlat_rl.data.minari_io import load_datasets
 from nextlat_rl.drafting.config import DRAFTERS
 from nextlat_rl.drafting.drafter import Drafter, SequentialDrafter
-from nextlat_rl.drafting.drafters.net import DrafterNet
-from nextlat_rl.drafting.drafters.registry import UNTRAINED, make_drafter, make_net
 from nextlat_rl.drafting.exactness import can_come_true
 from nextlat_rl.drafting.fit import train_drafter
 from nextlat_rl.drafting.length import AdaptiveLength, DraftLength, FixedLength
+from nextlat_rl.drafting.make import make_drafter, make_net, needs_training
+from nextlat_rl.drafting.net import DrafterNet
 from nextlat_rl.drafting.rollout import SpeculativeRollout
 from nextlat_rl.jobs.data import open_store
 from nextlat_rl.jobs.draft_race import ALONE, race
-from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.training import checkpoint
 from nextlat_rl.training.build import drafter_batches
@@ -50,17 +49,17 @@ def rows(
 
     """
     minutes, rounds = (0.02, 2) if quick else (1.0, 40)
-    training = _training(world_model.model, run, minutes, seed, console)
+    training = _training(world_model, run, minutes, seed, console)
     alone = SpeculativeRollout(world_model, None, FixedLength(0))
     drawn, seconds = {ALONE: alone}, defaultdict[str, float](float)
     for name in DRAFTERS.names():
-        if name == "ngram" and not can_come_true(world_model.model):
+        if name == "ngram" and not can_come_true(world_model.observation_codecs):
             continue
         net, seconds[name] = training.trained(name)
-        for length_name, drafter, length in _drafts(name, world_model.model, net):
+        for length_name, drafter, length in _drafts(name, world_model, net):
             drawn[f"{name} {length_name}"] = alone.drafting(drafter, length)
     # The worst case: a drafter of which nothing is ever right must cost next to nothing.
-    untrained = make_drafter("eagle", world_model.model, make_net("eagle", world_model.model).eval())
+    untrained = make_drafter(world_model, "eagle", make_net(world_model, "eagle").eval())
     drawn["untrained adaptive"] = alone.drafting(untrained, AdaptiveLength())
     with bar(console, "Racing", rounds, "rounds") as shown:
         found = race(world_model, drawn, horizon, 1, rounds, shown.update)
@@ -74,17 +73,17 @@ def _figures(values: dict[str, Any], seconds: dict[str, float]) -> dict[str, Any
     return values | {"agent": agent, "measure": "imagination", "speedup": speedup, "drafter_minutes": minutes}
 
 
-def _drafts(name: str, model: NextLat, net: DrafterNet | None) -> Iterator[tuple[str, Drafter, DraftLength]]:
+def _drafts(name: str, world_model: WorldModel, net: DrafterNet | None) -> Iterator[tuple[str, Drafter, DraftLength]]:
     """A drafter with every draft length: its name, the drafter and the length."""
     fixed = _LENGTHS if name == "nextlat" else _RIVAL_LENGTHS
     lengths: dict[str, DraftLength] = {str(length): FixedLength(length) for length in fixed}
     lengths["adaptive"] = AdaptiveLength(max(fixed))
-    drafter = make_drafter(name, model, net)
+    drafter = make_drafter(world_model, name, net)
     for length_name, length in lengths.items():
         # A pool must not know what other lengths drew from the same start.
-        yield length_name, make_drafter(name, model) if name == "ngram" else drafter, length
+        yield length_name, make_drafter(world_model, name) if name == "ngram" else drafter, length
     # Guesses of continuous observations have densities, for which the bound on acceptance means nothing.
-    if isinstance(drafter, SequentialDrafter) and can_come_true(model):
+    if isinstance(drafter, SequentialDrafter) and can_come_true(world_model.observation_codecs):
         stop = EntropyStop(max(fixed))
         yield "entropy", UntilUnsure(drafter, stop), stop
 
@@ -93,7 +92,7 @@ def _drafts(name: str, model: NextLat, net: DrafterNet | None) -> Iterator[tuple
 class _Training:
     """What drafters are trained with, and for how long."""
 
-    model: NextLat
+    world_model: WorldModel
     batches: Batcher
     objective: ObjectiveConfig
     seconds: float
@@ -102,14 +101,14 @@ class _Training:
 
     def trained(self, name: str) -> tuple[DrafterNet | None, float]:
         """Trained weights, None for a drafter without, and the seconds that it took."""
-        if name in UNTRAINED:
+        if not needs_training(name):
             return None, 0.0
-        net, steps = make_net(name, self.model), self._steps(name)
+        net, steps = make_net(self.world_model, name), self._steps(name)
         started = time.monotonic()
         with bar(self.console, f"Training {name}", steps, "steps") as shown:
             train_drafter(
                 net,
-                self.model,
+                self.world_model,
                 self.batches,
                 self.objective,
                 steps,
@@ -121,17 +120,17 @@ class _Training:
 
     def _steps(self, name: str) -> int:
         """How many steps fit into the time, judged by a few on weights that are thrown away."""
-        trial, net = 3, make_net(name, self.model)
-        train_drafter(net, self.model, self.batches, self.objective, 1, _LEARNING_RATE)
+        trial, net = 3, make_net(self.world_model, name)
+        train_drafter(net, self.world_model, self.batches, self.objective, 1, _LEARNING_RATE)
         started = time.monotonic()
-        train_drafter(net, self.model, self.batches, self.objective, trial, _LEARNING_RATE)
+        train_drafter(net, self.world_model, self.batches, self.objective, trial, _LEARNING_RATE)
         return max(1, round(self.seconds * trial / (time.monotonic() - started)))
 
 
-def _training(model: NextLat, run: str, minutes: float, seed: int, console: Console) -> _Training:
+def _training(world_model: WorldModel, run: str, minutes: float, seed: int, console: Console) -> _Training:
     """On the data of the trunk's run."""
     saved = checkpoint.load_config(run)
     store = open_store(load_datasets(saved["dataset_id"]), console)
     batches = drafter_batches(store, saved["train_config"]["trainer"], saved["model"]["context"], seed)
     objective = checkpoint.trained_objective(saved)
-    return _Training(model, batches, objective, minutes * 60, seed, console)
+    return _Training(world_model, batches, objective, minutes * 60, seed, console)

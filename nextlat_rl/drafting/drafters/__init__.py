@@ -1,1 +1,1 @@
-"""The drafters, one file each, and what the rivals of the latent dynamics need to be trained."""
+"""One drafter a file: its weights, the drafter, and the name `DRAFTER` for it."""

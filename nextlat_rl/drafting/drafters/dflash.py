@@ -9,14 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from nextlat_rl.drafting.drafter import LONGEST, BlockDrafter
-from nextlat_rl.drafting.drafters.net import FeatureNet, rolled_places
+from nextlat_rl.drafting.net import FeatureNet, rolled_places
 from nextlat_rl.drafting.token import Token, embed_token
 from nextlat_rl.memory import Memory
 from nextlat_rl.models.config import TrunkConfig
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.forward import Forward
 from nextlat_rl.objectives.latent import rollout_starts
-from nextlat_rl.types import Batch, BatchIndex
+from nextlat_rl.types import Batch, BatchIndex, Spaces
 
 _CONTEXT = 16  # beliefs looked at
 _LAYERS = 2
@@ -25,8 +25,8 @@ _LAYERS = 2
 class DFlashNet(FeatureNet):
     """Self-attention within the block, attention to the beliefs, MLP; twice."""
 
-    def __init__(self, trunk: TrunkConfig) -> None:
-        super().__init__()
+    def __init__(self, spaces: Spaces, trunk: TrunkConfig) -> None:
+        super().__init__(spaces, trunk)
         width = trunk.width
         self.mask = nn.Parameter(0.02 * torch.randn(width))
         self.slot = nn.Parameter(0.02 * torch.randn(LONGEST, width))
@@ -72,6 +72,8 @@ class DFlashNet(FeatureNet):
 class DFlashDrafter(BlockDrafter):
     """Remembers the last true beliefs of every row."""
 
+    net_class = DFlashNet
+
     def __init__(self, model: NextLat, net: DFlashNet) -> None:
         super().__init__(model)
         self.net = net
@@ -106,3 +108,6 @@ class DFlashDrafter(BlockDrafter):
         at = (kept + 1)[:, None] + torch.arange(_CONTEXT, device=kept.device)
         rows = torch.arange(len(kept), device=kept.device)[:, None]
         self.context, self.known = everything[rows, at], known[rows, at]
+
+
+DRAFTER = DFlashDrafter

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from nextlat_rl.drafting.drafter import CachedDrafter
-from nextlat_rl.drafting.drafters.net import DrafterNet
+from nextlat_rl.drafting.net import DrafterNet
 from nextlat_rl.drafting.token import Token, embed_token
 from nextlat_rl.models.config import ModelConfig, TrunkConfig
 from nextlat_rl.models.nextlat import NextLat
@@ -23,7 +23,7 @@ class DraftModelNet(DrafterNet):
     """
 
     def __init__(self, spaces: Spaces, trunk: TrunkConfig) -> None:
-        super().__init__()
+        super().__init__(spaces, trunk)
         width = trunk.width // 2
         small = ModelConfig(max(1, trunk.layers // 4), trunk.heads, width, trunk.context, dynamics_width=width)
         self.model = NextLat(spaces, small)
@@ -43,7 +43,9 @@ class DraftModelNet(DrafterNet):
 class DraftModelDrafter(CachedDrafter):
     """Reads steps; knows the trunk's beliefs from the roll-out's first one only."""
 
-    def __init__(self, net: DraftModelNet) -> None:
+    net_class = DraftModelNet
+
+    def __init__(self, model: NextLat, net: DraftModelNet) -> None:
         super().__init__(net.model, net.model.trunk)
         self.net = net
 
@@ -56,3 +58,6 @@ class DraftModelDrafter(CachedDrafter):
     def embed(self, feature: Tensor, token: Token) -> Tensor:
         """The step alone."""
         return embed_token(self.heads, token)
+
+
+DRAFTER = DraftModelDrafter

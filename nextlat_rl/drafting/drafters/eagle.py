@@ -6,13 +6,13 @@ import torch
 from torch import Tensor, nn
 
 from nextlat_rl.drafting.drafter import CachedDrafter
-from nextlat_rl.drafting.drafters.net import FeatureNet
+from nextlat_rl.drafting.net import FeatureNet
 from nextlat_rl.drafting.token import Token, embed_token
 from nextlat_rl.models.config import TrunkConfig
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.models.transformer import Transformer
 from nextlat_rl.objectives.forward import Forward
-from nextlat_rl.types import Batch, BatchIndex
+from nextlat_rl.types import Batch, BatchIndex, Spaces
 
 _NOISE = 0.1  # half-width of the uniform noise on features that EAGLE trains with, against its own errors
 
@@ -20,8 +20,8 @@ _NOISE = 0.1  # half-width of the uniform noise on features that EAGLE trains wi
 class EagleNet(FeatureNet):
     """A layer like one of the trunk's, on a linear map of (h_t, emb(x_{t+1}))."""
 
-    def __init__(self, trunk: TrunkConfig) -> None:
-        super().__init__()
+    def __init__(self, spaces: Spaces, trunk: TrunkConfig) -> None:
+        super().__init__(spaces, trunk)
         self.join = nn.Linear(2 * trunk.width, trunk.width)
         self.layer = Transformer(TrunkConfig(1, trunk.heads, trunk.width, trunk.context))
 
@@ -42,6 +42,8 @@ class EagleNet(FeatureNet):
 class EagleDrafter(CachedDrafter):
     """Reads pairs; where a draft was verified, pairs with true beliefs."""
 
+    net_class = EagleNet
+
     def __init__(self, model: NextLat, net: EagleNet) -> None:
         super().__init__(model, net.layer)
         self.net = net
@@ -49,3 +51,6 @@ class EagleDrafter(CachedDrafter):
     def embed(self, feature: Tensor, token: Token) -> Tensor:
         """The pair of a feature and the step taken there."""
         return self.net.embed(feature, embed_token(self.heads, token))
+
+
+DRAFTER = EagleDrafter

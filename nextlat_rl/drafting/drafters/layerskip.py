@@ -13,20 +13,20 @@ import torch
 from torch import Tensor, nn
 
 from nextlat_rl.drafting.drafter import SequentialDrafter
-from nextlat_rl.drafting.drafters.net import FeatureNet
+from nextlat_rl.drafting.net import FeatureNet
 from nextlat_rl.drafting.token import Token, embed_token
 from nextlat_rl.memory import Memory
 from nextlat_rl.models.config import TrunkConfig
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.forward import Forward
-from nextlat_rl.types import Batch, BatchIndex
+from nextlat_rl.types import Batch, BatchIndex, Spaces
 
 
 class LayerSkipNet(FeatureNet):
     """The exit after a quarter of the layers."""
 
-    def __init__(self, trunk: TrunkConfig) -> None:
-        super().__init__()
+    def __init__(self, spaces: Spaces, trunk: TrunkConfig) -> None:
+        super().__init__(spaces, trunk)
         self.layers = max(1, trunk.layers // 4)
         self.exit = nn.Sequential(nn.LayerNorm(trunk.width), nn.Linear(trunk.width, trunk.width))
 
@@ -42,6 +42,8 @@ class LayerSkipNet(FeatureNet):
 
 class LayerSkipDrafter(SequentialDrafter):
     """Writes ahead into the first layers of the trunk's cache; verification overwrites it."""
+
+    net_class = LayerSkipNet
 
     def __init__(self, model: NextLat, net: LayerSkipNet) -> None:
         super().__init__(model)
@@ -62,3 +64,6 @@ class LayerSkipDrafter(SequentialDrafter):
         """A pass through the first layers and out."""
         x = embed_token(self.heads, token)[:, None]
         return self.net.exit(self.heads.trunk.extend(x, self.cache, self.net.layers)[:, 0])
+
+
+DRAFTER = LayerSkipDrafter

@@ -7,20 +7,22 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nextlat_rl.drafting.drafter import LONGEST, BlockDrafter
-from nextlat_rl.drafting.drafters.net import FeatureNet, rolled_places
+from nextlat_rl.drafting.net import FeatureNet, rolled_places
 from nextlat_rl.drafting.token import Token
+from nextlat_rl.models.config import TrunkConfig
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.forward import Forward
 from nextlat_rl.objectives.latent import rollout_starts
 from nextlat_rl.tracing import Traced
-from nextlat_rl.types import Batch, BatchIndex
+from nextlat_rl.types import Batch, BatchIndex, Spaces
 
 
 class MedusaNet(FeatureNet):
     """f_k = h_t + SiLU(W_k h_t + b_k) for k = 1..LONGEST; as in the paper W starts at 0."""
 
-    def __init__(self, width: int) -> None:
-        super().__init__()
+    def __init__(self, spaces: Spaces, trunk: TrunkConfig) -> None:
+        super().__init__(spaces, trunk)
+        width = trunk.width
         self.weight = nn.Parameter(torch.zeros(LONGEST, width, width))
         self.bias = nn.Parameter(torch.zeros(LONGEST, width))
 
@@ -41,6 +43,8 @@ class MedusaNet(FeatureNet):
 class MedusaDrafter(BlockDrafter):
     """All positions from one belief."""
 
+    net_class = MedusaNet
+
     def __init__(self, model: NextLat, net: MedusaNet) -> None:
         super().__init__(model)
         self._heads = Traced(net, net.forward)
@@ -48,3 +52,6 @@ class MedusaDrafter(BlockDrafter):
     def features(self, belief: Tensor, token: Token, length: int) -> Tensor:
         """The step taken is not looked at."""
         return self._heads(belief)[:, :length]
+
+
+DRAFTER = MedusaDrafter

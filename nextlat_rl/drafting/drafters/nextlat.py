@@ -13,7 +13,9 @@ from nextlat_rl.tracing import Traced
 class NextLatDrafter(SequentialDrafter):
     """The grounded latent dynamics, rolled out over its own draws; K may exceed the training horizon."""
 
-    def __init__(self, model: NextLat) -> None:
+    uses_dynamics = True
+
+    def __init__(self, model: NextLat, net: None = None) -> None:
         super().__init__(model)
         names = list(model.observation)
 
@@ -31,3 +33,6 @@ class NextLatDrafter(SequentialDrafter):
         """See `SequentialDrafter.guess`; both in one trace, for this is where the time of a draft goes."""
         feature, *parts = self._guess(feature, uniform, *token.parts())
         return feature, from_parts(self.heads.observation, parts)
+
+
+DRAFTER = NextLatDrafter

@@ -30,8 +30,8 @@ class NgramDrafter(Drafter):
 
     foreseen: list[bool]
 
-    def __init__(self, model: NextLat) -> None:
-        if not can_come_true(model):
+    def __init__(self, model: NextLat, net: None = None) -> None:
+        if not can_come_true(model.observation):
             raise UserError(
                 "drafter=ngram repeats steps, and where observations are continuous no step ever comes twice; "
                 "use drafter=nextlat"
@@ -121,3 +121,6 @@ def step_names(token: Token) -> list[list[int]]:
     rows, columns = token.end.shape
     parts = [part.reshape(rows, columns, -1).cpu().numpy() for part in token.parts()]
     return [[hash(b"".join(part[i, k].tobytes() for part in parts)) for k in range(columns)] for i in range(rows)]
+
+
+DRAFTER = NgramDrafter

@@ -1,4 +1,4 @@
-"""What is trained of a drafter that needs training, always on a trunk that stands still."""
+"""The weights of drafters that need training; the trunk's own stay as they are."""
 
 from __future__ import annotations
 
@@ -8,15 +8,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nextlat_rl.models.config import TrunkConfig
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.forward import Forward
 from nextlat_rl.objectives.latent import head_kl, random_subset
-from nextlat_rl.types import Batch, BatchIndex
+from nextlat_rl.types import Batch, BatchIndex, Spaces
 
 
 class DrafterNet(nn.Module, ABC):
-    """The weights of a drafter."""
+    """The weights of a drafter, of a size that fits the trunk."""
+
+    def __init__(self, spaces: Spaces, trunk: TrunkConfig) -> None:
+        super().__init__()
 
     @abstractmethod
     def losses(

@@ -1,0 +1,53 @@
+"""Weights of drafters, saved beside their trunk and found again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from nextlat_rl.drafting.make import make_net
+from nextlat_rl.drafting.net import DrafterNet
+from nextlat_rl.errors import UserError
+from nextlat_rl.training import checkpoint
+from nextlat_rl.world_model import WorldModel
+
+
+def save_net(name: str, net: DrafterNet, run: str | Path, record: Mapping[str, object]) -> Path:
+    """Write the weights to `drafters/<name>` of the trunk's run folder, with the trunk's fingerprint."""
+    folder = checkpoint.run_folder(run) / "drafters" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file({key: value.contiguous() for key, value in net.state_dict().items()}, folder / "drafter.safetensors")
+    (folder / "drafter.json").write_text(json.dumps({"drafter": name, "trunk": fingerprint(run), **record}, indent=1))
+    return folder
+
+
+def load_net(world_model: WorldModel, name: str, run: str | Path) -> DrafterNet:
+    """The weights that `save_net` wrote.
+
+    Raises:
+        UserError: if there are none, or they were trained with another trunk.
+
+    """
+    folder = checkpoint.run_folder(run) / "drafters" / name
+    how = f"python -m nextlat_rl.draft checkpoint={run} drafter={name}"
+    if not (folder / "drafter.json").exists():
+        raise UserError(f"drafter={name} was not trained for '{run}' yet: {how}")
+    net = make_net(world_model, name)
+    try:
+        record = json.loads((folder / "drafter.json").read_text())
+        if record["trunk"] != fingerprint(run):
+            raise UserError(f"{folder} was trained with another trunk than '{run}' (fingerprints differ): {how}")
+        net.load_state_dict(load_file(folder / "drafter.safetensors"))
+    except (OSError, SafetensorError, RuntimeError, KeyError, json.JSONDecodeError) as error:
+        raise UserError(f"{folder} is broken ({str(error).splitlines()[0]}); train it again: {how}") from None
+    return net.eval()
+
+
+def fingerprint(run: str | Path) -> str:
+    """A digest of a checkpoint's weights."""
+    return hashlib.blake2b((checkpoint.find(run) / "model.safetensors").read_bytes(), digest_size=16).hexdigest()
