@@ -10,11 +10,11 @@ from benchmarks.suites.paper.data import gathered
 from benchmarks.suites.paper.fit import train_settings
 from benchmarks.suites.paper.published import STEP_COST, cost_name
 from benchmarks.timing import interleave
+from nextlat_rl import Trainer
 from nextlat_rl.console import bar
 from nextlat_rl.data.batches import Batcher
 from nextlat_rl.data.store import Store
 from nextlat_rl.training.build import build_model, window_length
-from nextlat_rl.training.trainer import Trainer
 
 _ENV = "NextLat/StreetMap-10x10"
 _EPISODES = 1000

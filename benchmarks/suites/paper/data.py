@@ -6,9 +6,9 @@ import os
 
 from rich.console import Console
 
+from nextlat_rl import make_env
 from nextlat_rl.console import bar
 from nextlat_rl.data.store import Store, store_of_episodes
-from nextlat_rl.envs import make_env
 from nextlat_rl.envs.episodes import collect_episodes
 
 _FEW = 50_000  # episodes that are gathered before other processes have started

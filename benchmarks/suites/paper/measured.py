@@ -17,6 +17,7 @@ from benchmarks.suites.paper.cost import cost_rows
 from benchmarks.suites.paper.data import gathered
 from benchmarks.suites.paper.fit import QUICK, Fitted, fit, train_settings
 from benchmarks.suites.paper.tasks import COST_MODELS, TASKS_BY_SIZE, PaperTask
+from nextlat_rl import WorldModel
 from nextlat_rl.data.store import Store
 from nextlat_rl.envs.paper.map_test import MapTest
 from nextlat_rl.jobs.evaluation import ActingConfig, score
@@ -26,7 +27,6 @@ from nextlat_rl.results import provenance, typed_command
 from nextlat_rl.runtime import available_cores, pick_device, set_threads
 from nextlat_rl.seeds import EVALUATION_SEED
 from nextlat_rl.training.distributed import broadcast_from_main, is_main_process, launched, rank_and_world_size
-from nextlat_rl.world_model import WorldModel
 
 _SCORED = 500  # fresh problems
 _CHECKED = 200  # fresh problems that tell whether training can stop; not among the others

@@ -19,16 +19,14 @@ from benchmarks.options import Options
 from benchmarks.rivals.progress import Progress
 from benchmarks.rows import Row, make_row
 from benchmarks.suites.sb3.contestants import CURVES, Contestant, Curve
-from nextlat_rl.agents.sb3 import BeliefPolicy, ImaginedReplay, ZooSettings, make_belief_env, zoo_settings
+from nextlat_rl import BeliefPolicy, ImaginedReplay, UserError, WorldModel, make_belief_env, make_env, zoo_settings
+from nextlat_rl.agents.sb3 import ZooSettings
 from nextlat_rl.console import bar
-from nextlat_rl.envs import make_env
 from nextlat_rl.envs.sb3.features import FeatureWrapper
-from nextlat_rl.errors import UserError
 from nextlat_rl.results import provenance
 from nextlat_rl.runtime import set_threads
 from nextlat_rl.seeds import EVALUATION_SEED
 from nextlat_rl.statistics import bootstrap_interval
-from nextlat_rl.world_model import WorldModel
 
 _WINDOW = 100  # training episodes that a point of an on-policy agent's curve averages
 _SHORT = 10  # episodes of an off-policy agent's point

@@ -18,15 +18,21 @@ from benchmarks.options import Options
 from benchmarks.rivals.progress import Progress
 from benchmarks.rows import Row, make_row
 from benchmarks.suites.sb3.dreamers import DREAMERS, DREAMS, Dream, Dreamer
-from nextlat_rl.agents.sb3 import BeliefPolicy, ImaginedVecEnv, make_belief_env, start_beliefs, uncertainty_limit
+from nextlat_rl import (
+    BeliefPolicy,
+    ImaginedVecEnv,
+    WorldModel,
+    list_datasets,
+    make_belief_env,
+    start_beliefs,
+    uncertainty_limit,
+)
 from nextlat_rl.console import bar
-from nextlat_rl.data.minari_io import list_datasets
 from nextlat_rl.memory import Acting
 from nextlat_rl.results import provenance
 from nextlat_rl.runtime import set_threads
 from nextlat_rl.seeds import EVALUATION_SEED
 from nextlat_rl.statistics import bootstrap_interval
-from nextlat_rl.world_model import WorldModel
 
 _ENVS = 64  # imagined episodes side by side
 _PPO = {"n_steps": 64, "batch_size": 512, "n_epochs": 4, "learning_rate": 5e-4, "ent_coef": 0.01}
@@ -98,7 +104,7 @@ def _dreamt(
     limit = uncertainty_limit(starts, dreamer.within) if dreamer.within else None
     begin = {"policy": BeliefPolicy, "policy_kwargs": {"world_model": world_model}} if dreamer.heads else {}
     imagined = VecMonitor(ImaginedVecEnv(world_model, _ENVS, starts, task.horizon, seed, limit, dreamer.price))
-    agent = PPO(env=imagined, seed=seed, device="cpu", **{"policy": "MlpPolicy", **_PPO, **begin})  # type: ignore[arg-type]
+    agent = PPO(env=imagined, seed=seed, device="cpu", **{"policy": "MlpPolicy", **_PPO, **begin})
     with bar(console, dreamer.name, steps, "steps") as shown:
         agent.learn(steps, callback=Progress(shown.update))
     return agent

@@ -11,19 +11,16 @@ from rich.console import Console
 from benchmarks.suites.speculation.recorded import Played, changed
 from benchmarks.suites.speculation.risked import RISKS, risk_rows
 from benchmarks.suites.speculation.seen_cells import nothing_new
-from nextlat_rl.agents.agent import Agent
+from nextlat_rl import AdaptiveLength, Agent, FixedLength, SpeculativeAgent, WorldModel, make_planner
+from nextlat_rl.agents.agent import BatchAgent
 from nextlat_rl.agents.episodes import evaluation_seeds, run_episodes
 from nextlat_rl.agents.planning.config import planner_config
-from nextlat_rl.agents.planning.planner import SearchPlanner, make_planner
-from nextlat_rl.agents.speculative import SpeculativeAgent
+from nextlat_rl.agents.planning.planner import SearchPlanner
 from nextlat_rl.console import bar
-from nextlat_rl.drafting.length import AdaptiveLength, DraftLength, FixedLength
+from nextlat_rl.drafting.length import DraftLength
 from nextlat_rl.jobs.evaluation import ActingConfig, calibrated_tolerances
 from nextlat_rl.seeds import EVALUATION_SEED
 from nextlat_rl.statistics import bootstrap_interval
-from nextlat_rl.world_model import WorldModel
-
-AnyAgent = Agent | SpeculativeAgent
 
 _TIMED_RISK = 0.01
 _DECIDED_AT_RISK, _PLANNED_AT_RISK = 60_000, 12_000  # decisions, about, for each of several risks
@@ -66,7 +63,7 @@ def rows(
 
 def _agents(
     world_model: WorldModel, planner: str, deterministic: bool, tolerance: float, longest: int
-) -> dict[str, AnyAgent]:
+) -> dict[str, BatchAgent]:
     """By name: the adaptive draft length looks for speed, the fixed ones show how many calls can be saved."""
 
     def search() -> SearchPlanner | None:
@@ -85,7 +82,7 @@ def _agents(
 
 
 def _timed(
-    env_id: str, agents: dict[str, AnyAgent], decisions: int, quick: bool, planner: str, console: Console
+    env_id: str, agents: dict[str, BatchAgent], decisions: int, quick: bool, planner: str, console: Console
 ) -> dict[str, Played]:
     """Whole episodes in turn, as many as it takes for `decisions` of the agent that decides at every step."""
     # First some that do not count: what is used is traced, and the adaptive length tries a few.
@@ -107,7 +104,7 @@ def _timed(
     return played
 
 
-def _figures(planner: str, name: str, agent: AnyAgent, mine: Played, off: Played) -> dict[str, Any]:
+def _figures(planner: str, name: str, agent: BatchAgent, mine: Played, off: Played) -> dict[str, Any]:
     """What an agent did, beside the one that decides at every step, under the names of a row."""
     values: dict[str, Any] = {"agent": f"{planner}, {name}", "measure": "acting", "episodes": len(mine.returns)}
     values |= {"decisions": len(mine.actions), "return_mean": float(np.mean(mine.returns))}
@@ -119,6 +116,6 @@ def _figures(planner: str, name: str, agent: AnyAgent, mine: Played, off: Played
     values |= {"return_lost": float(np.mean(lost)), "return_lost_low": low, "return_lost_high": high}
     values["ms_per_decision"] = median(mine.milliseconds)
     values["speedup"] = median(a / b for a, b in zip(off.milliseconds, mine.milliseconds, strict=True))
-    summary = {} if isinstance(agent, Agent) else agent.summary(planner != "none")
+    summary = agent.summary(planner != "none") if isinstance(agent, SpeculativeAgent) else {}
     calls = float(np.mean(mine.calls))
     return values | summary | {"trunk_calls_per_step": calls, "planner_calls_per_step": calls * (planner != "none")}

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nextlat_rl import FixedLength
 from nextlat_rl.drafting.drafter import Draft, Drafter, SequentialDrafter, feature_draft
 from nextlat_rl.drafting.drafters.nextlat import NextLatDrafter
-from nextlat_rl.drafting.length import FixedLength
 from nextlat_rl.drafting.token import Token, draw_token, from_parts, stack
 from nextlat_rl.memory import Memory
 from nextlat_rl.tracing import Traced

@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from benchmarks.suites.speculation.entropy_stop import EntropyStop, UntilUnsure
+from nextlat_rl import AdaptiveLength, FixedLength, SpeculativeRollout, WorldModel
 from nextlat_rl.console import bar
 from nextlat_rl.data.batches import Batcher
 from nextlat_rl.data.minari_io import load_datasets
@@ -18,16 +19,14 @@ from nextlat_rl.drafting.config import DRAFTERS
 from nextlat_rl.drafting.drafter import Drafter, SequentialDrafter
 from nextlat_rl.drafting.exactness import can_come_true
 from nextlat_rl.drafting.fit import train_drafter
-from nextlat_rl.drafting.length import AdaptiveLength, DraftLength, FixedLength
+from nextlat_rl.drafting.length import DraftLength
 from nextlat_rl.drafting.make import make_drafter, make_net, needs_training
 from nextlat_rl.drafting.net import DrafterNet
-from nextlat_rl.drafting.rollout import SpeculativeRollout
 from nextlat_rl.jobs.data import open_store
 from nextlat_rl.jobs.draft_race import ALONE, race
 from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.training import checkpoint
 from nextlat_rl.training.build import drafter_batches
-from nextlat_rl.world_model import WorldModel
 
 _LENGTHS = (1, 2, 4, 8, 16)  # of drafts by the latent dynamics
 _RIVAL_LENGTHS = (2, 4, 8)

@@ -13,9 +13,9 @@ from benchmarks.options import Options
 from benchmarks.rows import Row, make_row
 from benchmarks.suites.speculation import acted, imagined
 from benchmarks.suites.speculation.tasks import TASKS
+from nextlat_rl import WorldModel
 from nextlat_rl.results import provenance
 from nextlat_rl.runtime import set_threads
-from nextlat_rl.world_model import WorldModel
 
 
 def rows(part: str, seed: int, options: Options, console: Console) -> Iterator[Row]:

@@ -9,14 +9,12 @@ import numpy as np
 from rich.console import Console
 
 from benchmarks.suites.speculation.recorded import LaterCalls
-from nextlat_rl.agents.agent import ActsInBatches, Agent
+from nextlat_rl import Agent, FixedLength, SpeculativeAgent, WorldModel, make_planner
+from nextlat_rl.agents.agent import ActsInBatches
 from nextlat_rl.agents.episodes import evaluation_seeds, run_episodes
-from nextlat_rl.agents.planning.planner import SearchPlanner, make_planner
-from nextlat_rl.agents.speculative import SpeculativeAgent
+from nextlat_rl.agents.planning.planner import SearchPlanner
 from nextlat_rl.console import bar
-from nextlat_rl.drafting.length import FixedLength
 from nextlat_rl.statistics import bootstrap_interval
-from nextlat_rl.world_model import WorldModel
 
 RISKS = (0.005, 0.01, 0.03)
 _ENVS = 16

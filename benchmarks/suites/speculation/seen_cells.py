@@ -8,7 +8,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from nextlat_rl.envs import make_env
+from nextlat_rl import make_env
 
 
 def nothing_new(env_id: str, seeds: Sequence[int], actions: Sequence[Any]) -> np.ndarray:

@@ -16,10 +16,8 @@ from benchmarks.rows import Row
 from benchmarks.suites.speed.models import make_model
 from benchmarks.suites.speed.timed import Timed
 from benchmarks.timing import interleave, threads
-from nextlat_rl.agents.sb3 import ImaginedVecEnv, make_real_env, start_beliefs
-from nextlat_rl.data.minari_io import list_datasets, load_dataset
+from nextlat_rl import ImaginedVecEnv, WorldModel, list_datasets, load_dataset, make_real_env, start_beliefs
 from nextlat_rl.data.store import build_store
-from nextlat_rl.world_model import WorldModel
 
 _ENV = "MiniGrid-FourRooms-v0"
 _BATCHES = (64, 256, 1024)
