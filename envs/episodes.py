@@ -136,6 +136,6 @@ def _report(source: Iterator[Episode], on_progress: Progress | None) -> Iterator
 def _has_static_goal(env: gym.Env) -> bool:
     env.reset(seed=0)
     level: Any = env.unwrapped
-    if hasattr(level, "obstacles"):  # moving balls, which the explorer's map does not know
+    if hasattr(level, "obstacles"):  # moving balls, which the explorer's map cannot represent
         return False
     return any(cell is not None and cell.type == "goal" for cell in level.grid.grid)

@@ -14,9 +14,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LIBRARY = sorted(path for folder in ("nextlat_rl", "agents", "envs") for path in (ROOT / folder).rglob("*.py"))
 # Lines: of the library, of its longest file, of its longest function.
-TOTAL, FILE, FUNCTION = 17_950, 300, 64
-# A run of so many equal lines is a repetition, and so many of them there are.
-RUN, REPEATED = 8, 6
+TOTAL, FILE, FUNCTION = 17_850, 300, 52
+RUN = 8  # equal lines that count as a repetition
 
 
 def test_files_and_the_whole_are_short() -> None:
@@ -44,7 +43,7 @@ def test_no_run_of_lines_stands_twice() -> None:
         for i in range(len(lines) - RUN + 1):
             run = tuple(text for _, text in lines[i : i + RUN])
             places[run].append(f"{path.relative_to(ROOT)}:{lines[i][0]}")
-    assert len([where for where in places.values() if len(where) > 1]) <= REPEATED
+    assert not [where for where in places.values() if len(where) > 1]
 
 
 def code_lines(source: str) -> Iterator[tuple[int, str]]:

@@ -1,4 +1,4 @@
-"""The expert that knows the kind of environment: a module of `nextlat_rl.envs.experts`."""
+"""The expert of the environment: a module of `nextlat_rl.envs.experts`."""
 
 from nextlat_rl.envs.behaviour import Behaviour
 from nextlat_rl.errors import UserError

@@ -46,7 +46,7 @@ for _module in ("word_problem", "path_star", "countdown", "street_map", "text"):
 _register_words()
 for _degree, _arm in ((2, 5), (2, 10), (3, 4), (5, 5)):
     _register(f"PathStar-{_degree}x{_arm}", "path_star", degree=_degree, arm=_arm)
-for _degree, _arm in ((2, 4), (2, 5), (3, 4)):  # ten node names, so that a small model soon knows them
+for _degree, _arm in ((2, 4), (2, 5), (3, 4)):  # ten node names, which a small model learns quickly
     _register(f"PathStar-{_degree}x{_arm}-of-10", "path_star", degree=_degree, arm=_arm, nodes=10)
 for _numbers, _largest in ((3, 20), (4, 100)):
     _register_held_out(f"Countdown-{_numbers}x{_largest}", "countdown", numbers=_numbers, largest=_largest)

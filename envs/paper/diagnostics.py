@@ -1,4 +1,4 @@
-"""What only the paper's tasks can be asked at the end of a run: maps, equations, longer words, and linear probes."""
+"""Diagnostics of the paper's tasks at the end of a run: maps, equations, longer words, linear probes."""
 
 from collections.abc import Sequence
 
@@ -40,17 +40,17 @@ def log_task(
     step: int,
     console: Console,
 ) -> None:
-    """Log what the environment's own diagnostics say; nothing where it is none of the paper's tasks.
+    """Log the diagnostics of one of the paper's tasks; nothing for other environments.
 
     Args:
         env_id: full id.
         model: trained.
-        ways: of acting, to compare answers in.
+        ways: of acting, to compare.
         training: episodes to fit the probes to.
-        held_out: others to score them on.
-        tracker: gets curves `task/*` and figures.
+        held_out: episodes to score the probes on.
+        tracker: receives curves `task/*` and figures.
         step: training step of the points.
-        console: shows that something is going on.
+        console: shows a progress bar.
     """
     env = make_env(env_id).unwrapped
     if not isinstance(env, TokenTask):
@@ -91,7 +91,7 @@ def _log_equations(env_id: str, model: NextLat, ways: Sequence[Acting], tracker:
 def _log_lengths(env: WordProblemEnv, model: NextLat, ways: Sequence[Acting], tracker: Tracker, step: int) -> None:
     batch = words_batch(env, _TIMES * env.longest, _PROBLEMS).to(model.start.device)
     curves = accuracy_by_length(model, batch, batch.action != env.wait)
-    # The question has been read too when the answer is due.
+    # The question mark is one of the tokens read.
     elements = [length - 1 for length in curves["length"]]
     shown: dict[str, list[float]] = {name: curves[name] for name in ways}
     title = f"One word, trained on up to {env.longest} elements at a time"
@@ -101,7 +101,7 @@ def _log_lengths(env: WordProblemEnv, model: NextLat, ways: Sequence[Acting], tr
 
 
 def words_batch(env: WordProblemEnv, longest: int, problems: int) -> Batch:
-    """Right answers to words of 1 to `longest` elements of the environment's group, one an episode."""
+    """Correct episodes of one word each, of 1 to `longest` elements of the environment's group."""
     asks = WordProblemEnv(env.group, longest=longest)
     seeds = range(EVALUATION_SEED, EVALUATION_SEED + problems)
     episodes = [roll_out(asks, TaskSolver(), seed) for seed in seeds]

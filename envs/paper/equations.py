@@ -1,4 +1,4 @@
-"""Countdown: are the equations that a model writes true, the first one, the second, and so on?"""
+"""Share of legal equations that a model writes in Countdown, by their place in the answer."""
 
 from collections.abc import Sequence
 
@@ -14,19 +14,19 @@ from nextlat_rl.world_model import WorldModel
 def equation_validity(
     world_model: WorldModel, envs: Sequence[CountdownEnv], seed: int, acting: Acting = "trunk"
 ) -> list[float]:
-    """Share of legal equations at each place, among the answers that got there; most likely words.
+    """Share of legal equations at each place, among the answers that are that long, with most likely words.
 
-    A legal equation is right arithmetic over numbers that are there; that a last one misses the target does not matter
-    here. It tells where answers go wrong (after arXiv 2511.05963).
+    An equation is legal if its arithmetic is right and its numbers are left, whether or not the last result is the
+    target (after arXiv 2511.05963).
 
     Args:
-        world_model: what answers.
-        envs: a problem each, asked side by side; of one problem an episode.
+        world_model: the trained model.
+        envs: environments of one problem an episode, answered side by side.
         seed: row i is reset with `seed + i`.
         acting: by the trunk or by the latent dynamics alone.
 
     Returns:
-        for the 1st, 2nd, .. equation; the list ends where no answer gets to.
+        The shares of the 1st, 2nd, ... equation.
     """
     observations = [env.reset(seed=seed + i)[0] for i, env in enumerate(envs)]
     refused: list[int | None] = [None] * len(envs)
@@ -47,7 +47,7 @@ def equation_validity(
 
 
 def judge(env: CountdownEnv, refused: int | None) -> list[bool]:
-    """Whether each equation of a finished answer was legal, the one that ended it included.
+    """Whether each equation of a finished answer was legal, including the one that ended it.
 
     Args:
         env: after its last step.

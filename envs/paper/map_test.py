@@ -1,4 +1,4 @@
-"""What is in a trained model's map of a city: the paper's metrics of world models, and the map itself."""
+"""The map metrics of a model trained on a city, and its reconstructed map."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -26,12 +26,12 @@ _DRAW = 0x6D6170  # of trips and walks: the same for every model
 
 
 class MapTest:
-    """The same trips, walks and detours for every model of one city.
+    """Trips, walks and detours in one city, the same for every model.
 
     Args:
-        env_id: the city as it was trained on; the trips are between held-out origins and destinations.
-        trips: how many to make.
-        walks: how many histories to pair up for the compression.
+        env_id: the training environment; the trips are between held-out origins and destinations.
+        trips: number of trips.
+        walks: number of histories to pair up for sequence compression.
     """
 
     def __init__(self, env_id: str, trips: int = _TRIPS, walks: int = _WALKS) -> None:
@@ -48,7 +48,7 @@ class MapTest:
         self.pairs = same_state_pairs(self.space, self.walks)
 
     def measures(self, model: NextLat, acting: Acting = "trunk") -> dict[str, float]:
-        """Every metric by its name; shares of 1, but for the rank."""
+        """All metrics by name: shares in 0..1, and the effective rank."""
         traveller = self.traveller(model, acting)
         return {
             "valid trajectories": valid_trajectories(traveller, self.space, self.trips, self.limit),
@@ -59,22 +59,22 @@ class MapTest:
         }
 
     def traveller(self, model: NextLat, acting: Acting = "trunk") -> ModelTraveller:
-        """The model on its way."""
+        """The model as a traveller in this city."""
         return ModelTraveller(WorldModel(model, self.env_id), self.space.read, self.space.moves, acting)
 
     def beliefs(self, traveller: ModelTraveller) -> Tensor:
-        """`[N, D]`, after each of N different walks."""
+        """Beliefs `[N, D]` after each of N different walks."""
         chosen = np.random.default_rng(_DRAW).permutation(len(self.walks))[:_BELIEFS]
         return traveller.beliefs([self.walks[i] for i in chosen])
 
     def map(self, model: NextLat) -> Reconstruction:
-        """What the model's trips between the held-out places tell of its map, drawn with a fixed seed."""
+        """The map that explains the model's trips, drawn with a fixed seed."""
         traveller = self.traveller(model)
         rng = np.random.default_rng(_DRAW)
         trips = free_trips(traveller, self.trips, self.end, self.limit, rng)
         return reconstruct(self.space, trips, self.space.nearby)
 
     def figure(self, found: Reconstruction, title: str) -> Figure:
-        """The map, with what does not exist in red."""
+        """The map, with streets that do not exist in red."""
         places = {node: (float(x), float(y)) for node, (x, y) in enumerate(self.space.graph.places)}
         return map_figure(places, self.space.graph.edges, found, title)
