@@ -4,8 +4,6 @@ Everything a user needs is imported from here: `from nextlat_rl import WorldMode
 it is first used, so importing the package is cheap and does not load torch.
 """
 
-from __future__ import annotations
-
 import importlib
 from typing import Any
 

@@ -1,7 +1,5 @@
 """`python -m nextlat_rl.collect env=MiniGrid-FourRooms`: gather a data set."""
 
-from __future__ import annotations
-
 from nextlat_rl.cli.app import run
 from nextlat_rl.jobs.commands import CollectCommand
 

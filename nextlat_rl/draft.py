@@ -1,7 +1,5 @@
 """`python -m nextlat_rl.draft checkpoint=runs/<env>/<time>`: a drafter, trained and raced."""
 
-from __future__ import annotations
-
 from nextlat_rl.cli.app import run
 from nextlat_rl.jobs.commands import DraftCommand
 

@@ -1,7 +1,5 @@
 """`python -m nextlat_rl.evaluate checkpoint=runs/<env>/<time>`: score a trained agent on fresh seeds."""
 
-from __future__ import annotations
-
 from nextlat_rl.cli.app import run
 from nextlat_rl.jobs.commands import EvaluateCommand
 

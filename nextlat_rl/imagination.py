@@ -1,7 +1,5 @@
 """The one step of imagination: an action, the world's answer to it, and the next belief by the latent dynamics."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 

@@ -1,7 +1,5 @@
 """`python -m nextlat_rl.improve checkpoint=runs/<env>/<time>`: a better policy from the same data."""
 
-from __future__ import annotations
-
 from nextlat_rl.cli.app import run
 from nextlat_rl.jobs.commands import ImproveCommand
 

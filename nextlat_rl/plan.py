@@ -1,7 +1,5 @@
 """`python -m nextlat_rl.plan checkpoint=runs/<env>/<time>`: one decision of a planner, drawn."""
 
-from __future__ import annotations
-
 from nextlat_rl.cli.app import run
 from nextlat_rl.jobs.commands import PlanCommand
 

@@ -1,7 +1,5 @@
 """Families of interchangeable parts: the members of a family are the modules of a package, named after them."""
 
-from __future__ import annotations
-
 import importlib
 import pkgutil
 from typing import Any
@@ -20,7 +18,6 @@ class Registry:
         family: what a member is called in errors, which is the option that names it.
         attribute: name of the attribute that a member's module exports.
         skip: modules of the package that are not members.
-
     """
 
     def __init__(self, package: str, family: str, attribute: str, skip: frozenset[str] = frozenset()) -> None:
@@ -36,7 +33,6 @@ class Registry:
 
         Raises:
             UserError: there is none; the message lists those there are.
-
         """
         if name not in self.names():
             raise UserError(f"{self.family}={name} is unknown; choose one of: {', '.join(self.names())}")
@@ -46,7 +42,6 @@ class Registry:
 
         Raises:
             UserError: there is none; the message lists those there are.
-
         """
         self.check(name)
         return getattr(importlib.import_module(f"{self.package}.{name}"), self.attribute)

@@ -1,7 +1,5 @@
 """Options that had another name before version 0.1.0, for errors and for checkpoints written then."""
 
-from __future__ import annotations
-
 RENAMED = {
     "env.behaviour": "collect.behaviour",
     "env.data_steps": "collect.steps",

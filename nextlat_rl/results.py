@@ -36,7 +36,6 @@ class Provenance:
 
     Raises:
         UserError: a field is empty or of the wrong type.
-
     """
 
     command: str
@@ -74,7 +73,6 @@ def provenance(command: str | None = None, *, seed: int, device: str, cores: int
         seed: see `Provenance`.
         device: see `Provenance`.
         cores: see `Provenance`; torch's thread count if None.
-
     """
     if cores is None:
         import torch

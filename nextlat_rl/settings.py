@@ -24,7 +24,6 @@ def at_least(section: str, settings: object, minimum: float, *names: str) -> Non
 
     Raises:
         UserError: naming the first field that is smaller.
-
     """
     for name in names:
         value = getattr(settings, name)
@@ -51,7 +50,6 @@ def one_of(name: str, value: str, allowed: Iterable[str]) -> None:
 
     Raises:
         UserError: listing what is allowed.
-
     """
     if value not in (choices := list(allowed)):
         raise UserError(f"{name}={value} is unknown; choose one of: {', '.join(choices)}")
@@ -62,7 +60,6 @@ def literals(section: str, settings: Any) -> None:
 
     Raises:
         UserError: listing what is allowed.
-
     """
     hints = get_type_hints(type(settings))
     for field in dataclasses.fields(settings):
@@ -81,7 +78,6 @@ def from_dict(cls: type[Settings], values: Mapping[str, Any], where: str = "") -
 
     Raises:
         UserError: an unknown name (the nearest ones are given), or a value that the dataclass refuses.
-
     """
     hints = get_type_hints(cls)
     names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]

@@ -1,7 +1,5 @@
 """`python -m nextlat_rl.train env=MiniGrid-FourRooms`: gather data, train, evaluate, keep the result."""
 
-from __future__ import annotations
-
 from nextlat_rl.cli.app import run
 from nextlat_rl.jobs.config import TrainConfig
 

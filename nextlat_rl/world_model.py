@@ -48,7 +48,6 @@ class WorldModel:
             traced.
         draft_step: from `belief: [B, D]` by stored actions `[B, *action]`, with the answer drawn most often: next
             belief `[B, D]`, emb(x_{t+1}) `[B, D]`, reward `[B]`, end `[B]` and the observation's leaves; traced.
-
     """
 
     def __init__(self, model: NextLat, env_id: str, discount: float = 0.99, objective: str = "nextlat") -> None:
@@ -74,7 +73,6 @@ class WorldModel:
 
         Raises:
             UserError: there is no checkpoint, or it is broken.
-
         """
         from nextlat_rl.runtime import pick_device
         from nextlat_rl.training.checkpoint import load_model
@@ -93,7 +91,6 @@ class WorldModel:
 
         Raises:
             UserError: the objective left them as they were initialised.
-
         """
         if not OBJECTIVES.load(self.objective).trains_dynamics:
             raise UserError(
@@ -106,7 +103,6 @@ class WorldModel:
 
         Raises:
             UserError: naming the part that differs.
-
         """
         check_spaces(self.observation_space, self.action_space, observation_space, action_space)
 
@@ -224,7 +220,6 @@ class WorldModel:
 
         Raises:
             ValueError: neither actions nor a horizon of at least 1.
-
         """
         length = actions.shape[1] if actions is not None else horizon
         if not length or length < 1:
@@ -264,7 +259,6 @@ class WorldModel:
             rollout: see `imagine`. Open loop the reward and the continuation are expectations, otherwise those of the
                 drawn, or the most likely, answer.
             noise: uniforms `[B, transition_num_uniforms]`, read by `sample` alone.
-
         """
         return imagine_step(self.model, belief, action, rollout, noise)
 
@@ -276,7 +270,6 @@ class WorldModel:
 
         Returns:
             The next belief `[B, D]`, reward `[B]` and probability of going on `[B]`.
-
         """
         return expected_step(self.model, belief, action, rollout, noise)
 

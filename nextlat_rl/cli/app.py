@@ -1,7 +1,5 @@
 """What the commands share: Hydra with typed settings, one-line errors with exit code 2, `--help`."""
 
-from __future__ import annotations
-
 import errno
 import os
 import sys

@@ -1,7 +1,5 @@
 """`python -m nextlat_rl.collect`."""
 
-from __future__ import annotations
-
 from dataclasses import fields
 
 from nextlat_rl.console import make_console

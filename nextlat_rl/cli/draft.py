@@ -1,7 +1,5 @@
 """`python -m nextlat_rl.draft`."""
 
-from __future__ import annotations
-
 import json
 import time
 

@@ -1,7 +1,5 @@
 """`python -m nextlat_rl.evaluate`."""
 
-from __future__ import annotations
-
 import json
 import time
 from typing import Any

@@ -1,7 +1,5 @@
 """`python -m nextlat_rl.plan`."""
 
-from __future__ import annotations
-
 import json
 import time
 from pathlib import Path

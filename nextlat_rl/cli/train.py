@@ -1,7 +1,5 @@
 """`python -m nextlat_rl.train`."""
 
-from __future__ import annotations
-
 import json
 
 from nextlat_rl.console import make_console

@@ -1,7 +1,5 @@
 """Gathering data sets."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
@@ -51,7 +49,6 @@ def collect_dataset(
 
     Raises:
         UserError: unknown environment or behaviour, a value outside its range, a full disk.
-
     """
     config = CollectConfig(behaviour, steps, episodes, epsilon, seed, workers, sb3 or {})
     env_id = resolve_env_id(env)
@@ -82,7 +79,6 @@ def gather(dataset_id: str, env_id: str, config: CollectConfig, console: Console
 
     Raises:
         UserError: see `collect_dataset`; also an id that is taken.
-
     """
     behaviour = behaviour_of(env_id, config)
     env = make_env(env_id)
@@ -130,7 +126,6 @@ def ensure_dataset(data: str, env_id: str, config: CollectConfig, console: Conso
 
     Raises:
         UserError: from gathering, or if a named data set is missing or broken.
-
     """
     if data != "auto":
         return data, load_datasets(data)
@@ -147,7 +142,6 @@ def check_new(dataset_id: str) -> None:
 
     Raises:
         UserError: there is one.
-
     """
     if exists(dataset_id):
         raise UserError(

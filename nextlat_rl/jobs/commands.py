@@ -1,7 +1,5 @@
 """Settings of the commands other than the main job."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
@@ -39,7 +37,6 @@ class CheckpointCommand:
 
     Raises:
         UserError: no checkpoint, or a value outside its range.
-
     """
 
     checkpoint: str = ""
@@ -71,7 +68,6 @@ class EvaluateCommand(CheckpointCommand):
         first_seed: of the episodes; no data is gathered from 10,000,000 on. Tune on others.
         deterministic: most likely actions instead of drawn ones.
         n_envs: environments stepped side by side.
-
     """
 
     env: EnvConfig = field(default_factory=lambda: EnvConfig(id=""))
@@ -108,7 +104,6 @@ class ImproveCommand(CheckpointCommand):
         deterministic: most likely actions in the evaluation; by default as the run was evaluated.
         episodes: of the evaluation before and after.
         first_seed: of these episodes, see `evaluate`.
-
     """
 
     data: str = ""
@@ -138,7 +133,6 @@ class PlanCommand(CheckpointCommand):
         step: the decision to show, counted from the episode's first; the planner itself plays until then.
         lines: how many of the lines compared to show.
         out: the picture; empty writes `plan-<time>.png` into the run folder.
-
     """
 
     env: EnvConfig = field(default_factory=lambda: EnvConfig(id=""))
@@ -170,7 +164,6 @@ class DraftCommand(CheckpointCommand):
         horizon: steps of an imagined trajectory.
         n_envs: trajectories imagined side by side.
         rounds: of the race against drawing one step at a time.
-
     """
 
     drafter: str = "nextlat"
@@ -196,7 +189,6 @@ def check_draft_length(draft: str) -> None:
 
     Raises:
         UserError: it is neither.
-
     """
     if draft != "adaptive" and not draft.isdecimal():
         raise UserError(f"draft={draft} is neither adaptive nor a number of steps of at least 0")

@@ -42,7 +42,6 @@ def compose(command: str, cls: type[Settings], options: Sequence[str]) -> Settin
 
     Raises:
         UserError: an unknown option or name (the nearest ones are given), or a value that is refused.
-
     """
     options = prepare(command, cls, options)
     try:
@@ -57,7 +56,6 @@ def prepare(command: str, cls: type[Any], options: Sequence[str]) -> list[str]:
 
     Raises:
         UserError: an option or a value that has another name now, or a planner that does not exist.
-
     """
     for option in options:
         _refuse_old_name(option)

@@ -1,7 +1,5 @@
 """Settings of the main job."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -44,7 +42,6 @@ class TrainConfig:
 
     Raises:
         UserError: a value outside its range, or options that do not go together.
-
     """
 
     env: EnvConfig = field(default_factory=EnvConfig)

@@ -1,7 +1,5 @@
 """Opening the training data, with a progress bar."""
 
-from __future__ import annotations
-
 from minari import MinariDataset
 from rich.console import Console
 

@@ -1,7 +1,5 @@
 """Speculative imagination against drawing one step at a time: the same trunk, the same starts, interleaved."""
 
-from __future__ import annotations
-
 import random
 import time
 from collections.abc import Callable, Sequence

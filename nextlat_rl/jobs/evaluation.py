@@ -1,7 +1,5 @@
 """Scoring agents on fresh seeds."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -43,7 +41,6 @@ class ActingConfig:
         seed: of the action noise.
         draft: decides this many steps ahead (speculative acting); None decides at every step.
         tolerance: with `draft`: how far reality may stray from it; None for not at all.
-
     """
 
     acting: Literal["trunk", "recurrent"] = "trunk"
@@ -67,7 +64,6 @@ def make_agent(world_model: WorldModel, batch_size: int, config: ActingConfig) -
 
     Raises:
         UserError: the planner does not fit the action space.
-
     """
     deterministic, seed = config.deterministic, config.seed
     planner = make_planner(world_model, config.planner, deterministic=deterministic, seed=seed)
@@ -158,7 +154,6 @@ def evaluate_agent(
 
     Raises:
         UserError: the environment's spaces are not the model's.
-
     """
     env_id = resolve_env_id(env or agent.world_model.env_id)
     check_env(agent.world_model, env_id)
@@ -172,7 +167,6 @@ def check_env(world_model: WorldModel, env_id: str) -> None:
 
     Raises:
         UserError: they are not.
-
     """
     env = make_env(env_id)
     world_model.check_spaces(env.observation_space, env.action_space)
@@ -196,7 +190,6 @@ def calibrated_tolerances(
         risks: shares of decisions made ahead that may differ, ascending.
         console: shows the progress.
         episodes: of each try.
-
     """
     every_step = ActingConfig(planner=config.planner, deterministic=config.deterministic, seed=config.seed)
     ahead = ActingConfig(

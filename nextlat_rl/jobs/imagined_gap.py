@@ -1,7 +1,5 @@
 """Imagined against real return: how far the world model can be trusted."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Improving a trained policy in the imagination of its own world model."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -53,7 +51,6 @@ def improve_policy(
 
     Raises:
         UserError: an unknown option, a run whose dynamics or value were not trained, data that are gone.
-
     """
     source = run.folder if isinstance(run, TrainingRun) else run
     config = compose("improve", ImproveCommand, [f"checkpoint={source}", f"improve={method}", *overrides])
@@ -67,7 +64,6 @@ def improve(config: ImproveCommand, console: Console) -> list[dict[str, Any]]:
 
     Raises:
         UserError: see `improve_policy`.
-
     """
     set_threads(config.threads)
     saved = checkpoint.load_config(config.checkpoint)
@@ -118,7 +114,6 @@ def improve_heads(
         folder: gets the curves and the checkpoint.
         saved: the checkpoint's config so far.
         console: shows the progress.
-
     """
     batches = Batcher(store, _WINDOWS, window_length(store), seed)
     with bar(console, "Reading the data", config.beliefs, "beliefs") as shown:

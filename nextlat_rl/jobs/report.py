@@ -1,7 +1,5 @@
 """The end of a run: scores on fresh seeds, diagnostics, figures, and the table."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, replace
 from typing import Any
 

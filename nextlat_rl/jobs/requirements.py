@@ -1,7 +1,5 @@
 """What an option needs of a trained model: the value head, or the latent dynamics."""
 
-from __future__ import annotations
-
 from nextlat_rl.errors import UserError
 from nextlat_rl.objectives.config import OBJECTIVES, ObjectiveConfig
 
@@ -17,7 +15,6 @@ def check_trained(objective: ObjectiveConfig, **options: str) -> None:
 
     Raises:
         UserError: a planner without a trained value, or an option that needs latent dynamics left untrained.
-
     """
     planner = options.get("planner", "none")
     if planner != "none" and objective.value_weight == 0:
@@ -35,7 +32,6 @@ def check_dynamics(objective: str, option: str, value: str, without: str) -> Non
 
     Raises:
         UserError: it does not.
-
     """
     if not trains_dynamics(objective):
         raise UserError(

@@ -1,7 +1,5 @@
 """What the stages of a job share, and what a job leaves."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The training loop around a `Trainer`: progress, curves, checkpoints, Ctrl-C."""
 
-from __future__ import annotations
-
 import json
 import signal
 import time
@@ -73,7 +71,6 @@ class TrainingLoop:
         Raises:
             SystemExit: 130 after Ctrl-C or SIGTERM, with a checkpoint of the last step done.
             UserError: the loss is no longer finite.
-
         """
         settings, trainer = self.config.trainer, self.trainer
         with bar(self.console, "Training", trainer.total_steps, "steps") as shown, self._stop_on_signal():

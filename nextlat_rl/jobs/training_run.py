@@ -1,7 +1,5 @@
 """The main job: gather data, train, evaluate, and keep what came of it in a run folder."""
 
-from __future__ import annotations
-
 import re
 import time
 from collections.abc import Sequence
@@ -63,7 +61,6 @@ def train_model(
 
     Raises:
         UserError: an unknown option or environment, data that do not fit, a full disk.
-
     """
     data_id = data if isinstance(data, str) else data.id
     options = [f"env={env}", f"data={data_id}", f"runs={runs}", f"name={name}", *overrides]
@@ -79,7 +76,6 @@ def train(config: TrainConfig, console: Console) -> list[dict[str, Any]]:
     Raises:
         SystemExit: 130 after Ctrl-C; a checkpoint is kept once training has begun.
         UserError: see `train_model`.
-
     """
     started = time.monotonic()
     set_threads(config.trainer.threads)
@@ -101,7 +97,6 @@ def resumed_config(resume: str, typed: Sequence[str]) -> TrainConfig:
 
     Raises:
         UserError: no such run, or an option or value that does not exist.
-
     """
     saved = checkpoint.load_config(resume)["train_config"]
     plain = [option for option in typed if option.split("=", 1)[0] not in ("env", "model", "objective", "trainer")]
