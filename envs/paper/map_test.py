@@ -10,11 +10,10 @@ from nextlat_rl.envs.paper.street_space import StreetSpace
 from nextlat_rl.memory import Acting
 from nextlat_rl.metrics.beliefs import effective_rank
 from nextlat_rl.metrics.compression import random_walks, same_state_pairs, sequence_compression
-from nextlat_rl.metrics.next_token import next_token_test
 from nextlat_rl.metrics.reconstruction import Reconstruction, free_trips, reconstruct
 from nextlat_rl.metrics.state_space import Trip
 from nextlat_rl.metrics.traveller import ModelTraveller
-from nextlat_rl.metrics.trips import detour_robustness, valid_trajectories
+from nextlat_rl.metrics.trips import detour_robustness, next_token_test, valid_trajectories
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.plotting.street_map import map_figure
 from nextlat_rl.world_model import WorldModel

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
@@ -104,9 +105,7 @@ class TokenTask(gym.Env):
     def render(self) -> str | np.ndarray | None:
         """What was read and written so far; None without a `render_mode`."""
         if self.render_mode == "rgb_array":
-            from nextlat_rl.envs.paper.pictures import draw_rgb
-
-            return draw_rgb(self.picture)
+            return _draw_rgb(self.picture)
         return " | ".join(self._transcript()) if self.render_mode == "ansi" else None
 
     def _next_problem(self) -> int:
@@ -117,3 +116,20 @@ class TokenTask(gym.Env):
     def _transcript(self) -> tuple[str, str]:
         read = " ".join(map(self.token_name, self.prompt[: self.read]))
         return read, " ".join(map(self.word_name, self.written))
+
+
+def _draw_rgb(draw: Callable[[Axes], None], inches: float = 4.0) -> np.ndarray:
+    """What `draw` puts on an empty square drawing without frame, `[H, W, 3]` uint8."""
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    # The text is data: a dollar sign does not start a formula.
+    with matplotlib.rc_context({"text.parse_math": False}):
+        figure = Figure(figsize=(inches, inches), layout="constrained")
+        canvas = FigureCanvasAgg(figure)
+        axes = figure.add_subplot()
+        axes.axis("off")
+        draw(axes)
+        canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()

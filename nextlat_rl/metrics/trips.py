@@ -1,4 +1,4 @@
-"""Valid trajectories and detour robustness: how often the model's own trips reach their goal."""
+"""Valid trajectories, detour robustness and the next-token test: how good the model's own trips are."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -76,3 +76,17 @@ def detour_robustness(
     """The same share when `rate` of the model's moves are replaced by detours (arXiv 2406.03689, 2511.05963)."""
     journeys = travel(model, space, trips, limit, rate, np.random.default_rng(seed))
     return float(np.mean([journey.arrived for journey in journeys]))
+
+
+def next_token_test(model: Traveller, space: StateSpace, trips: Sequence[Trip]) -> float:
+    """Share of the proper beginnings of legal trips after which the most likely move is legal (arXiv 2406.03689).
+
+    The easiest of the map metrics: a poor map can pass, since most moves are legal in most places.
+    """
+    beginnings = [Trip(t.start, t.goal, t.moves[:k]) for t in trips for k in range(len(t.moves))]
+    moves = model.log_probs(beginnings).argmax(axis=1).tolist()
+    legal = [
+        move in allowed(space, state_after(space, trip), trip.goal)
+        for trip, move in zip(beginnings, moves, strict=True)
+    ]
+    return float(np.mean(legal))

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from nextlat_rl.metrics.compression import random_walks, same_state_pairs, sequence_compression
-from nextlat_rl.metrics.next_token import next_token_test
 from nextlat_rl.metrics.state_space import Trip, state_after
-from nextlat_rl.metrics.trips import detour_robustness, travel, valid_trajectories
+from nextlat_rl.metrics.trips import detour_robustness, next_token_test, travel, valid_trajectories
 from tests.helpers.hand_made import (
     LEFT,
     RIGHT,

@@ -12,10 +12,9 @@ from nextlat_rl.envs.paper import StreetMapEnv
 from nextlat_rl.envs.paper.street_map import is_held_out
 from nextlat_rl.envs.paper.street_space import StreetSpace
 from nextlat_rl.metrics.compression import random_walks, same_state_pairs, sequence_compression
-from nextlat_rl.metrics.next_token import next_token_test
 from nextlat_rl.metrics.reconstruction import free_trips, reconstruct
 from nextlat_rl.metrics.state_space import Trip, state_after
-from nextlat_rl.metrics.trips import detour_robustness, travel, valid_trajectories
+from nextlat_rl.metrics.trips import detour_robustness, next_token_test, travel, valid_trajectories
 
 ENV = StreetMapEnv(rows=5, columns=5, longest=20)
 SPACE = StreetSpace(ENV)
