@@ -1,7 +1,5 @@
 """When a drafted step stands for the real one: if it is equal to it, or if the beliefs stay near enough."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
@@ -55,7 +53,6 @@ class Acceptance(ABC):
         world_model: the trained model.
         drafts: of the agent's rows.
         room: how many steps beyond its context the cache must hold.
-
     """
 
     def __init__(self, world_model: WorldModel, drafts: Drafts, room: int) -> None:
@@ -184,7 +181,6 @@ class WithinTolerance(Acceptance):
 
     Attributes:
         furthest: `[B]` largest `distance / margin` in the draft in use.
-
     """
 
     def __init__(self, world_model: WorldModel, drafts: Drafts, tolerance: float) -> None:

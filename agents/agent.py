@@ -1,7 +1,5 @@
 """A trained policy acting in a batch of environments."""
 
-from __future__ import annotations
-
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -59,7 +57,6 @@ class BatchAgent(ABC):
     Attributes:
         last_action: `[B, *action]` stored actions taken last; set it where an environment got another one.
         on_decision: called after every decision, if set.
-
     """
 
     def __init__(self, world_model: WorldModel, batch_size: int) -> None:
@@ -93,7 +90,6 @@ class BatchAgent(ABC):
             rewards: `[B]` r_{t-1}, ignored where `is_first`.
             is_first: `[B]` whether o_t is an episode's first.
             episodes: `[B]` an integer that names each row's episode.
-
         """
         started, wm = time.perf_counter(), self.world_model
         first = torch.tensor(is_first, device=wm.device)
@@ -131,7 +127,6 @@ class Agent(BatchAgent):
         deterministic: most likely actions instead of drawn ones.
         seed: keys the noise together with (episode, step), so that a decision does not depend on the batch it is in.
         planner: decides at each belief; without one the policy does. It has its own `deterministic` and `seed`.
-
     """
 
     def __init__(

@@ -1,7 +1,5 @@
 """A checkpoint of ours as a behaviour that gathers data (`behaviour=agent:runs/...`)."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 from typing import Any
 

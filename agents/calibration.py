@@ -55,7 +55,6 @@ def calibrate(
 
     Raises:
         ValueError: the risks are not in order, or the agent has no tolerance.
-
     """
     if list(risks) != sorted(risks):
         raise ValueError(f"risks must come in order, got {risks}")

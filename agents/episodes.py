@@ -1,7 +1,5 @@
 """Running an agent through whole episodes of real environments, side by side, one seed each."""
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -67,7 +65,6 @@ def run_episodes(
         n_envs: environments stepped side by side.
         on_episode: called with each finished episode.
         record: how many of the first episodes keep their rendered frames.
-
     """
     envs = [_make(env_id, drawn=i < record) for i in range(n_envs)]
     slots = [_Slot(env) for env in envs]

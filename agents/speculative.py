@@ -6,8 +6,6 @@ agrees with the draft, the decision made ahead is taken; when it no longer does,
 agreement is said in `acceptance`.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
@@ -44,7 +42,6 @@ class SpeculativeAgent(BatchAgent):
         calls: of trunk and planner, each for one row.
         decisions: actions, of one row each.
         statistics: how many drafted steps were accepted.
-
     """
 
     def __init__(

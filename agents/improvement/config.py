@@ -1,7 +1,5 @@
 """Settings of policy improvement."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,7 +24,6 @@ class ImproveConfig:
 
     Raises:
         UserError: a value outside its range.
-
     """
 
     name: Literal["none", "imagination", "reanalyse"] = "none"

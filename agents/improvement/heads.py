@@ -3,8 +3,6 @@
 So an improved policy can always be checked against the same imagination, and beliefs computed once stay valid.
 """
 
-from __future__ import annotations
-
 import copy
 
 import torch
@@ -20,7 +18,6 @@ class Heads:
     Args:
         model: the trained model, changed in place.
         learning_rate: Adam's.
-
     """
 
     def __init__(self, model: NextLat, learning_rate: float) -> None:

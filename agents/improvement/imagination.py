@@ -6,8 +6,6 @@ is right only where its data went, and a policy trained in it will find where it
 original policy is therefore charged, in units of the advantage's spread.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

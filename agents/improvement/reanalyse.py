@@ -4,8 +4,6 @@ MuZero Unplugged (Schrittwieser et al. 2021): no new data, only more thought abo
 the planner's improved policy, the value towards its bootstraps; the divergence from the original policy is charged.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 
@@ -22,7 +20,6 @@ class ReanalyseImprover:
 
     Raises:
         UserError: the planner does not give a policy over discrete actions.
-
     """
 
     def __init__(

@@ -1,7 +1,5 @@
 """The real beliefs that improvement starts from."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

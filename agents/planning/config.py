@@ -38,7 +38,6 @@ def planner_config(settings: Mapping[str, Any]) -> PlannerConfig:
 
     Raises:
         UserError: an unknown planner or setting, a value out of range, or settings of `none` or `auto`.
-
     """
     name = settings.get("name", "none")
     one_of("planner", name, planner_names())

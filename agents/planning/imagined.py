@@ -1,7 +1,5 @@
 """The trained world model as the planners see it: discrete actions by number, one imagined step per call."""
 
-from __future__ import annotations
-
 import itertools
 from typing import Any
 
@@ -32,7 +30,6 @@ class ImaginedModel:
 
     Raises:
         UserError: the actions are not discrete, or too many to enumerate.
-
     """
 
     def __init__(self, world_model: WorldModel, rollout: RolloutMode = "open_loop") -> None:
@@ -74,7 +71,6 @@ class ImaginedContinuousModel:
 
     Raises:
         UserError: the actions are not a Box.
-
     """
 
     def __init__(self, world_model: WorldModel) -> None:

@@ -1,7 +1,5 @@
 """The one interface between a planner and the world it plans in."""
 
-from __future__ import annotations
-
 from typing import NamedTuple, Protocol
 
 import torch
@@ -25,7 +23,6 @@ class PlanningModel(Protocol):
         actions: A.
         num_uniforms: how many uniforms in [0, 1) `step` takes for each row; 0 for a deterministic model.
         value_range: the spread of returns; planners measure differences of value in it.
-
     """
 
     actions: int
@@ -60,7 +57,6 @@ def mixed_value(value: Tensor, q: Tensor, visits: Tensor, logits: Tensor) -> Ten
         q: `[N, A]`, read where visited.
         visits: `[N, A]`.
         logits: `[N, A]` of the prior.
-
     """
     tried = visits > 0
     prior = torch.where(tried, logits.softmax(-1).clamp_min(torch.finfo(q.dtype).tiny), 0.0)

@@ -1,7 +1,5 @@
 """Planners as an agent uses them: beliefs in, stored actions out, noise keyed by episode and step."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Protocol
@@ -44,7 +42,6 @@ class SearchPlanner(ABC):
 
     Raises:
         UserError: the planner does not fit the action space.
-
     """
 
     config_class: ClassVar[type[PlannerConfig]]
@@ -109,7 +106,6 @@ def make_planner(
     Raises:
         UserError: an unknown planner or setting, a planner that does not fit the action space, or a world model whose
             latent dynamics were not trained.
-
     """
     given = {"name": planner} if isinstance(planner, str) else asdict(planner)
     if given["name"] == "auto":

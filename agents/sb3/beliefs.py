@@ -41,7 +41,6 @@ class BeliefVecEnv(VecEnvWrapper):
 
     Raises:
         UserError: other spaces than the model's, normalised observations, or dynamics that were not trained.
-
     """
 
     def __init__(

@@ -30,7 +30,6 @@ class BeliefExtractor(BaseFeaturesExtractor):
 
     Raises:
         UserError: observations that are no vectors, or not the world model's.
-
     """
 
     def __init__(self, observation_space: gym.Space, world_model: WorldModel, fine_tune: bool = False) -> None:

@@ -1,7 +1,5 @@
 """A vector environment inside the world model: unchanged SB3 agents train in imagination."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 
@@ -42,7 +40,6 @@ class ImaginedVecEnv(VecEnv):
     Raises:
         UserError: no starts, starts of another width or too few to measure a distance, a horizon below 1, a negative
             price, or dynamics that were not trained.
-
     """
 
     def __init__(
@@ -167,7 +164,6 @@ def start_beliefs(
 
     Raises:
         UserError: no such data set, or its spaces are not the model's.
-
     """
     store = build_store(load_datasets(data if isinstance(data, str) else "+".join(data)))
     world_model.check_spaces(store.observation_space, store.action_space)

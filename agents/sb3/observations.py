@@ -4,8 +4,6 @@ SB3's vector environments hold observations in arrays, so a text (MiniGrid's mis
 therefore made to hand out the world model's stored form, in which everything is an array.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import gymnasium as gym
@@ -24,7 +22,6 @@ def make_real_env(world_model: WorldModel, n_envs: int = 1, seed: int = 0) -> Ve
 
     Raises:
         UserError: the environment's spaces are no longer the model's.
-
     """
     venv = DummyVecEnv([lambda: StoredObservations(make_env(world_model.env_id), world_model) for _ in range(n_envs)])
     venv.seed(seed)
@@ -65,7 +62,6 @@ class ObservationReader:
 
     Raises:
         UserError: if it is neither.
-
     """
 
     def __init__(self, world_model: WorldModel, venv: VecEnv) -> None:

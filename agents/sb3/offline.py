@@ -1,7 +1,5 @@
 """A Minari data set into the replay buffer of an off-policy SB3 agent."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import gymnasium as gym
@@ -23,7 +21,6 @@ def load_offline(model: OffPolicyAlgorithm, data: str | MinariDataset) -> int:
 
     Raises:
         UserError: no such data set, spaces that are not the agent's, a buffer too small or already in use.
-
     """
     dataset = load_dataset(data) if isinstance(data, str) else data
     buffer = model.replay_buffer

@@ -1,7 +1,5 @@
 """Our agents where SB3 expects a trained model: `evaluate_policy`, callbacks, video recorders."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,7 +41,6 @@ class PlannerPolicy:
 
     Raises:
         UserError: other spaces than the model's, or dynamics that were not trained and a planner or drafts need.
-
     """
 
     def __init__(
@@ -75,7 +72,6 @@ class PlannerPolicy:
             state: what the last call returned; it is changed in place. None begins new episodes in all rows.
             episode_start: `[B]` whether each row's observation is its episode's first.
             deterministic: most likely actions instead of drawn ones; counts when `state` is None.
-
         """
         many = is_vectorized_observation(observation, self.observation_space)
         elements = self._reader.observations(self._reader.elements(observation) if many else [observation])

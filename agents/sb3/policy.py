@@ -35,7 +35,6 @@ class BeliefPolicy(ActorCriticPolicy):
 
     Raises:
         UserError: observations that are not this world model's beliefs, or actions that are not discrete.
-
     """
 
     def __init__(

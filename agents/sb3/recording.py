@@ -1,7 +1,5 @@
 """What an SB3 agent sees while it learns, as a Minari data set."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
@@ -24,7 +22,6 @@ class MinariRecorder(BaseCallback):
 
     Raises:
         UserError: when learning starts, if there is such a data set already.
-
     """
 
     def __init__(self, dataset_id: str, env_id: str) -> None:

@@ -1,7 +1,5 @@
 """Dyna for off-policy agents: short imagined roll-outs, branched from real steps, in the replay buffer."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import numpy as np
@@ -36,7 +34,6 @@ class ImaginedReplay(BaseCallback):
     Raises:
         UserError: an impossible setting; dynamics that were not trained; when learning starts, if the agent has no
             replay buffer or does not act on this model's beliefs.
-
     """
 
     def __init__(

@@ -1,7 +1,5 @@
 """How far a belief lies from those the world model was trained on: where it has seen nothing it knows nothing."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 
@@ -22,7 +20,6 @@ class BeliefDistance:
 
     Raises:
         UserError: too few of them, or all the same.
-
     """
 
     def __init__(self, beliefs: Tensor) -> None:
@@ -52,7 +49,6 @@ def uncertainty_limit(beliefs: Tensor, share: float = 0.99) -> float:
 
     Raises:
         UserError: a share outside (0, 1], or beliefs that do not give a distance.
-
     """
     if not 0 < share <= 1:
         raise UserError(f"share={share} must be above 0 and at most 1")

@@ -1,7 +1,5 @@
 """Hyper-parameters as rl-baselines3-zoo's YAML files write them, for SB3's constructors."""
 
-from __future__ import annotations
-
 import ast
 import inspect
 from collections.abc import Mapping
@@ -27,7 +25,6 @@ class ZooSettings:
         n_envs: how many environments side by side.
         normalize: keyword arguments of `VecNormalize`; None for no normalisation.
         env_wrapper: as it stands in the entry; wrappers that shape observations have no place under beliefs.
-
     """
 
     agent: dict[str, Any]
@@ -59,7 +56,6 @@ def zoo_settings(algorithm: type[BaseAlgorithm], entry: Mapping[str, Any]) -> Zo
 
     Raises:
         UserError: a key that the algorithm does not have, or a string that is no such literal.
-
     """
     rest = {name: _value(name, value) for name, value in entry.items()}
     steps, n_envs = rest.pop("n_timesteps", None), rest.pop("n_envs", 1)

@@ -1,7 +1,5 @@
 """Drafters by name; listing names does not load torch."""
 
-from __future__ import annotations
-
 from nextlat_rl.registry import Registry
 
 DRAFTERS = Registry("nextlat_rl.drafting.drafters", "drafter", "DRAFTER")

@@ -57,7 +57,6 @@ class Drafter(ABC):
         uses_dynamics: whether it drafts with the latent dynamics.
         foreseen: whether it would have guessed the first step of the round before, of each row where it would have
             guessed at all, if that costs nothing to know. While nothing is drafted, it tells when that would pay.
-
     """
 
     net_class: ClassVar[type[DrafterNet] | None] = None
@@ -75,7 +74,6 @@ class Drafter(ABC):
             belief: `[B, D]` true beliefs h_t.
             token: `[B]` the step taken there, already final.
             uniform: `[B, K, token_num_uniforms]` in [0, 1).
-
         """
 
     def advance(self, belief: Tensor, chunk: Token, hidden: Tensor, kept: Tensor) -> None:  # noqa: B027
@@ -86,7 +84,6 @@ class Drafter(ABC):
             chunk: `[B, K + 1]` the step known before the draft, and the draft.
             hidden: `[B, K + 1, D]` true beliefs after each of them.
             kept: `[B]` drafts that were kept.
-
         """
 
 
@@ -95,7 +92,6 @@ class SequentialDrafter(Drafter):
 
     Args:
         heads: make steps of features: the trunk's model, or another one with heads of its own.
-
     """
 
     def __init__(self, heads: NextLat) -> None:
@@ -144,7 +140,6 @@ class CachedDrafter(SequentialDrafter):
     Args:
         heads: as in `SequentialDrafter`.
         reader: the small transformer.
-
     """
 
     def __init__(self, heads: NextLat, reader: Transformer) -> None:
@@ -197,7 +192,6 @@ class BlockDrafter(Drafter):
 
     Args:
         heads: as in `SequentialDrafter`.
-
     """
 
     def __init__(self, heads: NextLat) -> None:

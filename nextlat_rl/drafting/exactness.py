@@ -1,7 +1,5 @@
 """What can be guessed exactly, and what can be verified: it depends on the codecs of the observation's leaves."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from nextlat_rl.errors import UserError
@@ -23,7 +21,6 @@ def check_verified(name: str, observation: Mapping[str, Codec]) -> None:
 
     Raises:
         UserError: they cannot.
-
     """
     if not can_be_verified(observation):
         raise UserError(

@@ -1,7 +1,5 @@
 """Training a drafter on a trunk that stands still, on the trunk's own batches."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch
@@ -37,7 +35,6 @@ def train_drafter(
         learning_rate: its peak.
         seed: keys the random choices together with the step.
         on_step: told how many steps are done, and the losses.
-
     """
     model = world_model.model
     net.train()

@@ -1,7 +1,5 @@
 """How many steps to draft: a fixed number, or what has paid best so far."""
 
-from __future__ import annotations
-
 from typing import Protocol
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Drafters and their weights by name."""
 
-from __future__ import annotations
-
 from nextlat_rl.drafting.config import DRAFTERS
 from nextlat_rl.drafting.drafter import Drafter
 from nextlat_rl.drafting.net import DrafterNet
@@ -14,7 +12,6 @@ def needs_training(name: str) -> bool:
 
     Raises:
         UserError: there is no such drafter.
-
     """
     return DRAFTERS.load(name).net_class is not None
 
@@ -24,7 +21,6 @@ def make_net(world_model: WorldModel, name: str) -> DrafterNet:
 
     Raises:
         UserError: there is no such drafter, or it has no weights.
-
     """
     net_class = DRAFTERS.load(name).net_class
     if net_class is None:
@@ -45,7 +41,6 @@ def make_drafter(world_model: WorldModel, name: str, net: DrafterNet | None = No
     Raises:
         UserError: there is no such drafter, its weights are missing, it does not fit the observations, or the latent
             dynamics that it uses were not trained.
-
     """
     drafter_class = DRAFTERS.load(name)
     if drafter_class.net_class is not None and not isinstance(net, drafter_class.net_class):

@@ -1,7 +1,5 @@
 """The weights of drafters that need training; the trunk's own stay as they are."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 
 import torch

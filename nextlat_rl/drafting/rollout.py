@@ -100,7 +100,6 @@ class SpeculativeRollout:
         world_model: the trunk and its heads.
         drafter: guesses; None draws one step a pass.
         length: how many steps to guess.
-
     """
 
     def __init__(self, world_model: WorldModel, drafter: Drafter | None, length: DraftLength) -> None:
@@ -127,7 +126,6 @@ class SpeculativeRollout:
 
         Raises:
             ValueError: the memory does not fit, the horizon is below 1, or drafts could not be verified.
-
         """
         if memory.cache is None or memory.cache.capacity < self.model.trunk.context + self.length.longest:
             raise ValueError("a speculative roll-out needs memory(batch_size, 'trunk', draft=<longest draft>)")

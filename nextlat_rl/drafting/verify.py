@@ -6,8 +6,6 @@ A token here is a whole step with all its parts, accepted or refused as one: the
 whole step, which no scheme that goes part by part can beat.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch
@@ -41,7 +39,6 @@ def draw_residual(model: NextLat, belief: Tensor, log_q: Callable[[Tensor, Token
         belief: `[R, D]` true beliefs at which a draft was refused.
         log_q: (rows `[N]` into R, tokens `[N]`) -> log-probability under the drafter, `[N]`.
         noise: fresh uniforms.
-
     """
     size = token_num_uniforms(model)
     open_rows = torch.arange(len(belief), device=belief.device)

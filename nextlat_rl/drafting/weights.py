@@ -1,7 +1,5 @@
 """Weights of drafters, saved beside their trunk and found again."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping
@@ -31,7 +29,6 @@ def load_net(world_model: WorldModel, name: str, run: str | Path) -> DrafterNet:
 
     Raises:
         UserError: if there are none, or they were trained with another trunk.
-
     """
     folder = checkpoint.run_folder(run) / "drafters" / name
     how = f"python -m nextlat_rl.draft checkpoint={run} drafter={name}"

@@ -3,8 +3,6 @@
 Batched over roots, struct-of-arrays, the algorithm and defaults of mctx's `gumbel_muzero_policy`.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 
@@ -34,7 +32,6 @@ class GumbelConfig(PlannerConfig):
         max_considered_actions: how many root actions sequential halving starts with.
         value_scale: weight of the values beside the prior's logits.
         visit_offset: added to the visits of the most visited action before that weight is taken.
-
     """
 
     name: str = "gumbel"
@@ -95,7 +92,6 @@ def gumbel_tree_search(
         uniform: `[B, A + simulations * model.num_uniforms]` in [0, 1).
         config: the size of the search.
         greedy: without Gumbel noise at the root.
-
     """
     logits, value = model.root(belief)
     actions = logits.shape[-1]

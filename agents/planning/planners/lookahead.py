@@ -8,8 +8,6 @@ way back each node's value becomes that of its improved policy, as in Gumbel MuZ
 Shapes depend on the settings alone.
 """
 
-from __future__ import annotations
-
 import itertools
 from dataclasses import dataclass
 
@@ -38,7 +36,6 @@ class LookaheadConfig(PlannerConfig):
         width: sequences kept at each step.
         value_scale: nats of preference for a difference of the whole value range; 0 follows the prior, more trusts the
             imagined values more.
-
     """
 
     name: str = "lookahead"
@@ -92,7 +89,6 @@ def lookahead(
         uniform: noise of the sequences and of the model.
         config: the size of the search.
         greedy: take the best of the improved policy instead of drawing from it.
-
     """
     scale = config.value_scale / model.value_range
     parts = uniform.split(config.num_uniforms(model), dim=1)

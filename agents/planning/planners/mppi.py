@@ -1,7 +1,5 @@
 """Model predictive path integral control for continuous actions, seeded by the policy (as in TD-MPC2, 2310.16828)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -22,7 +20,6 @@ class ContinuousModel(Protocol):
     Attributes:
         size: d.
         policy_num_uniforms: how many uniforms the policy takes for each row.
-
     """
 
     size: int
@@ -50,7 +47,6 @@ class MPPIConfig(PlannerConfig):
         elites: best sequences that it is fitted to.
         temperature: how much the best of them count more, in spreads of the elites' returns.
         min_std: smallest spread of the actions, in the unit of [-1, 1].
-
     """
 
     name: str = "mppi"

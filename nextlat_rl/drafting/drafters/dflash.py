@@ -3,8 +3,6 @@
 The last true beliefs are keys and values in every layer; the block begins with the step that is known.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 
@@ -46,7 +44,6 @@ class DFlashNet(FeatureNet):
             known: `[B, C]` bool, whether there is one; the newest always is.
             first: `[B, D]` emb(x_{t+1}).
             length: K.
-
         """
         block = torch.cat((first[:, None], self.mask.expand(len(first), length - 1, -1)), 1) + self.slot[:length]
         memory = context + self.age

@@ -1,7 +1,5 @@
 """A draft model (arXiv 2211.17192): a small autoregressive copy of the trunk with heads and a cache of its own."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

@@ -1,7 +1,5 @@
 """EAGLE (arXiv 2401.15077): one decoder layer over (belief, next step) pairs predicts the next belief; a chain."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

@@ -5,8 +5,6 @@ trunk, which is trained with dropped layers if `objective.layer_dropout` says so
 afterwards: a norm and a linear layer at the exit.
 """
 
-from __future__ import annotations
-
 from copy import copy
 
 import torch

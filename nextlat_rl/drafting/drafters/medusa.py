@@ -1,7 +1,5 @@
 """Medusa (arXiv 2401.10774): a residual head on the belief for each position ahead, blind to what is drawn before."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn

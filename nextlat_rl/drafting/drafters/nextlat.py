@@ -1,7 +1,5 @@
 """The latent dynamics as a drafter: no history but a belief, and trained with the trunk already (arXiv 2511.05963)."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from nextlat_rl.drafting.drafter import SequentialDrafter

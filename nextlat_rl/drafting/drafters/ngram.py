@@ -1,7 +1,5 @@
 """Look-up decoding (the n-gram pool of arXiv 2402.02057): what followed when this was last seen. No training."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 
@@ -25,7 +23,6 @@ class NgramDrafter(Drafter):
 
     Raises:
         UserError: a part of the observations is continuous.
-
     """
 
     foreseen: list[bool]
