@@ -1,42 +1,48 @@
 """How many steps to draft: a fixed number, or what has paid best so far."""
 
-from typing import Protocol
+from abc import ABC, abstractmethod
 
 import numpy as np
 
 from nextlat_rl.tracing import Traced
 
-_DECAY = 0.99
-_PRIOR = 2.0  # drafts that a position is credited with, as good as the one before: one refusal proves little
-_TRIALS, _MOST_TRIALS = 3, 32  # timed rounds at each of a few lengths to begin with, and rounds that may take
-_KEEP, _REST = 8, 32  # rounds for which a choice stands, and that of 0: choosing costs some per cent of a small pass
-_WORTH = 1.05  # a draft has to promise that much over none: estimates are noisy, and a draft for nothing costs twice
-_EQUAL = 0.995  # of lengths as good as the best within this the longest is taken: it learns what becomes of more steps
-_LOOK_AROUND = 64, 1024  # rounds between looks at another length: at first, and at most while nothing changes
+# What each is worth is measured in docs/notes/2026-11-26-draft-length.md, or fixed by a test of the promise named.
+_DECAY = 0.99  # of old rounds, for others of their kind: a drafter that learns is asked again (test)
+_PRIOR = 2.0  # drafts that a position is credited with, as good as the one before ("untried is not hopeless")
+_TRIALS, _MOST_TRIALS = 3, 32  # timed rounds at each of a few lengths to begin with ("begin short"), and their most
+_KEEP, _REST = 8, 32  # rounds for which a choice stands, and that of 0: choosing costs ("where drafts are useless")
+_WORTH = 1.05  # speed-up that a draft has to promise ("a gain of 5% is asked")
+_EQUAL = 0.995  # of lengths this close to the best the longest is taken (test: an end is no reason for shorter drafts)
+_LOOK_AROUND = 64, 1024  # rounds between trials of another length, at first and at most (test: the longer nothing ...)
+_LOOK = 2  # timed rounds of such a trial
 _FLAT = 0.01  # variance of draft lengths, squared steps, at which half of their time's slope is believed
-_LOOK = 2  # timed rounds of a look
-_SETTLED = 4, 1  # rounds without a draft, and with one, before others of their kind are timed: they run cold
+_SETTLED = 4, 1  # rounds without a draft, and with one, before others of their kind are timed ("time ... apart")
 
 
-class DraftLength(Protocol):
-    """Chooses draft lengths, and is told what became of them."""
+class DraftLength(ABC):
+    """Chooses draft lengths, and is told what became of them; by default it learns nothing.
+
+    Attributes:
+        longest: the longest draft.
+    """
 
     longest: int
 
+    @abstractmethod
     def choose(self) -> int:
         """K for the next round."""
 
-    def drafted(self, guessed: int, usable: int) -> None:
+    def drafted(self, guessed: int, usable: int) -> None:  # noqa: B027
         """The round guessed so many of its K steps, of which so many can be of use: drafts stop at an episode's end."""
 
-    def judged(self, judged: np.ndarray, kept: np.ndarray) -> None:
+    def judged(self, judged: np.ndarray, kept: np.ndarray) -> None:  # noqa: B027
         """Of `judged: [N]` drafted steps in a row, `kept: [N]` turned out right from the start on."""
 
-    def timed(self, length: int, seconds: float) -> None:
-        """A round with drafts of `length` steps took so long; those that also traced, or did not yet, are left out."""
+    def timed(self, length: int, seconds: float) -> None:  # noqa: B027
+        """A round with drafts of `length` steps took so long; rounds in which anything was traced are left out."""
 
 
-class FixedLength:
+class FixedLength(DraftLength):
     """Always K."""
 
     def __init__(self, length: int) -> None:
@@ -46,24 +52,13 @@ class FixedLength:
         """K."""
         return self.longest
 
-    def drafted(self, guessed: int, usable: int) -> None:
-        """Nothing to learn."""
 
-    def judged(self, judged: np.ndarray, kept: np.ndarray) -> None:
-        """Nothing to learn."""
-
-    def timed(self, length: int, seconds: float) -> None:
-        """Nothing to learn."""
-
-
-class AdaptiveLength:
+class AdaptiveLength(DraftLength):
     """The K that yields most steps a second, from acceptance by position and from measured time; 0 where drafts lose.
 
-    The chance that a drafted step is right is estimated position by position, and so is the chance that there is one:
-    drafts stop by themselves where they expect an episode's end. A round without a draft takes a time of its own, one
-    with a draft `a + c guesses`, by the rounds' own durations. Old rounds are forgotten, for others of their kind. The
-    rule is SpecDec++'s (arXiv 2405.19715) with measured costs: go on while the next step is worth what it costs. The
-    first rounds without a draft after one with a draft, or the other way round, are not timed: they pay for its end.
+    Estimated position by position: the chance that a drafted step is right, and that there is one (drafts stop where
+    they expect an episode's end). A round without a draft takes a time of its own, one with a draft `a + c guesses`.
+    The rule is SpecDec++'s (arXiv 2405.19715) with measured costs: go on while the next step is worth what it costs.
     """
 
     def __init__(self, longest: int = 8) -> None:
@@ -72,8 +67,7 @@ class AdaptiveLength:
         self._guessed, self._usable = _Survival(longest, at_first=1.0), _Survival(longest, at_first=1.0)
         self._alone = np.zeros(2)  # decayed count and seconds of the rounds without a draft
         self._moments, self._times = np.zeros((2, 2)), np.zeros(2)  # of those with one: sums over [1, guesses]
-        # From the end: none first, for as long as its time is not known any draft looks good; then one step, for where
-        # that does not pay the longer ones, which cost most, are not tried.
+        # Taken from the end: none, then one step, and longer drafts, which cost most, only if that one pays.
         self._plan = [k for k in (longest, max(1, longest // 2), 1, 0) for _ in range(_TRIALS)]
         self._rounds_to_plan = _MOST_TRIALS
         self._asked = 0
@@ -82,10 +76,9 @@ class AdaptiveLength:
         self._unchanged, self._patience, self._looked_up = 0, _LOOK_AROUND[0], True
 
     def choose(self) -> int:
-        """First a few lengths in turn, then the best; now and then another one, so that a change is noticed.
+        """First a few lengths in turn, then the best; now and then none or one step more, so that a change is noticed.
 
-        In turn none at all and one step more. While the best stays the same this is done ever less often: where drafts
-        are of no use, each try is a loss.
+        While the best stays the same this is done ever less often: where drafts are of no use, each try is a loss.
         """
         length = self._planned() if self._plan else self._chosen()
         self._alike = self._alike + 1 if (length > 0) == (self._asked > 0) else 1
