@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nextlat_rl.models.nextlat import NextLat, TransitionParams, given_end
+from nextlat_rl.models.nextlat import NextLat, TransitionParams
 
 
 @dataclass
@@ -69,25 +69,24 @@ def token_num_uniforms(model: NextLat) -> int:
 
 def sample_token(model: NextLat, belief: Tensor, uniform: Tensor) -> Token:
     """Draw a step at `belief: [*B, D]` with `uniform: [*B, token_num_uniforms]` in [0, 1)."""
-    for_action, for_answer = uniform.split((model.action.num_uniforms, model.transition_num_uniforms), dim=-1)
+    for_action, for_answer = _split(model, uniform)
     action = model.action.sample(model.action.head(belief), for_action)
-    answer = model.transition(model.after(belief, model.embed_action(action)))
-    return Token(action, *model.sample_transition(answer, for_answer))
+    return Token(action, *model.sample_transition(_answer(model, belief, action), for_answer))
 
 
 def draw_token(model: NextLat, belief: Tensor, uniform: Tensor) -> tuple[Token, Tensor]:
     """The step of `sample_token` and its log-probability `[*B]`, with the heads read once."""
-    for_action, for_answer = uniform.split((model.action.num_uniforms, model.transition_num_uniforms), dim=-1)
+    for_action, for_answer = _split(model, uniform)
     policy = model.action.head(belief)
     action = model.action.sample(policy, for_action)
-    answer = model.transition(model.after(belief, model.embed_action(action)))
+    answer = _answer(model, belief, action)
     token = Token(action, *model.sample_transition(answer, for_answer))
     return token, _log_prob(model, policy, answer, token)
 
 
 def draw_tokens_at(model: NextLat, belief: Tensor, at: Tensor, uniform: Tensor) -> tuple[Token, Tensor]:
     """`draw_token` N times at few places, `belief: [R, D]` with `at: [N]` into R; the heads are read once a place."""
-    for_action, for_answer = uniform.split((model.action.num_uniforms, model.transition_num_uniforms), dim=-1)
+    for_action, for_answer = _split(model, uniform)
     policy = model.action.head(belief)[at]
     action = model.action.sample(policy, for_action)
     answer = _answer_at(model, belief, at, action)
@@ -95,9 +94,23 @@ def draw_tokens_at(model: NextLat, belief: Tensor, at: Tensor, uniform: Tensor) 
     return token, _log_prob(model, policy, answer, token)
 
 
+def token_log_prob(model: NextLat, belief: Tensor, token: Token) -> Tensor:
+    """Log-probability of a step at `belief: [*B, D]`, `[*B]`; a density where a part is continuous."""
+    return _log_prob(model, model.action.head(belief), _answer(model, belief, token.action), token)
+
+
 def token_log_prob_at(model: NextLat, belief: Tensor, at: Tensor, token: Token) -> Tensor:
     """`token_log_prob` of N steps `[N]` at few places, `belief: [R, D]` with `at: [N]` into R."""
     return _log_prob(model, model.action.head(belief)[at], _answer_at(model, belief, at, token.action), token)
+
+
+def _split(model: NextLat, uniform: Tensor) -> tuple[Tensor, ...]:
+    """The uniforms of the action and of the answer."""
+    return uniform.split((model.action.num_uniforms, model.transition_num_uniforms), dim=-1)
+
+
+def _answer(model: NextLat, belief: Tensor, action: Tensor) -> TransitionParams:
+    return model.transition(model.after(belief, model.embed_action(action)))
 
 
 def _answer_at(model: NextLat, belief: Tensor, at: Tensor, action: Tensor) -> TransitionParams:
@@ -105,26 +118,13 @@ def _answer_at(model: NextLat, belief: Tensor, at: Tensor, action: Tensor) -> Tr
     pairs = torch.cat((at[:, None].double(), action.reshape(len(at), -1).double()), 1)
     places, index = pairs.unique(dim=0, return_inverse=True)
     one = at.new_zeros(len(places)).scatter_(0, index, torch.arange(len(at), device=at.device))  # of each pair
-    answer = model.transition(model.after(belief[at[one]], model.embed_action(action[one])))
+    answer = _answer(model, belief[at[one]], action[one])
     leaves = {name: parameters[index] for name, parameters in answer.observation.items()}
     return TransitionParams(answer.end[index], answer.reward[index], leaves)
 
 
-def mode_token(model: NextLat, belief: Tensor, action: Tensor) -> Token:
-    """The answer most often drawn at `belief: [*B, D]` to the stored `action: [*B, *action]`, part by part."""
-    answer = model.transition(model.after(belief, model.embed_action(action)))
-    _, end, observation = model.argmax_transition(answer)
-    return Token(action, model.reward.likeliest_centre(given_end(answer.reward, end)), end, observation)
-
-
-def token_log_prob(model: NextLat, belief: Tensor, token: Token) -> Tensor:
-    """Log-probability of a step at `belief: [*B, D]`, `[*B]`; a density where a part is continuous."""
-    answer = model.transition(model.after(belief, model.embed_action(token.action)))
-    return _log_prob(model, model.action.head(belief), answer, token)
-
-
 def _log_prob(model: NextLat, policy: Tensor, answer: TransitionParams, token: Token) -> Tensor:
-    """The same from the policy's parameters and those of the answer to the token's action."""
+    """Log-probability from the policy's parameters and those of the answer to the token's action."""
     chosen = model.action.log_prob(policy, token.action)
     leaves = [c.log_prob(answer.observation[name], token.observation[name]) for name, c in model.observation.items()]
     reward = model.reward_log_prob(answer, token.reward, token.end)
