@@ -86,15 +86,8 @@ def write_dataset(
         if not behaviours:
             raise UserError(f"no episodes were gathered for data set '{dataset_id}': ask for more steps")
         storage.update_episode_metadata({} if name is None else {"behaviour": name} for name in behaviours)
-        storage.update_metadata(
-            {
-                "env_id": env_id,
-                "behaviour": behaviour,
-                "epsilon": epsilon,
-                "requested_steps": requested_steps,
-                "nextlat_rl_version": nextlat_rl.__version__,
-            }
-        )
+        metadata = {"env_id": env_id, "behaviour": behaviour, "epsilon": epsilon, "requested_steps": requested_steps}
+        storage.update_metadata(metadata | {"nextlat_rl_version": nextlat_rl.__version__})
         _publish(temporary, dataset_id)
     return MinariDataset(folder / "data")
 

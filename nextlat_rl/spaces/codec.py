@@ -19,11 +19,49 @@ Role = Literal["observation", "action"]
 Storage = tuple[np.dtype[Any], tuple[int, ...]]
 
 
-class Codec(nn.Module, ABC):
-    """One leaf space, or an action space.
+class Predictor(nn.Module, ABC):
+    """Embedding and predictive distribution of stored values; works on any number of batch dimensions.
 
-    Stored values are tensors `[*batch, *storage_shape]`; distribution parameters are `[*batch, P]`. All methods take
-    any number of batch dimensions and treat the elements independently.
+    Stored values are tensors `[*batch, *storage_shape]`, distribution parameters are `[*batch, P]`.
+
+    Attributes:
+        storage_dtype, storage_shape: how one element is stored.
+        num_uniforms: how many uniforms in [0, 1) `sample` consumes per element.
+        logits: the layer of the default `head`.
+    """
+
+    storage_dtype: np.dtype[Any]
+    storage_shape: tuple[int, ...]
+    num_uniforms: int
+    logits: nn.Linear
+
+    @abstractmethod
+    def embed(self, x: Tensor) -> Tensor:
+        """Stored values `[*batch, *storage_shape]` to `[*batch, width]`."""
+
+    def head(self, features: Tensor) -> Tensor:
+        """Features `[*batch, width]` to distribution parameters `[*batch, P]`, in float32 also under autocast."""
+        return full_precision(self.logits(features))
+
+    @abstractmethod
+    def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
+        """Log-probability (nats) of stored values, `[*batch]`, summed over the parts of an element."""
+
+    @abstractmethod
+    def mode(self, parameters: Tensor) -> Tensor:
+        """Most likely value of every part, `[*batch, *storage_shape]`."""
+
+    @abstractmethod
+    def sample(self, parameters: Tensor, uniform: Tensor) -> Tensor:
+        """Inverse-CDF sample `[*batch, *storage_shape]` from uniforms `[*batch, num_uniforms]` in [0, 1)."""
+
+    @abstractmethod
+    def kl(self, p: Tensor, q: Tensor) -> Tensor:
+        """KL(p || q) in nats between two parameter tensors, `[*batch]`."""
+
+
+class Codec(Predictor):
+    """Codec of one leaf of an observation space, or of an action space.
 
     Attributes:
         space_type: the class of the spaces that it handles.
@@ -31,8 +69,6 @@ class Codec(nn.Module, ABC):
         priority: of all codecs that handle a space, the one with the highest priority is taken.
         space: the Gymnasium space.
         width: size of embeddings and of the features a head reads.
-        storage_dtype, storage_shape: how one element is stored.
-        num_uniforms: how many uniforms in [0, 1) `sample` consumes per element.
         discrete: whether values come from a finite set, so that a prediction can be exactly right.
         exact: whether `log_prob` is the log-probability, or the log-density, with which `sample` draws a value.
     """
@@ -40,10 +76,8 @@ class Codec(nn.Module, ABC):
     space_type: ClassVar[type[gym.Space[Any]]]
     roles: ClassVar[tuple[Role, ...]] = ("observation", "action")
     priority: ClassVar[int] = 0
-    num_uniforms: int
     discrete: ClassVar[bool] = False
     exact: ClassVar[bool] = True
-    logits: nn.Linear
 
     def __init__(self, space: gym.Space[Any], width: int, statistics: dict[str, Any]) -> None:
         super().__init__()
@@ -81,33 +115,9 @@ class Codec(nn.Module, ABC):
     def decode(cls, space: gym.Space[Any], stored: np.ndarray) -> list[Any]:
         """Stored values `[N, *storage_shape]` to N elements of the space."""
 
-    @abstractmethod
-    def embed(self, x: Tensor) -> Tensor:
-        """Stored values `[*batch, *storage_shape]` to `[*batch, width]`."""
-
-    def head(self, features: Tensor) -> Tensor:
-        """Features `[*batch, width]` to distribution parameters `[*batch, P]`, in float32 also under autocast."""
-        return full_precision(self.logits(features))
-
-    @abstractmethod
-    def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
-        """Log-probability (nats) of stored values, `[*batch]`, summed over the parts of an element."""
-
     def loss(self, parameters: Tensor, x: Tensor) -> Tensor:
         """Training loss `[*batch]`: the negative log-probability, or a better conditioned substitute."""
         return -self.log_prob(parameters, x)
-
-    @abstractmethod
-    def mode(self, parameters: Tensor) -> Tensor:
-        """Most likely value of every part, `[*batch, *storage_shape]`."""
-
-    @abstractmethod
-    def sample(self, parameters: Tensor, uniform: Tensor) -> Tensor:
-        """Inverse-CDF sample `[*batch, *storage_shape]` from uniforms `[*batch, num_uniforms]` in [0, 1)."""
-
-    @abstractmethod
-    def kl(self, p: Tensor, q: Tensor) -> Tensor:
-        """KL(p || q) in nats between two parameter tensors, `[*batch]`."""
 
     def _flat(self, x: Tensor) -> Tensor:
         """`[*batch, *storage_shape]` to `[*batch, size]`."""

@@ -1,7 +1,6 @@
 """Codecs for rewards and values, which have no Gymnasium space but the same methods."""
 
 import math
-from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
@@ -9,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from nextlat_rl.errors import UserError
+from nextlat_rl.spaces.codec import Predictor
 from nextlat_rl.spaces.distributions import (
     categorical_kl,
-    full_precision,
     inverse_cdf,
     local_centroid,
     two_hot,
@@ -24,7 +23,7 @@ _ZERO_ODDS = 99.0
 _TABLE_STD = 0.3  # small beside an observation's embedding, so that the reward does not dominate it
 
 
-class ScalarCodec(nn.Module, ABC):
+class ScalarCodec(Predictor):
     """A categorical over sorted centres `[n]` in real units; scalars are tensors `[*batch]`, parameters `[*batch, n]`.
 
     The head starts with weight 0 and a bias that gives a centre at 0 the probability 0.99 (the rest spread evenly),
@@ -46,22 +45,6 @@ class ScalarCodec(nn.Module, ABC):
         nn.init.zeros_(self.logits.weight)
         with torch.no_grad():
             self.logits.bias.copy_((self.centres == 0) * math.log(_ZERO_ODDS * max(len(centres) - 1, 1)))
-
-    @abstractmethod
-    def embed(self, x: Tensor) -> Tensor:
-        """Scalars `[*batch]` to `[*batch, width]`."""
-
-    def head(self, features: Tensor) -> Tensor:
-        """Features `[*batch, width]` to logits `[*batch, n]`."""
-        return full_precision(self.logits(features))
-
-    @abstractmethod
-    def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
-        """Log-probability (nats) of scalars, `[*batch]`."""
-
-    @abstractmethod
-    def mode(self, parameters: Tensor) -> Tensor:
-        """Most likely scalar `[*batch]`."""
 
     def mean(self, parameters: Tensor) -> Tensor:
         """Expectation `[*batch]` in real units."""
@@ -111,7 +94,7 @@ class FiniteSet(ScalarCodec):
 
     def mode(self, parameters: Tensor) -> Tensor:
         """The most likely value."""
-        return self.centres[parameters.argmax(-1)]
+        return self.likeliest_centre(parameters)
 
     def _nearest(self, x: Tensor) -> Tensor:
         borders = (self.centres[1:] + self.centres[:-1]) / 2
