@@ -39,7 +39,7 @@ _LONGEST_NAME = 150  # of the readable part of a folder's name; file systems all
 
 @dataclass(frozen=True)
 class Store:
-    """N rows of E episodes, on disk or in memory.
+    """N rows of E episodes, memory-mapped from disk or in memory.
 
     Row t of an episode holds o_t and, except its last row, a_t, r_t and the flags.
     """
@@ -48,9 +48,7 @@ class Store:
     dataset_id: str  # "" of a store in memory
     observation_space: gym.Space
     action_space: gym.Space
-    observation: dict[
-        str, np.ndarray
-    ]  # leaf -> [N, *storage_shape], memory-mapped like all arrays of N rows, if on disk
+    observation: dict[str, np.ndarray]  # leaf -> [N, *storage_shape]
     action: np.ndarray  # [N, *storage_shape], zeros on last rows
     reward: np.ndarray  # [N] float32, zero on last rows
     terminated: np.ndarray  # [N] bool

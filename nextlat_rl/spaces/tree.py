@@ -1,6 +1,6 @@
 """Nested Dict/Tuple spaces as an ordered dict of leaves, and back."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -34,12 +34,7 @@ def flatten(space: gym.Space[Any], values: Any) -> dict[str, Any]:
     Raises:
         UserError: a part of the space is missing in the values.
     """
-    if not _is_composite(space):
-        return {ROOT: values}
-    flat: dict[str, Any] = {}
-    for key, child in _children(space):
-        flat.update(_below(str(key), child, flatten(child, _part(values, key, space))))
-    return flat
+    return _flatten(space, values, _part)
 
 
 def flatten_list(space: gym.Space[Any], elements: Sequence[Any]) -> dict[str, list[Any]]:
@@ -48,12 +43,15 @@ def flatten_list(space: gym.Space[Any], elements: Sequence[Any]) -> dict[str, li
     Raises:
         UserError: a part of the space is missing in an element.
     """
+    return _flatten(space, list(elements), lambda rows, key, space: [_part(row, key, space) for row in rows])
+
+
+def _flatten(space: gym.Space[Any], values: Any, part: Callable[..., Any]) -> dict[str, Any]:
     if not _is_composite(space):
-        return {ROOT: list(elements)}
-    flat: dict[str, list[Any]] = {}
+        return {ROOT: values}
+    flat: dict[str, Any] = {}
     for key, child in _children(space):
-        parts = [_part(element, key, space) for element in elements]
-        flat.update(_below(str(key), child, flatten_list(child, parts)))
+        flat.update(_below(str(key), child, _flatten(child, part(values, key, space), part)))
     return flat
 
 
