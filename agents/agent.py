@@ -32,14 +32,9 @@ def make_decide(world_model: WorldModel, deterministic: bool, seed: int, planner
 class ActsInBatches(Protocol):
     """What `run_episodes` needs of an agent."""
 
-    def act(
-        self,
-        observations: Sequence[Any],
-        rewards: Sequence[float],
-        is_first: Sequence[bool],
-        episodes: Sequence[int],
-    ) -> list[Any]:
-        """One action per environment, see `BatchAgent.act`."""
+    @property
+    def act(self) -> Callable[[Sequence[Any], Sequence[float], Sequence[bool], Sequence[int]], list[Any]]:
+        """See `BatchAgent.act`."""
 
 
 @dataclass

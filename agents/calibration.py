@@ -33,13 +33,12 @@ def calibrate(
 ) -> list[float]:
     """The largest tolerances found at which few enough decisions made ahead differ from those of deciding at each step.
 
-    First the exact agent plays; beside it every draft is followed to its end or to the first decision that differs,
-    which says how far apart beliefs are where decisions differ. The tolerance this suggests is then tried: the
-    tolerant agent plays, the exact one says what it would have done in the same history. It passes if, of the
-    decisions made ahead, the upper end of an (about 95%) interval for the share that differs is at most `risk`;
-    otherwise a smaller one is tried, on fresh episodes, because one wrong decision leads to the next.
-
-    Data of other behaviours will not do: the states where a decision hangs in the balance are those the agent seeks.
+    First the exact agent plays while every draft is followed to its end or to the first decision that differs: this
+    gives the distance of beliefs at which decisions differ, and a first tolerance. Then the tolerant agent plays with
+    it, and the exact one decides in the same history. The tolerance passes if, of the decisions made ahead, the upper
+    end of an (about 95%) interval for the share that differs is at most `risk`; otherwise a smaller one is tried on
+    fresh episodes, because one wrong decision leads to the next. Data of other behaviours does not visit the states
+    where the agent's decisions are close, so the agent's own episodes are needed.
 
     Args:
         exact: decides at every step.
@@ -47,11 +46,10 @@ def calibrate(
         risks: each in (0, 1), the smallest first.
         episodes: of each try, or fewer where they are long: as many as it takes for some thousand decisions made ahead.
         seed: of the first episode; these seeds are used for nothing else.
-        on_episode: told of each episode.
+        on_episode: called with each finished episode.
 
     Returns:
-        A tolerance for each risk; -1, at which nothing is accepted, if none passes. What passes a smaller risk passes a
-        larger one, even where luck had it that something larger than that was tried in vain.
+        A tolerance for each risk, never falling with it; -1, at which nothing is accepted, if none passes.
 
     Raises:
         ValueError: the risks are not in order, or the agent has no tolerance.
@@ -109,10 +107,7 @@ def _play(
     on_episode: Callable[[EpisodeResult], None],
     risk: float = float("inf"),
 ) -> None:
-    """Up to `episodes` episodes, as many at a time as there are rows, until enough decisions were made ahead.
-
-    Or until more of them differ than would pass of that many: most tries fail early, and their planning is dear.
-    """
+    """Up to `episodes` episodes, until enough decisions were made ahead or too many of them differ to pass."""
     env_id, rows = agent.exact.world_model.env_id, len(agent.exact.last_action)
     for first in range(0, episodes, rows):
         seeds = range(seed + first, seed + min(first + rows, episodes))

@@ -55,8 +55,8 @@ def run_episodes(
 ) -> tuple[list[EpisodeResult], Timing]:
     """Play one episode for each seed, `n_envs` at a time; the results come in the order of the seeds.
 
-    Gymnasium's vector environments cannot reset single environments to chosen seeds, which is what makes an episode
-    the same however many run beside it; hence this loop.
+    Gymnasium's vector environments cannot reset single environments to chosen seeds; without that an episode would
+    depend on how many run in parallel.
 
     Args:
         env_id: the environment.

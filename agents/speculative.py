@@ -121,7 +121,7 @@ class SpeculativeAgent(BatchAgent):
     def _judge(self, rows: Tensor, first: Tensor) -> None:
         """Count how much of the drafts of `rows: [R]` was accepted.
 
-        One that an episode's end cut short says nothing of how good drafts are, but it does of how far to draft.
+        Drafts cut short by an episode's end count for the draft length, not for the statistics of drafts.
         """
         if not len(rows):
             return

@@ -39,9 +39,11 @@ class WorldModel:
         action_space: the environment's.
         observation_codecs: store and embed the observation's leaves, by name.
         action_codec: stores, embeds and scores actions.
+        value_codec: the value head.
         belief_size: D.
         context: how many steps back the trunk reads.
         transition_num_uniforms: how many uniforms one imagined step takes for each row.
+        step_num_uniforms: how many it takes with the policy's action.
         value_range: difference of the largest and the smallest value that the value head knows.
         embed_step: emb(x_t) `[B, D]` of the parts of a `Step`, traced.
         advance: the belief `[B, D]` after emb(x_{t+1}) `[B, D]`, by the latent dynamics (arXiv 2511.05963, eq. 9),
@@ -56,9 +58,11 @@ class WorldModel:
         self.device = model.start.device
         self.observation_space, self.action_space = model.spaces.observation, model.spaces.action
         self.observation_codecs, self.action_codec = model.observation, model.action
+        self.value_codec = model.value
         self.belief_size, self.context = model.config.width, model.trunk.context
         self.transition_num_uniforms = model.transition_num_uniforms
-        self.value_range = float(model.value.centres[-1] - model.value.centres[0])
+        self.step_num_uniforms = model.action.num_uniforms + model.transition_num_uniforms
+        self.value_range = float(self.value_codec.centres[-1] - self.value_codec.centres[0])
         self._leaves = leaves(self.observation_space)
         self.embed_step = self.traced(self._embed)
         self.advance = self.traced(model.dynamics)
@@ -194,7 +198,7 @@ class WorldModel:
     @torch.no_grad()
     def value(self, belief: Tensor) -> Tensor:
         """Expected discounted return V(h), `[*B, D] -> [*B]`."""
-        return self.model.value.mean(self.model.value.head(belief))
+        return self.value_codec.mean(self.value_codec.head(belief))
 
     @torch.no_grad()
     def imagine(

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 class Prediction(NamedTuple):
-    """What a model says of N beliefs, and of the imagined steps that led there."""
+    """Predictions at N beliefs, and of the imagined steps that led there."""
 
     belief: Tensor  # [N, D]
     reward: Tensor  # [N] of the step

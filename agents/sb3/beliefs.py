@@ -119,5 +119,5 @@ def belief_space(world_model: WorldModel) -> gym.spaces.Box:
 
 
 def _array(belief: torch.Tensor) -> np.ndarray:
-    """A copy that nobody else writes to."""
+    """A copy on the CPU."""
     return belief.cpu().numpy().copy()

@@ -50,7 +50,7 @@ def _transitions(dataset: MinariDataset) -> dict[str, np.ndarray]:
     for episode in dataset.iterate_episodes():
         terminated = np.asarray(episode.terminations, dtype=bool)
         cut = np.asarray(episode.truncations, dtype=bool) & ~terminated
-        cut[-1] |= not terminated[-1]  # data that simply stops says nothing of an end
+        cut[-1] |= not terminated[-1]  # data that stops without an end was cut
         parts["observations"].append(episode.observations[:-1])
         parts["next_observations"].append(episode.observations[1:])
         parts["actions"].append(episode.actions)

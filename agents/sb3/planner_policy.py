@@ -7,12 +7,11 @@ import numpy as np
 from stable_baselines3.common.utils import is_vectorized_observation
 from stable_baselines3.common.vec_env import VecEnv
 
-from nextlat_rl.agents.agent import Agent
+from nextlat_rl.agents.agent import Agent, BatchAgent
 from nextlat_rl.agents.planning.config import PlannerConfig, planner_config
 from nextlat_rl.agents.planning.planner import make_planner
 from nextlat_rl.agents.sb3.observations import ObservationReader
 from nextlat_rl.agents.speculative import SpeculativeAgent
-from nextlat_rl.drafting.length import AdaptiveLength
 from nextlat_rl.world_model import WorldModel
 
 
@@ -20,7 +19,7 @@ from nextlat_rl.world_model import WorldModel
 class PolicyState:
     """What `predict` carries from one call to the next: memories, drafts, and where each row is."""
 
-    agent: Agent | SpeculativeAgent
+    agent: BatchAgent
     reward: np.ndarray  # [B] r_{t-1} as the model expects it
     episode: np.ndarray  # [B] names each row's episode
 
@@ -28,9 +27,9 @@ class PolicyState:
 class PlannerPolicy:
     """The trained policy, or a planner, behind SB3's `predict`.
 
-    `predict` is not told rewards, though the model reads them: the most likely reward of an episode that goes on stands
-    in. That is exact where only an episode's last step differs (MiniGrid, CartPole), an estimate elsewhere;
-    `BeliefVecEnv` sees the real ones.
+    `predict` does not get rewards, which the model reads: the most likely reward if the episode goes on is used. That
+    is exact where only an episode's last reward differs (MiniGrid, CartPole), an estimate elsewhere; `BeliefVecEnv`
+    reads the real ones.
 
     Args:
         world_model: the trained model.
@@ -83,19 +82,16 @@ class PlannerPolicy:
             first = np.zeros(batch, dtype=bool) if episode_start is None else np.asarray(episode_start, dtype=bool)
             state.episode[first] += batch
         actions = state.agent.act(elements, state.reward.tolist(), first.tolist(), state.episode.tolist())
-        state.reward = self._expected_reward(state.agent)
+        # The most likely reward if the episode goes on stands in for the real one.
+        state.reward = self.world_model.likely_reward(state.agent.belief, state.agent.last_action).cpu().numpy()
         return (np.stack(actions) if many else np.asarray(actions[0])), state
 
     def _begin(self, batch: int, deterministic: bool) -> PolicyState:
         wm, seed = self.world_model, self.seed
         search = make_planner(wm, self.planner, deterministic=deterministic, seed=seed)
-        agent: Agent | SpeculativeAgent
-        if self.speculate:
-            agent = SpeculativeAgent(wm, batch, AdaptiveLength(), deterministic, seed, search)
-        else:
-            agent = Agent(wm, batch, "trunk", deterministic, seed, search)
+        agent: BatchAgent = (
+            SpeculativeAgent(wm, batch, None, deterministic, seed, search)
+            if self.speculate
+            else Agent(wm, batch, "trunk", deterministic, seed, search)
+        )
         return PolicyState(agent, np.zeros(batch, dtype=np.float32), np.arange(batch))
-
-    def _expected_reward(self, agent: Agent | SpeculativeAgent) -> np.ndarray:
-        """The most likely r_t `[B]` of the action just taken, given that the episode goes on."""
-        return self.world_model.likely_reward(agent.belief, agent.last_action).cpu().numpy()

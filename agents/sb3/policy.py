@@ -1,7 +1,5 @@
 """An actor-critic policy for SB3 that starts as the world model's own: online training continues where data ended."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
@@ -75,15 +73,15 @@ class BeliefPolicy(ActorCriticPolicy):
 
     def _build_mlp_extractor(self) -> None:
         super()._build_mlp_extractor()
-        beside: Any = _Beside(self.mlp_extractor, self.features_dim, self._world_model.model.value)
-        self.mlp_extractor = beside
+        latents: Any = _Latents(self.mlp_extractor, self.features_dim, self._world_model.value_codec)
+        self.mlp_extractor = latents
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         return super()._get_constructor_parameters() | {"world_model": self._world_model}
 
 
-class _Beside(nn.Module):
-    """Latents for SB3's linear heads: the belief and V(h), and beside them what a small network makes of the belief."""
+class _Latents(nn.Module):
+    """Inputs of SB3's linear heads: the belief, or V(h), joined with the output of a small network on the belief."""
 
     def __init__(self, network: Any, width: int, value: ScalarCodec) -> None:
         super().__init__()
@@ -92,7 +90,7 @@ class _Beside(nn.Module):
         self.latent_dim_pi = width + network.latent_dim_pi
         self.latent_dim_vf = 1 + network.latent_dim_vf
 
-    def apply(self, fn: Callable[[nn.Module], None]) -> _Beside:
+    def apply(self, fn: Callable[[nn.Module], None]) -> "_Latents":
         """Spare the value: SB3's policies initialise all linear layers anew through this method."""
         self.network.apply(fn)
         return self

@@ -1,7 +1,7 @@
-"""What a drafter is: a cheap guess of the steps that the trunk would draw, with the probabilities of its own draws.
+"""Base classes of drafters: cheap guesses of the steps that the trunk would draw, with their probabilities.
 
-Most drafters guess *features*, what the trunk's beliefs will be, and let the trunk's own heads make steps of them. They
-differ in how they come by the features: one after the other, or all at once.
+Most drafters predict *features*, the trunk's coming beliefs, one after the other or all at once, and draw steps from
+the trunk's own heads there.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Draft:
     log_q_at: Callable[[Tensor, Tensor, Token], Tensor]  # (rows [N], positions [N], tokens [N]) -> [N] of other tokens
 
     def until_all_ended(self) -> Draft:
-        """Without the steps that come after an end in every row: nobody will use them, and reading them costs."""
+        """Without the steps after an end in every row: reading them costs and they are never used."""
         ended = self.token.end.long().cumsum(1).gt(0).all(0)
         steps = int((~ended).sum()) + 1
         return Draft(self.token.map(lambda x: x[:, :steps]), self.log_q[:, :steps], self.log_q_at)
@@ -77,7 +77,7 @@ class Drafter(ABC):
         """
 
     def advance(self, belief: Tensor, chunk: Token, hidden: Tensor, kept: Tensor) -> None:  # noqa: B027
-        """Told what a round made final: the first `kept + 1` steps of each row, none where `kept` is -1.
+        """A round made the first `kept + 1` steps of each row final, none where `kept` is -1.
 
         Args:
             belief: `[B, D]` true beliefs before the chunk.
@@ -173,7 +173,7 @@ class CachedDrafter(SequentialDrafter):
         """Read what is final once more, now after true beliefs.
 
         A round without a draft is not read: where drafts do not pay, reading along must not cost. The next draft then
-        begins at its belief, which says most of what was missed.
+        begins at its belief, which carries most of what was missed.
         """
         if chunk.end.shape[1] == 1:
             self.behind = True

@@ -1,4 +1,4 @@
-"""Training a drafter on a trunk that stands still, on the trunk's own batches."""
+"""Training a drafter for a fixed trunk, on the trunk's own batches."""
 
 from collections.abc import Callable
 
@@ -34,7 +34,7 @@ def train_drafter(
         steps: optimiser steps.
         learning_rate: its peak.
         seed: keys the random choices together with the step.
-        on_step: told how many steps are done, and the losses.
+        on_step: called with the number of steps done and the losses.
     """
     model = world_model.model
     net.train()

@@ -20,7 +20,7 @@ _SETTLED = 4, 1  # rounds without a draft, and with one, before others of their 
 
 
 class DraftLength(ABC):
-    """Chooses draft lengths, and is told what became of them; by default it learns nothing.
+    """Chooses draft lengths, from reports of how drafts fared; by default it ignores these.
 
     Attributes:
         longest: the longest draft.

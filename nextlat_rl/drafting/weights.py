@@ -1,4 +1,4 @@
-"""Weights of drafters, saved beside their trunk and found again."""
+"""Saving and loading drafters' weights in the run folder of their trunk."""
 
 import hashlib
 import json

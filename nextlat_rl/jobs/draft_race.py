@@ -12,7 +12,6 @@ import torch
 from nextlat_rl.drafting.drafter import Drafter
 from nextlat_rl.drafting.length import FixedLength
 from nextlat_rl.drafting.rollout import DraftStatistics, Rollout, SpeculativeRollout
-from nextlat_rl.drafting.token import token_num_uniforms
 from nextlat_rl.envs import make_env
 from nextlat_rl.memory import Memory
 from nextlat_rl.noise import uniform
@@ -128,10 +127,9 @@ def _figures(
 @torch.no_grad()
 def draft_seconds(world_model: WorldModel, drafter: Drafter, memory: Memory) -> float:
     """Seconds to draft one step in every row of `memory`, median of ten drafts."""
-    model, batch = world_model.model, len(memory.belief)
+    batch, size = len(memory.belief), world_model.step_num_uniforms
     drawn = SpeculativeRollout(world_model, None, FixedLength(0))
     rows = torch.arange(batch, device=world_model.device)
-    size = token_num_uniforms(model)
     noise = uniform(0, rows, rows, (_COST_LENGTH + 1) * size).unflatten(1, (_COST_LENGTH + 1, size))
     token = drawn.draw(memory.belief, noise[:, 0])
     seconds = []

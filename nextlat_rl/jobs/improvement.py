@@ -117,7 +117,7 @@ def improve_heads(
     """
     batches = Batcher(store, _WINDOWS, window_length(store), seed)
     with bar(console, "Reading the data", config.beliefs, "beliefs") as shown:
-        beliefs = real_beliefs(world_model.model, batches, config.beliefs, shown.update)
+        beliefs = real_beliefs(world_model, batches, config.beliefs, shown.update)
     improver: ImaginationImprover | ReanalyseImprover
     if config.name == "imagination":
         improver = ImaginationImprover(world_model, beliefs, config, seed)

@@ -30,7 +30,7 @@ class GumbelConfig(PlannerConfig):
             one, which prices information.
         num_simulations: network calls for each decision.
         max_considered_actions: how many root actions sequential halving starts with.
-        value_scale: weight of the values beside the prior's logits.
+        value_scale: weight of the values against the prior's logits.
         visit_offset: added to the visits of the most visited action before that weight is taken.
     """
 

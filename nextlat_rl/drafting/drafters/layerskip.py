@@ -1,8 +1,8 @@
 """LayerSkip's drafting (arXiv 2404.16710): leave the trunk early, on the keys and values that it has anyway.
 
 LayerSkip also trains the trunk for this, with dropped layers and losses at every exit. Here all drafters share one
-trunk, which is trained with dropped layers if `objective.layer_dropout` says so, and only one way out of it is trained,
-afterwards: a norm and a linear layer at the exit.
+trunk (`objective.layer_dropout` trains it with dropped layers), and only one exit is trained, afterwards: a norm and a
+linear layer.
 """
 
 from copy import copy

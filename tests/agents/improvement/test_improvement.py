@@ -102,14 +102,14 @@ def test_the_critic_learns_the_imagined_return() -> None:
 
 
 def test_starts_are_beliefs_of_real_steps() -> None:
-    model = tiny_model()
+    world_model = WorldModel(tiny_model(), "none")
 
     class Repeating:
         def batch(self, step: int):
             return make_batch([[4, 4], [8]], seed=step)
 
     told: list[int] = []
-    beliefs = real_beliefs(model, Repeating(), 20, told.append)
+    beliefs = real_beliefs(world_model, Repeating(), 20, told.append)
     assert beliefs.shape == (20, 16) and not beliefs.requires_grad
     assert told[-1] == 20
 
