@@ -17,7 +17,7 @@ class Batcher:
     the ring: they run into the next episodes and may cut the last one short. So each row is about equally often in a
     batch (exactly so where episodes are longer than windows), and short episodes are seen from their beginning.
 
-    With a `share` of `(i, n)` only every n-th window is read, from the i-th on: n such batches make up a whole one.
+    With a `part` of `(i, n)` only every n-th window is read, from the i-th on: n such batches make up a whole one.
     """
 
     def __init__(
@@ -27,7 +27,7 @@ class Batcher:
         length: int,
         seed: int,
         episodes: np.ndarray | None = None,
-        share: tuple[int, int] = (0, 1),
+        part: tuple[int, int] = (0, 1),
     ) -> None:
         chosen = np.arange(store.num_episodes) if episodes is None else np.asarray(episodes, dtype=np.int64)
         if len(chosen) == 0 or batch_size < 1 or length < 1 or seed < 0:
@@ -35,11 +35,7 @@ class Batcher:
                 f"cannot draw batches of {batch_size} windows of {length} rows from {len(chosen)} episodes with seed "
                 f"{seed}: all of them must be at least 1, the seed at least 0"
             )
-        self.store = store
-        self.batch_size = batch_size
-        self.length = length
-        self.seed = seed
-        self.share = share
+        self.store, self.batch_size, self.length, self.seed, self.part = store, batch_size, length, seed, part
         self._episodes = chosen
         rows = (store.episode_start[1:] - store.episode_start[:-1])[chosen]
         self._ring_start = np.concatenate([[0], np.cumsum(rows)])
@@ -52,8 +48,8 @@ class Batcher:
     def batch(self, step: int) -> Batch:
         """Return batch number `step` (>= 0), the same for the same store, arguments and step."""
         generator = np.random.Generator(np.random.Philox(key=np.array([self.seed, step], dtype=np.uint64)))
-        first, apart = self.share
-        ring = self._window_starts(generator)[first::apart, None] + np.arange(self.length)
+        first, stride = self.part
+        ring = self._window_starts(generator)[first::stride, None] + np.arange(self.length)
         lap, ring = np.divmod(ring, self.num_rows)
         chosen = self._chosen_at(ring)
         episode = self._episodes[chosen]

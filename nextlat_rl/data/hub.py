@@ -21,7 +21,7 @@ class HubError(Exception):
 def _answers(url: str) -> bool:
     """Whether any server answers at `url`, through the proxy if one is configured.
 
-    Runs in a thread because a name lookup without network can take long and knows no timeout.
+    Runs in a thread because a name lookup without network can take long and has no timeout.
     """
     answered = threading.Event()
 

@@ -93,7 +93,7 @@ def write_dataset(
 
 
 def _sweep(root: Path) -> None:
-    """Delete what killed processes left half-written: unfinished data sets that nobody has touched for a day."""
+    """Delete unfinished data sets that have not been touched for a day: their processes were killed."""
     for folder in root.glob(f"{_UNFINISHED}*"):
         try:
             touched = max(path.stat().st_mtime for path in [folder, *folder.rglob("*")])
@@ -206,7 +206,7 @@ def load_dataset(dataset_id: str) -> MinariDataset:
             with h5py.File(file, "r") as content:
                 if len(content) < dataset.storage.total_episodes:
                     raise ValueError(f"{len(content)} of {dataset.storage.total_episodes} episodes are there")
-    except Exception as error:  # whatever Minari, json and HDF5 raise on broken files
+    except Exception as error:  # of many types from Minari, json and HDF5
         raise UserError(
             f"data set '{dataset_id}' cannot be read: {file} is broken or of an unknown kind "
             f"({type(error).__name__}: {error}); delete {folder.parent} and collect or download it again"

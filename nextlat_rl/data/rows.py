@@ -94,7 +94,7 @@ def _episodes(dataset: MinariDataset) -> Iterator[EpisodeData]:
     for index in dataset.episode_indices:
         try:
             episode = next(episodes)
-        except Exception as error:  # whatever HDF5, Arrow and Minari raise on broken files
+        except Exception as error:  # of many types from HDF5, Arrow and Minari
             raise UserError(
                 f"data set '{dataset.id}' cannot be read at episode {index}: the files in {dataset.storage.data_path} "
                 f"are broken ({type(error).__name__}: {error}); collect or download it again"

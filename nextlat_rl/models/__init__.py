@@ -1,1 +1,1 @@
-"""The trunk, the latent dynamics and the heads, and what they are trained on."""
+"""The networks: trunk, latent dynamics and heads."""

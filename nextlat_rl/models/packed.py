@@ -60,14 +60,14 @@ class PackableLinear(nn.Linear):
 
 
 class Packing:
-    """The packed large layers of a module; knows whether their weights have changed since."""
+    """The packed large layers of a module, and a record of the weights that were packed."""
 
     def __init__(self, module: nn.Module) -> None:
         layers = (layer for layer in module.modules() if isinstance(layer, PackableLinear))
         self.layers = [layer for layer in layers if layer.weight.numel() >= _LARGE]
         for layer in self.layers:
             layer.pack()
-        self._made_of = self._versions()
+        self._packed_versions = self._versions()
 
     @staticmethod
     def possible(weight: Tensor) -> bool:
@@ -77,7 +77,7 @@ class Packing:
 
     def stale(self) -> bool:
         """Whether a weight has been changed or moved since packing."""
-        return self._versions() != self._made_of
+        return self._versions() != self._packed_versions
 
     def undo(self) -> None:
         """Drop the copies."""

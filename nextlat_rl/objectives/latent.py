@@ -1,4 +1,4 @@
-"""What losses on rolled-out beliefs share: where roll-outs start, and the divergence of the heads."""
+"""Parts of losses on rolled-out beliefs: where roll-outs start, and the divergence of the heads."""
 
 import torch
 from torch import Tensor
@@ -40,9 +40,9 @@ def head_kl(
         {name: target(parameters) for name, parameters in out.transition.observation.items()},
     )
     with model.frozen_heads():
-        guess = model.transition(model.after(belief, target(out.action_embedding)))
+        predicted = model.transition(model.after(belief, target(out.action_embedding)))
         policy = model.action.kl(target(out.policy), model.action.head(belief))
         value = model.value.kl(target(out.value), model.value.head(belief))
-        observation = config.observation_weight * model.observation_kl(true, guess)
-        transition = model.reward_and_end_kl(true, guess) + observation
+        observation = config.observation_weight * model.observation_kl(true, predicted)
+        transition = model.reward_and_end_kl(true, predicted) + observation
     return torch.where(batch.has_action[at], policy + transition, 0.0) + config.value_weight * value

@@ -31,7 +31,7 @@ class NextLatent(Objective):
         return latent_losses(model, batch, out, self.config, generator)
 
     def weights(self, progress: float = 1.0) -> dict[str, float]:
-        """Rises for the latent losses from 0 over the first `latent_warmup` of training."""
+        """Those of the latent losses rise from 0 over the first `latent_warmup` of training."""
         config = self.config
         latent, kl = config.latent_weight, config.kl_weight
         if progress < config.latent_warmup:

@@ -133,7 +133,7 @@ def build_scalar(width: int, statistics: dict[str, Any]) -> ScalarCodec:
 def two_hot_centres(low: float, high: float, bins: int) -> list[float]:
     """`bins` sorted centres, symlog-spaced, with low, high and 0 among them exactly.
 
-    When 0 is outside [low, high] it is one centre apart from the others, which keep their resolution.
+    When 0 is outside [low, high], it is an additional centre; the others keep their resolution.
 
     Raises:
         UserError: low is not below high, or there are fewer than 3 bins.

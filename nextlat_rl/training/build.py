@@ -20,7 +20,7 @@ from nextlat_rl.training.trainer import Batches, Trainer
 from nextlat_rl.types import Spaces
 
 MAX_WINDOW = 128
-HELD_OUT = 0.02  # share of the episodes that training never sees
+HELD_OUT = 0.02  # fraction of the episodes that is never trained on
 _RETURN_SAMPLE = 1_000_000  # rows looked at for the range of the value
 
 

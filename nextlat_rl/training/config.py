@@ -14,14 +14,14 @@ class TrainerConfig:
     Attributes:
         steps: optimiser steps.
         batch_size: windows per batch.
-        top_return_fraction: share of the windows taken from the tenth of the episodes with the highest returns.
+        top_return_fraction: fraction of the windows taken from the tenth of the episodes with the highest returns.
         length: steps per window; 0 takes the longest episode's, at most 128.
-        learning_rate: peak, after `warmup` steps; falls linearly to a tenth over the last `cooldown` share of steps.
+        learning_rate: peak, after `warmup` steps; falls linearly to a tenth over the last `cooldown` of the steps.
         weight_decay: AdamW's, on matrices only.
         clip: largest norm of the gradient.
         warmup: steps of linear warm-up.
-        cooldown: share of the steps.
-        dynamics_finetune_steps: steps after these in which the latent dynamics alone learns to follow whole windows.
+        cooldown: fraction of the steps.
+        dynamics_finetune_steps: further steps that train the latent dynamics alone, on whole windows.
         dynamics_finetune_batch_size: windows per batch in them.
         dynamics_finetune_learning_rate: peak in them; falls linearly to a tenth.
         eval_episodes: episodes of the final evaluation.
@@ -62,6 +62,6 @@ class TrainerConfig:
         fraction, windows = self.top_return_fraction, self.batch_size
         if not 0 <= fraction < 1 or (fraction and windows < 2):
             raise UserError(
-                f"trainer.top_return_fraction={fraction} of trainer.batch_size={windows} windows: use 0 <= share < 1 "
-                "and two windows or more"
+                f"trainer.top_return_fraction={fraction} of trainer.batch_size={windows} windows: use "
+                "0 <= fraction < 1 and two windows or more"
             )

@@ -47,7 +47,7 @@ BAD = [
     ("evaluate", ["checkpoint=missing", "env=CartPole-v1"], ["missing", "does not exist"]),
     ("evaluate", ["checkpoint=missing", "acting=magic"], ["magic", "trunk, recurrent"]),
     ("train", ["planner=lookahead", "objective.value_weight=0"], ["value_weight=0", "planner=none"]),
-    ("train", ["trainer.top_return_fraction=1"], ["top_return_fraction=1", "0 <= share < 1"]),
+    ("train", ["trainer.top_return_fraction=1"], ["top_return_fraction=1", "0 <= fraction < 1"]),
     ("train", ["objective.latent_warmup=2"], ["latent_warmup=2", "between 0 and 1"]),
     ("train", ["objective.latent_warmup_power=0"], ["latent_warmup_power=0", "above 0"]),
     ("train", ["objective.layer_dropout=-1"], ["layer_dropout=-1", "between 0 and 1"]),
