@@ -211,10 +211,9 @@ class WorldModel:
         seed: int = 0,
         deterministic: bool = False,
     ) -> Imagination:
-        """Roll the latent dynamics out from `belief: [B, D]`.
+        """Roll the latent dynamics out from `belief: [B, D]`, as `observe` gives it.
 
         Args:
-            belief: `[B, D]`, from `observe`.
             actions: `[B, K, *action]` stored actions; without them the policy draws its own for `horizon` steps.
             horizon: K when there are no actions.
             rollout: `open_loop` predicts the expected next belief; `argmax` and `sample` are closed-loop: they put the

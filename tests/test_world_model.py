@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -102,3 +105,46 @@ def test_reward_is_drawn_given_the_end() -> None:
 def test_deterministic_imagination_takes_the_most_likely_actions(world_model: WorldModel) -> None:
     imagined = world_model.imagine(torch.randn(6, 16), horizon=4, rollout="sample", deterministic=True)
     assert torch.equal(imagined.action, world_model.policy(imagined.belief[:, :-1]))
+
+
+@pytest.mark.parametrize("rollout", ["open_loop", "argmax", "sample"])
+def test_all_ways_to_take_a_step_are_one_step(world_model: WorldModel, rollout: RolloutMode) -> None:
+    """Planners take expectations, imagination draws; the belief that follows is the same."""
+    belief, action = torch.randn(4, 16), torch.tensor([0, 1, 2, 1])
+    noise = torch.rand(4, world_model.transition_num_uniforms, generator=torch.Generator().manual_seed(0))
+    step = world_model.imagine_step(belief, action, rollout, noise)
+    after, reward, go_on = world_model.expected_step(belief, action, rollout, noise)
+    assert torch.equal(after, step.belief)
+    expected = world_model.imagine_step(belief, action, "open_loop", noise)
+    assert torch.equal(reward, expected.reward) and torch.equal(go_on, expected.go_on)
+    if rollout != "open_loop":
+        assert ((step.go_on == 0) | (step.go_on == 1)).all()
+
+
+def test_a_drafted_step_is_the_most_likely_one(world_model: WorldModel) -> None:
+    belief, action = torch.randn(4, 16), torch.tensor([0, 1, 2, 1])
+    after, x, reward, end, *leaves = world_model.draft_step(belief, action)
+    likely = world_model.imagine_step(belief, action, "argmax", torch.zeros(4, world_model.transition_num_uniforms))
+    assert torch.equal(after, likely.belief) and torch.equal(after, world_model.advance(belief, x))
+    assert torch.equal(reward, likely.reward) and torch.equal(end, likely.go_on == 0)
+    for leaf, expected in zip(leaves, likely.observation.values(), strict=True):
+        assert torch.equal(leaf, expected)
+
+
+def test_nothing_reaches_past_the_world_model_into_the_network() -> None:
+    root = Path(__file__).parents[1]
+    folders = (
+        "agents",
+        "envs",
+        "benchmarks",
+        "examples",
+        *(f"nextlat_rl/{name}" for name in ("jobs", "cli", "metrics")),
+    )
+    reached = [
+        f"{path.relative_to(root)}:{number}"
+        for folder in (*folders, "nextlat_rl/plotting")
+        for path in (root / folder).rglob("*.py")
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if re.search(r"\b(world_model|wm)\.model\.", line)
+    ]
+    assert not reached

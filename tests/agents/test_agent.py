@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from nextlat_rl.agents.agent import Agent
+from nextlat_rl.agents.agent import Agent, Decision
 from nextlat_rl.agents.episodes import evaluation_seeds, run_episodes
 from nextlat_rl.memory import Acting
 from nextlat_rl.objectives.forward import forward
@@ -65,6 +65,15 @@ def test_episodes_do_not_depend_on_how_many_run_side_by_side(cartpole: WorldMode
     assert runs[0] == runs[1] == runs[2]
     assert [seed for seed, _, _ in runs[0]] == seeds
     assert len({length for _, length, _ in runs[0]}) > 1
+
+
+def test_every_decision_is_reported(cartpole: WorldModel) -> None:
+    agent, seen = Agent(cartpole, 2), list[Decision]()
+    agent.on_decision = seen.append
+    results, timing = run_episodes("CartPole-v1", agent, evaluation_seeds(2), 2)
+    assert len(seen) == timing.calls == max(result.length for result in results)
+    assert seen[0].is_first == [True, True] and not any(decision.ahead.any() for decision in seen)
+    assert all(len(decision.actions) == 2 for decision in seen)
 
 
 def test_deterministic_acting_ignores_the_noise_seed(cartpole: WorldModel) -> None:
