@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -36,3 +37,9 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[nextlat_rl.Tr
             "CartPole-v1", "random", episodes=6, workers=1, dataset_id="cartpole/replay-v0", quiet=True
         )
         yield nextlat_rl.train_model("CartPole-v1", data, TINY, runs=str(root / "runs"), quiet=True)
+
+
+@pytest.fixture
+def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Data are gathered in this process: starting others takes longer than the few steps of a test."""
+    monkeypatch.setattr(nextlat_rl, "collect_dataset", partial(nextlat_rl.collect_dataset, workers=1))

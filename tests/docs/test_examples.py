@@ -30,6 +30,7 @@ def test_an_example_is_short_and_imports_public_names_only(example: Path) -> Non
     assert not re.search(r"(from|import) nextlat_rl\.", text)
 
 
+@pytest.mark.usefixtures("one_process")
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_runs(
     example: Path,

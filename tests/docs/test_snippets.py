@@ -34,6 +34,7 @@ def shortened(snippet: str, run: Path) -> str:
     return re.sub(r"runs/[\w-]+/<time>", str(run), snippet)
 
 
+@pytest.mark.usefixtures("one_process")
 @pytest.mark.parametrize("page", WITH_SNIPPETS, ids=name_of)
 def test_snippets_run(
     page: Path, tiny_run: nextlat_rl.TrainingRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
