@@ -19,10 +19,12 @@ class Behaviour(ABC):
     any randomness from a generator seeded in `reset`, so an episode depends on its seed alone.
 
     Attributes:
-        name: what data sets call it.
+        name: as data sets record it.
+        environments: of an expert, the beginnings of the ids that it plays.
     """
 
     name: str = ""
+    environments: tuple[str, ...] = ()
 
     @abstractmethod
     def reset(self, env: gym.Env, seed: int) -> None:

@@ -10,7 +10,7 @@ MAPPED = ("envs", "agents", "configs")
 
 
 def test_every_folder_with_code_is_a_package() -> None:
-    """Setuptools finds packages by their `__init__.py`; a folder without one would be missing from the wheel."""
+    """A folder without `__init__.py` would be a namespace package, which the import contracts do not see."""
     folders = {file.parent for name in ("nextlat_rl", *MAPPED) for file in (ROOT / name).rglob("*.py")}
     assert len(folders) > 15
     assert not [str(folder) for folder in folders if not (folder / "__init__.py").exists()]
