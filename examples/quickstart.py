@@ -28,8 +28,8 @@ def main() -> None:
     observation, _ = env.reset(seed=0)
     memory = world_model.memory(batch_size=1)
     belief = world_model.observe(world_model.first_step([observation]), memory)  # [1, D]
-    dream = world_model.imagine(belief, horizon=20, rollout="sample")
-    print(f"imagined return of 20 steps: {dream.imagined_return().item():.1f}")
+    imagined = world_model.imagine(belief, horizon=20, rollout="sample")
+    print(f"imagined return of 20 steps: {imagined.imagined_return().item():.1f}")
 
     planner = make_planner(world_model, "lookahead", depth=8, width=16, rollout="argmax")
     for name, chosen in (("policy", None), ("policy and look-ahead", planner)):

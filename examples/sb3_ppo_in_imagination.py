@@ -32,8 +32,8 @@ def main() -> None:
         world_model = train_model(ENV, data, arguments.options).world_model
 
     starts = start_beliefs(world_model, data.id, anywhere=True)
-    dream = VecMonitor(ImaginedVecEnv(world_model, n_envs=64, starts=starts, horizon=100))
-    agent = PPO("MlpPolicy", dream, n_steps=64, batch_size=512, seed=0).learn(arguments.steps)
+    venv = VecMonitor(ImaginedVecEnv(world_model, n_envs=64, starts=starts, horizon=100))
+    agent = PPO("MlpPolicy", venv, n_steps=64, batch_size=512, seed=0).learn(arguments.steps)
 
     real = make_belief_env(world_model, n_envs=8, seed=10_000_000)
     mean, deviation = evaluate_policy(agent, real, n_eval_episodes=16)

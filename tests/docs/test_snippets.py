@@ -35,6 +35,7 @@ def shortened(snippet: str, run: Path) -> str:
 
 
 @pytest.mark.usefixtures("one_process")
+@pytest.mark.filterwarnings("ignore:You have specified a mini-batch size")
 @pytest.mark.parametrize("page", WITH_SNIPPETS, ids=name_of)
 def test_snippets_run(
     page: Path, tiny_run: nextlat_rl.TrainingRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
