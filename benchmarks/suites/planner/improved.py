@@ -17,9 +17,9 @@ from benchmarks.options import Options
 from benchmarks.rows import Row
 from benchmarks.suites.planner.tasks import IMPROVED
 
-_MIXTURE = "collect.behaviour=random:0.9+expert:0.1"
+MIXTURE = ("collect.behaviour=random:0.9+expert:0.1",)
 # Mostly random data says little about which policy is good, so leaving it costs little.
-_IMPROVE = ("improve=imagination", "improve.kl_weight=0.01", "improve.horizon=30", "improve.steps=300")
+IMPROVE = ("improve=imagination", "improve.kl_weight=0.01", "improve.horizon=30", "improve.steps=300")
 
 
 def rows(part: str, seed: int, options: Options, console: Console) -> Iterator[Row]:
@@ -28,9 +28,9 @@ def rows(part: str, seed: int, options: Options, console: Console) -> Iterator[R
     if task.weighted is None:
         yield from train(TrainJob("planner", part, task.env, seed, task.options), options, console)
         return
-    shared = (*task.options, _MIXTURE, "planner=lookahead")
+    shared = (*task.options, *MIXTURE, "planner=lookahead")
     cloning = (*shared, "objective.policy_temperature=0", "deterministic=false")
-    weighting = (*shared, "objective.policy_temperature=0.3", *task.weighted, *_IMPROVE)
+    weighting = (*shared, "objective.policy_temperature=0.3", *task.weighted, *IMPROVE)
     with tempfile.TemporaryDirectory() as data:  # both train on the same episodes
         job = TrainJob("planner", part, task.env, seed, cloning, rename=_cloned)
         yield from train(job, options, console, data)
