@@ -20,7 +20,7 @@ from benchmarks.rivals.progress import Progress
 from benchmarks.rows import Row, make_row
 from benchmarks.suites.sb3.contestants import CURVES, Contestant, Curve
 from nextlat_rl import BeliefPolicy, ImaginedReplay, UserError, WorldModel, make_belief_env, make_env, zoo_settings
-from nextlat_rl.agents.sb3 import ZooSettings
+from nextlat_rl.agents.sb3.zoo import ZooSettings
 from nextlat_rl.console import bar
 from nextlat_rl.envs.sb3.features import FeatureWrapper
 from nextlat_rl.results import provenance

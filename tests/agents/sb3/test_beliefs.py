@@ -12,7 +12,7 @@ from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor, VecNormalize
 
-from nextlat_rl.agents.sb3 import (
+from nextlat_rl import (
     BeliefVecEnv,
     ImaginedReplay,
     ImaginedVecEnv,

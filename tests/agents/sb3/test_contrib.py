@@ -9,7 +9,7 @@ import pytest
 import sb3_contrib
 import torch
 
-from nextlat_rl.agents.sb3 import ImaginedReplay, ImaginedVecEnv, load_offline, make_belief_env
+from nextlat_rl import ImaginedReplay, ImaginedVecEnv, load_offline, make_belief_env
 from nextlat_rl.data.minari_io import write_dataset
 from nextlat_rl.envs import make_env
 from nextlat_rl.envs.episodes import collect_episodes

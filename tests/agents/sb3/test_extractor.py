@@ -8,7 +8,7 @@ import pytest
 import torch
 from stable_baselines3 import PPO
 
-from nextlat_rl.agents.sb3 import BeliefExtractor
+from nextlat_rl import BeliefExtractor
 from nextlat_rl.errors import UserError
 from nextlat_rl.world_model import WorldModel
 from tests.helpers.tiny import cartpole_model

@@ -10,7 +10,7 @@ import torch
 from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.vec_env import VecMonitor
 
-from nextlat_rl.agents.sb3 import ImaginedVecEnv, start_beliefs
+from nextlat_rl import ImaginedVecEnv, start_beliefs
 from nextlat_rl.agents.sb3.imagined import departure
 from nextlat_rl.data.minari_io import write_dataset
 from nextlat_rl.envs import make_env

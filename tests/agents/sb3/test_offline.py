@@ -10,7 +10,7 @@ from minari import MinariDataset
 from stable_baselines3 import DQN, SAC
 from stable_baselines3.common.env_util import make_vec_env
 
-from nextlat_rl.agents.sb3 import load_offline
+from nextlat_rl import load_offline
 from nextlat_rl.data.minari_io import write_dataset
 from nextlat_rl.envs import make_env
 from nextlat_rl.envs.episodes import collect_episodes

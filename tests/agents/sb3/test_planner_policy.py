@@ -8,9 +8,9 @@ import pytest
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import DummyVecEnv
 
+from nextlat_rl import PlannerPolicy, make_real_env
 from nextlat_rl.agents.agent import Agent
 from nextlat_rl.agents.episodes import run_episodes
-from nextlat_rl.agents.sb3 import PlannerPolicy, make_real_env
 from nextlat_rl.world_model import WorldModel
 from tests.helpers.tiny import cartpole_model
 

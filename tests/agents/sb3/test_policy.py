@@ -10,7 +10,7 @@ import pytest
 import torch
 from stable_baselines3 import A2C, PPO
 
-from nextlat_rl.agents.sb3 import BeliefPolicy, make_belief_env
+from nextlat_rl import BeliefPolicy, make_belief_env
 from nextlat_rl.agents.sb3.policy import policy_weights
 from nextlat_rl.errors import UserError
 from nextlat_rl.spaces.categorical import MultiDiscreteCodec

@@ -10,7 +10,7 @@ import pytest
 from stable_baselines3 import DQN, PPO, SAC
 from stable_baselines3.common.env_util import make_vec_env
 
-from nextlat_rl.agents.sb3 import MinariRecorder
+from nextlat_rl import MinariRecorder
 from nextlat_rl.data.minari_io import load_dataset
 from nextlat_rl.data.store import build_store
 from nextlat_rl.errors import UserError

@@ -11,7 +11,7 @@ import torch
 from stable_baselines3 import DQN, PPO, SAC
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from nextlat_rl.agents.sb3 import ImaginedReplay, make_belief_env
+from nextlat_rl import ImaginedReplay, make_belief_env
 from nextlat_rl.errors import UserError
 from nextlat_rl.world_model import WorldModel
 from tests.helpers.tiny import cartpole_model, pendulum_model

@@ -12,7 +12,7 @@ import torch
 from stable_baselines3 import DQN
 from torch import Tensor, nn
 
-from nextlat_rl.agents.sb3 import ImaginedVecEnv, uncertainty_limit
+from nextlat_rl import ImaginedVecEnv, uncertainty_limit
 from nextlat_rl.agents.sb3.uncertainty import BeliefDistance
 from nextlat_rl.errors import UserError
 from nextlat_rl.tracing import Traced

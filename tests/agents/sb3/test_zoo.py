@@ -10,7 +10,7 @@ from stable_baselines3 import DQN, PPO, SAC
 from stable_baselines3.common.env_util import make_vec_env
 from torch import nn
 
-from nextlat_rl.agents.sb3 import zoo_settings
+from nextlat_rl import zoo_settings
 from nextlat_rl.errors import UserError
 
 # As in hyperparams/ppo.yml, hyperparams/dqn.yml and hyperparams/sac.yml of the zoo.
