@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -52,3 +54,11 @@ def test_importing_the_package_is_cheap() -> None:
         for _ in range(3)
     ]
     assert min(seconds) < 0.1
+
+
+def test_the_reference_page_names_what_there_is() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "api.md").read_text()
+    documented = re.findall(r"^::: (\S+)\.(\w+)$", page, re.MULTILINE)
+    assert len(documented) > 20
+    for module, name in documented:
+        assert hasattr(importlib.import_module(module), name), f"{module}.{name}"
