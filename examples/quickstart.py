@@ -1,4 +1,4 @@
-"""Gather data, train, imagine, plan: the whole way on CartPole, in some three minutes of one CPU core.
+"""Gather data, train, imagine, plan: the whole way on CartPole, in a few minutes.
 
 python examples/quickstart.py [--steps 20000] [--episodes 100] [name=value ...]    options of nextlat_rl.train
 """
