@@ -1,6 +1,6 @@
-"""What improvement changes: the policy's and the value's linear heads. The world model itself stays as it was trained.
+"""The weights that improvement changes: the linear heads of policy and value.
 
-So an improved policy can always be checked against the same imagination, and beliefs computed once stay valid.
+The rest of the world model stays as it was trained: beliefs stay valid, and imagination is the same for every policy.
 """
 
 import copy

@@ -8,10 +8,12 @@ import gymnasium as gym
 import numpy as np
 import torch
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, unwrap_vec_normalize
+from torch import Tensor
 
 from nextlat_rl.agents.sb3.observations import ObservationReader, make_real_env
 from nextlat_rl.errors import UserError
 from nextlat_rl.memory import Acting
+from nextlat_rl.tracing import padded
 from nextlat_rl.types import Step
 from nextlat_rl.world_model import WorldModel
 
@@ -63,7 +65,7 @@ class BeliefVecEnv(VecEnvWrapper):
         """Beliefs `[B, D]` of first observations."""
         observation = self.venv.reset()
         first = self._first_step(self._reader.elements(observation))
-        return self._seen(_array(self.world_model.observe(first, self.memory)), observation)
+        return self._seen(to_numpy(self.world_model.observe(first, self.memory)), observation)
 
     def step_async(self, actions: np.ndarray) -> None:
         """Start a step."""
@@ -78,7 +80,7 @@ class BeliefVecEnv(VecEnvWrapper):
         reached = list(elements)
         for i in ended:
             reached[i] = infos[i]["terminal_observation"]
-        beliefs = _array(self.world_model.observe(self._next_step(reached, rewards), self.memory))
+        beliefs = to_numpy(self.world_model.observe(self._next_step(reached, rewards), self.memory))
         if len(ended):
             infos = list(infos)
             for i in ended:
@@ -86,20 +88,18 @@ class BeliefVecEnv(VecEnvWrapper):
             beliefs[ended] = self._begin([elements[i] for i in ended], torch.from_numpy(ended))
         return self._seen(beliefs, observation), rewards, dones, infos
 
-    def _begin(self, elements: list[Any], rows: torch.Tensor) -> np.ndarray:
+    def _begin(self, elements: list[Any], rows: Tensor) -> np.ndarray:
         """Start new episodes in `rows: [R]`; their first beliefs `[R, D]`."""
-        # Filled up with copies of the first row: the world model's functions are traced anew for every new shape.
-        filling = (1 << (len(rows) - 1).bit_length()) - len(rows)
-        filled = torch.cat((rows, rows[:1].expand(filling))).to(self.world_model.device)
+        filled = padded(rows).to(self.world_model.device)
         part = self.memory.index_select(filled)
-        belief = _array(self.world_model.observe(self._first_step(elements + elements[:1] * filling), part))
+        first = self._first_step(elements + elements[:1] * (len(filled) - len(rows)))
+        belief = to_numpy(self.world_model.observe(first, part))
         self.memory.index_copy(filled, part)
         return belief[: len(rows)]
 
     def _next_step(self, elements: list[Any], rewards: np.ndarray) -> Step:
-        wm = self.world_model
-        reward = torch.as_tensor(rewards, dtype=torch.float32, device=wm.device)
-        action = wm.encode_actions(list(self._actions))
+        reward = torch.as_tensor(rewards, dtype=torch.float32, device=self.world_model.device)
+        action = self.world_model.encode_actions(list(self._actions))
         return Step(self._reader.encode(elements), action, reward, torch.zeros_like(reward, dtype=torch.bool))
 
     def _first_step(self, elements: list[Any]) -> Step:
@@ -118,6 +118,6 @@ def belief_space(world_model: WorldModel) -> gym.spaces.Box:
     return gym.spaces.Box(-np.inf, np.inf, (world_model.belief_size,), np.float32)
 
 
-def _array(belief: torch.Tensor) -> np.ndarray:
+def to_numpy(belief: Tensor) -> np.ndarray:
     """A copy on the CPU."""
     return belief.cpu().numpy().copy()

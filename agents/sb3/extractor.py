@@ -1,4 +1,4 @@
-"""The trunk as a features extractor: an SB3 policy that starts from what the world model knows about an observation."""
+"""The trunk as a features extractor of an SB3 policy."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import torch
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
-from nextlat_rl.agents.sb3.beliefs import belief_space
+from nextlat_rl.agents.sb3.beliefs import belief_space, to_numpy
 from nextlat_rl.agents.sb3.uncertainty import BeliefDistance
 from nextlat_rl.data.batches import Batcher
 from nextlat_rl.data.minari_io import load_datasets
@@ -22,9 +22,9 @@ class ImaginedVecEnv(VecEnv):
     """`n_envs` imagined episodes side by side, with beliefs `[B, D]` as observations.
 
     Closed-loop imagination: each step draws the reward, the end and the observation from the model's answer and feeds
-    them back, so the agent is paid for finding out. An episode that reaches `horizon`, or a belief further than
-    `max_uncertainty` from all that the model knows, is cut as by a time limit (`TimeLimit.truncated`), and its value is
-    bootstrapped. What is drawn depends on the seed alone.
+    them back, so information has its price. An episode that reaches `horizon`, or a belief further than
+    `max_uncertainty` from the starts, is cut as by a time limit (`TimeLimit.truncated`), and its value is bootstrapped.
+    What is drawn depends on the seed alone.
 
     Args:
         world_model: the trained model.
@@ -34,8 +34,8 @@ class ImaginedVecEnv(VecEnv):
         seed: of all draws; `seed()` before `reset()` changes it.
         max_uncertainty: largest `BeliefDistance` to the starts, which must come from anywhere in the data's episodes
             then; 1 is their own root mean square distance, see `uncertainty_limit`.
-        behaviour_price: what each nat costs, in units of the reward, by which an action is less likely under the
-            model's own policy than that policy's most likely one: a price on leaving what the data has shown.
+        behaviour_price: reward taken for each nat by which an action is less likely under the model's own policy than
+            that policy's most likely one, to stay near the data.
 
     Raises:
         UserError: no starts, starts of another width or too few to measure a distance, a horizon below 1, a negative
@@ -86,7 +86,7 @@ class ImaginedVecEnv(VecEnv):
         self._clock.zero_()
         self._length.zero_()
         self._belief = self._drawn_starts(uniform(self._key, self._rows, self._clock - 1, 1)[:, 0])
-        return self._belief.cpu().numpy().copy()
+        return to_numpy(self._belief)
 
     def step_async(self, actions: np.ndarray) -> None:
         """Keep the actions `[B, *action]`."""
@@ -106,7 +106,7 @@ class ImaginedVecEnv(VecEnv):
             cut |= self._distance(belief) > self.max_uncertainty
         truncated = (go_on > 0) & cut
         done = (go_on == 0) | truncated
-        seen = belief.cpu().numpy().copy()
+        seen = to_numpy(belief)
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         if done.any():
             for i in done.nonzero().squeeze(1).tolist():
@@ -114,10 +114,10 @@ class ImaginedVecEnv(VecEnv):
             first = self._drawn_starts(noise[done, 0])
             belief = belief.clone()
             belief[done] = first
-            seen[done.cpu().numpy()] = first.cpu().numpy()
+            seen[done.cpu().numpy()] = to_numpy(first)
             self._length[done] = 0
         self._belief = belief
-        return seen, reward.float().cpu().numpy().copy(), done.cpu().numpy(), infos
+        return seen, to_numpy(reward.float()), done.cpu().numpy(), infos
 
     def close(self) -> None:
         """Nothing to close."""

@@ -1,19 +1,18 @@
-"""How far a belief lies from those the world model was trained on: where it has seen nothing it knows nothing."""
+"""Distance of a belief from those the world model was trained on."""
 
 import torch
 from torch import Tensor
 
 from nextlat_rl.errors import UserError
 
-_RIDGE = 1e-3  # of the mean variance: beliefs are nearly flat in many directions, and no deviation counts for ever
+_RIDGE = 1e-3  # of the mean variance: beliefs hardly vary in many directions, which would count without bound
 
 
 class BeliefDistance:
     """Mahalanobis distance to beliefs of real steps, in units of their own root mean square distance.
 
-    Of the data itself about 1; far above it the model answers for beliefs that no data has taught it (the test for
-    unknown inputs of arXiv 1807.03888, on one class). The entropy of its answers would not tell: where a model has
-    seen nothing, it may be wrong and sure.
+    About 1 for the data itself; far above 1 the model extrapolates (the out-of-distribution test of arXiv 1807.03888
+    with one class). The entropy of its predictions is no substitute: without data they may be wrong and confident.
 
     Args:
         beliefs: `[N, D]`, a sample of the data's, from anywhere in its episodes, with N > D.
