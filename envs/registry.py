@@ -69,4 +69,4 @@ def _unknown(name: str) -> UserError:
     hint = f"close names: {', '.join(close)}" if close else "no registered name is close to it"
     if files:
         hint += f"; there is no {' or '.join(files)} in this folder"
-    return UserError(f"unknown environment '{name}'; {hint}")
+    return UserError(f"unknown environment '{name}'; {hint}; for one of your own write env=module:{name}")

@@ -35,9 +35,8 @@ class ImaginedModel:
     def __init__(self, world_model: WorldModel, rollout: RolloutMode = "open_loop") -> None:
         self.world_model, self.rollout = world_model, rollout
         codec, space = world_model.action_codec, world_model.action_space
-        if not isinstance(codec, FieldsCodec):
-            raise UserError(f"planner for discrete actions on {space}: use planner=mppi or planner=none")
-        self.table = world_model.encode_actions(_every_action(space))
+        self.table = world_model.encode_actions(every_action(space))
+        assert isinstance(codec, FieldsCodec)
         self.actions = len(self.table)
         # A joint action's logit is the sum of its fields' logits: its log-probability but for a constant.
         self.joint = codec.one_hot(self.table).T
@@ -54,16 +53,31 @@ class ImaginedModel:
         return Prediction(after, reward, self.world_model.discount * go_on, *self.root(after))
 
 
-def _every_action(space: gym.Space[Any]) -> list[Any]:
-    """All elements of a Discrete or MultiDiscrete space."""
+def every_action(space: gym.Space[Any]) -> list[Any]:
+    """All elements of a Discrete or MultiDiscrete space.
+
+    Raises:
+        UserError: it is another space, or has too many.
+    """
     if isinstance(space, gym.spaces.Discrete):
         return [space.start + i for i in range(int(space.n))]
     if not isinstance(space, gym.spaces.MultiDiscrete):
-        raise UserError(f"planner for discrete actions on {space}: use planner=none")
+        other = "planner=mppi or planner=none" if isinstance(space, gym.spaces.Box) else "planner=none"
+        raise UserError(f"planner for discrete actions on {space}: use {other}")
     if np.prod(space.nvec.astype(float)) > _MOST_ACTIONS:
         raise UserError(f"{space} has more than {_MOST_ACTIONS} joint actions, too many to plan over: use planner=none")
     classes = itertools.product(*(range(int(n)) for n in space.nvec.reshape(-1)))
     return [np.reshape(row, space.shape).astype(space.dtype) + space.start for row in classes]
+
+
+def check_continuous(space: gym.Space[Any]) -> None:
+    """Require a Box of actions.
+
+    Raises:
+        UserError: it is another space.
+    """
+    if not isinstance(space, gym.spaces.Box):
+        raise UserError(f"planner=mppi on {space}: use planner=lookahead")
 
 
 class ImaginedContinuousModel:
@@ -75,8 +89,8 @@ class ImaginedContinuousModel:
 
     def __init__(self, world_model: WorldModel) -> None:
         self.world_model, codec = world_model, world_model.action_codec
-        if not isinstance(codec, BinnedCodec):
-            raise UserError(f"planner=mppi on {world_model.action_space}: use planner=lookahead")
+        check_continuous(world_model.action_space)
+        assert isinstance(codec, BinnedCodec)
         self.codec, self.size, self.policy_num_uniforms = codec, codec.num_uniforms, codec.num_uniforms
 
     def stored(self, action: Tensor) -> Tensor:

@@ -4,13 +4,13 @@ from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Protocol
 
+import gymnasium as gym
 import torch
 from torch import Tensor
 
 from nextlat_rl.agents.planning.config import PLANNERS, PlannerConfig, planner_config
-from nextlat_rl.agents.planning.imagined import ImaginedModel
+from nextlat_rl.agents.planning.imagined import ImaginedModel, every_action
 from nextlat_rl.agents.planning.model import Plan
-from nextlat_rl.spaces.binned import BinnedCodec
 from nextlat_rl.world_model import WorldModel
 
 
@@ -49,6 +49,11 @@ class SearchPlanner(ABC):
     @abstractmethod
     def __init__(self, world_model: WorldModel, config: Any, *, deterministic: bool = False, seed: int = 0) -> None: ...
 
+    @staticmethod
+    @abstractmethod
+    def check_space(space: gym.Space[Any]) -> Any:
+        """Require an action space that this planner can plan over; UserError otherwise."""
+
     @abstractmethod
     def decide(self, belief: Tensor, episode: Tensor, step: Tensor) -> Tensor:
         """See `Planner.decide`."""
@@ -62,6 +67,7 @@ class DiscretePlanner(SearchPlanner):
     """A planner whose decision comes with an improved policy over all discrete actions."""
 
     model: ImaginedModel
+    check_space = staticmethod(every_action)
 
     @abstractmethod
     def plan(self, belief: Tensor, episode: Tensor, step: Tensor) -> Plan:
@@ -108,11 +114,27 @@ def make_planner(
             latent dynamics were not trained.
     """
     given = {"name": planner} if isinstance(planner, str) else asdict(planner)
-    if given["name"] == "auto":
-        given["name"] = "mppi" if isinstance(world_model.action_codec, BinnedCodec) else "lookahead"
+    given["name"] = planner_name(given["name"], world_model.action_space)
     config = planner_config(given | settings)
     if config.name == "none":
         return None
     world_model.check_dynamics(f"planner={config.name}", ", or use planner=none")
     made: SearchPlanner = PLANNERS.load(config.name)(world_model, config, deterministic=deterministic, seed=seed)
     return made
+
+
+def planner_name(name: str, space: gym.Space[Any]) -> str:
+    """`name`, or what `auto` stands for on this action space."""
+    if name != "auto":
+        return name
+    return "mppi" if isinstance(space, gym.spaces.Box) else "lookahead"
+
+
+def check_space(name: str, space: gym.Space[Any]) -> None:
+    """Require that the planner called `name` can plan over these actions.
+
+    Raises:
+        UserError: it cannot.
+    """
+    if name != "none":
+        PLANNERS.load(planner_name(name, space)).check_space(space)

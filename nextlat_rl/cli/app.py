@@ -11,6 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from nextlat_rl.agents.planning.config import PLANNERS
+from nextlat_rl.envs.mixture import BEHAVIOURS
 from nextlat_rl.errors import UserError
 from nextlat_rl.jobs.compose import CONFIGS, HYDRA_ERRORS, explain, prepare, to_settings
 
@@ -64,11 +65,14 @@ def _print_help(command: str) -> None:
     with open_dict(config):
         del config["hydra"]
     print(f"{header}\n\n== Options (name=value) ==\n\n{OmegaConf.to_yaml(config)}")
-    print("== Named settings (group=option) ==\n")
+    if used:
+        print("== Named settings (group=option) ==\n")
     for group in sorted(used):
         print(f"{group}: {', '.join(_group_options(group))}")
     if "planner" in used:
         print("\nA planner's own options are shown with --help planner=<name>.")
+    if "behaviour" in config or "collect" in config:
+        print(f"\nBehaviours that gather: {', '.join(BEHAVIOURS.names())}, or a mixture such as expert:0.1+random:0.9")
     if "env" in config:
         print("\nEnvironments: env=<any Gymnasium id>; the named ones bring defaults of their own.")
 

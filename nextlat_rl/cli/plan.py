@@ -8,6 +8,7 @@ from typing import Any
 import gymnasium as gym
 
 from nextlat_rl.agents.agent import Agent
+from nextlat_rl.agents.planning.imagined import every_action
 from nextlat_rl.agents.planning.planner import Explanation, make_planner
 from nextlat_rl.console import make_console, table
 from nextlat_rl.envs import make_env, resolve_env_id
@@ -50,7 +51,7 @@ def plan(config: PlanCommand) -> None:
     tracker = Tracker(folder / out.stem)
     tracker.figure("plan/decision", figure, config.step)
     tracker.close()
-    _print(config, env_id, _action_rows(found, names), captions, out)
+    _print(config, env_id, _action_rows(found, env.action_space, names), captions, out)
 
 
 def _play_to(env: gym.Env, agent: Agent, config: PlanCommand) -> Any:
@@ -80,13 +81,14 @@ def _caption(world_model: WorldModel, line: Any, reached: float | None, names: l
     return steps if reached is None else f"{reached:+.3f}  {steps}"
 
 
-def _action_rows(found: Explanation, names: list[str] | None) -> list[dict[str, Any]]:
+def _action_rows(found: Explanation, space: gym.Space[Any], names: list[str] | None) -> list[dict[str, Any]]:
     """What the planner holds of each action, the best first."""
     if found.plan is None or found.prior is None:
         return []
+    shown = names or [str(action) for action in every_action(space)]
     return [
         {
-            "action": names[a] if names else str(a),
+            "action": shown[a],
             "policy": float(found.prior[a]),
             "improved": float(found.plan.weights[0, a]),
             "q": float(found.plan.q[0, a]),

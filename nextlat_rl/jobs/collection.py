@@ -27,7 +27,7 @@ def collect_dataset(
     episodes: int | None = None,
     seed: int = 0,
     epsilon: float = 0.0,
-    workers: int = 0,
+    workers: int = 1,
     sb3: dict[str, Any] | None = None,
     dataset_id: str = "",
     quiet: bool = False,
@@ -42,7 +42,8 @@ def collect_dataset(
         episodes: number of episodes instead of steps.
         seed: seed of the first episode; episode i uses seed + i.
         epsilon: probability of a uniformly random action at each step.
-        workers: processes that gather; 0 takes one per core, at most 8.
+        workers: processes that gather; 0 takes one per core, at most 8. More than one imports your script again, so
+            its code has to stand under `if __name__ == "__main__":`.
         sb3: hyper-parameters of the `sb3` behaviour.
         dataset_id: name of the data set; empty derives one from the settings.
         quiet: no progress bar.
@@ -65,8 +66,13 @@ def default_dataset_id(env_id: str, config: CollectConfig) -> str:
     settings |= {"behaviour": behaviour, "workers": None}  # the workers do not change what is gathered
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:6]
     amount = f"{config.episodes}ep" if config.episodes else f"{config.steps}"
-    slug = re.sub(r"[^A-Za-z0-9]+", "-", behaviour).strip("-")[:40]
-    return f"nextlat_rl/{env_id}/{slug}-{amount}-{digest}-v0"
+    short = re.sub(r"[^A-Za-z0-9]+", "-", behaviour).strip("-")[:40]
+    return f"nextlat_rl/{slug(env_id)}/{short}-{amount}-{digest}-v0"
+
+
+def slug(env_id: str) -> str:
+    """The environment as part of a data set id, which takes letters, digits, `_`, `-` and `/`."""
+    return re.sub(r"[^\w/-]", "-", env_id)
 
 
 def behaviour_of(env_id: str, config: CollectConfig) -> str:

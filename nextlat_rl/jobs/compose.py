@@ -29,6 +29,11 @@ from nextlat_rl.settings import from_dict
 Settings = TypeVar("Settings")
 CONFIGS = Path(__file__).parents[1] / "configs"
 _SCHEMAS: dict[type[Any], type[Any]] = {}
+_FLAGS = {"-h", "--help", "-m", "--multirun", "--hydra-help", "--version", "--resolve"}
+_FLAGS_WITH_VALUE = {
+    *("-c", "--cfg", "-i", "--info", "-p", "--package", "-cd", "--config-dir", "-cn", "--config-name"),
+    *("-cp", "--config-path", "--experimental-rerun", "-sc", "--shell-completion"),
+}
 HYDRA_ERRORS = (HydraException, OmegaConfBaseException)
 
 
@@ -59,6 +64,7 @@ def prepare(command: str, cls: type[Any], options: Sequence[str]) -> list[str]:
     """
     for option in options:
         _refuse_old_name(option)
+    _check_written(options)
     ConfigStore.instance().store(name=f"{command}_schema", node=schema(cls))
     names = [name for option in options if option.startswith("env=") for name in option[4:].split(",")]
     has_files = "env: " in (CONFIGS / f"{command}.yaml").read_text()
@@ -75,11 +81,20 @@ def prepare(command: str, cls: type[Any], options: Sequence[str]) -> list[str]:
 
 def _refuse_old_name(option: str) -> None:
     name, _, value = option.lstrip("+~").partition("=")
-    if name in RENAMED:
-        raise UserError(f"option '{name}' is now called '{RENAMED[name]}'; see --help")
-    new = RENAMED_VALUES.get(name, {}).get(value)
-    if new:
-        raise UserError(f"{name}={value} is now called {name}={new}")
+    now = RENAMED.get(name, name)
+    new = RENAMED_VALUES.get(now, {}).get(value, value)
+    if (now, new) != (name, value):
+        raise UserError(f"option '{option}' is now called '{now}={new}'; see --help")
+
+
+def _check_written(options: Sequence[str]) -> None:
+    """Require `name=value` of everything that is not one of Hydra's own flags or a flag's value."""
+    for before, option in zip(["", *options], options, strict=False):
+        if option.startswith("-"):
+            if option.partition("=")[0] not in _FLAGS | _FLAGS_WITH_VALUE:
+                raise UserError(f"there is no '{option}'; options are written name=value, such as env=CartPole-v1")
+        elif "=" not in option and not option.startswith("~") and before not in _FLAGS_WITH_VALUE:
+            raise UserError(f"'{option}' is not name=value; write it like env=CartPole-v1")
 
 
 def schema(cls: type[Any]) -> type[Any]:

@@ -12,13 +12,14 @@ from minari import MinariDataset
 from omegaconf import OmegaConf
 from rich.console import Console
 
+from nextlat_rl.agents.planning.planner import check_space
 from nextlat_rl.console import make_console
 from nextlat_rl.data.batches import held_out_batch, split
 from nextlat_rl.data.space_check import check_spaces
 from nextlat_rl.data.store import Store
 from nextlat_rl.envs import make_env, resolve_env_id, time_limit
 from nextlat_rl.envs.paper.diagnostics import log_task
-from nextlat_rl.jobs.collection import ensure_dataset, gather
+from nextlat_rl.jobs.collection import ensure_dataset, gather, slug
 from nextlat_rl.jobs.compose import compose
 from nextlat_rl.jobs.config import TrainConfig
 from nextlat_rl.jobs.data import open_store
@@ -63,7 +64,9 @@ def train_model(
         UserError: an unknown option or environment, data that do not fit, a full disk.
     """
     data_id = data if isinstance(data, str) else data.id
-    options = [f"env={env}", f"data={data_id}", f"runs={runs}", f"name={name}", *overrides]
+    # Gathering in other processes would need a `__main__` guard in the caller's script.
+    alone = "collect.workers=1"
+    options = [f"env={env}", f"data={data_id}", f"runs={runs}", f"name={name}", alone, *overrides]
     config = compose("train", TrainConfig, options)
     rows = train(config, make_console(config.json, silent=quiet))
     folder = Path(next(row["run"] for row in rows if "run" in row))
@@ -123,7 +126,7 @@ def _next_round(config: TrainConfig, number: int, rows: list[dict[str, Any]], co
     behaviour = f"agent:{source}"
     collect = replace(config.collect, behaviour=behaviour, steps=config.round_steps, episodes=None, seed=seed, sb3={})
     run = re.sub("[^A-Za-z0-9]+", "-", Path(policies[0]["run"]).name)
-    dataset_id = f"nextlat_rl/{env_id}/round-{number}-{run}-v0"
+    dataset_id = f"nextlat_rl/{slug(env_id)}/round-{number}-{run}-v0"
     gather(dataset_id, env_id, collect, console)
     return replace(config, data=f"{policies[0]['data']}+{dataset_id}")
 
@@ -166,6 +169,7 @@ def _open_run(config: TrainConfig, console: Console) -> RunContext:
     env_id = resolve_env_id(config.env.id)
     env = make_env(env_id)
     limit = time_limit(env)
+    check_space(config.planner.name, env.action_space)
     dataset_id, datasets = ensure_dataset(config.data, env_id, config.collect, console)
     check_spaces(datasets[0].observation_space, datasets[0].action_space, env.observation_space, env.action_space)
     env.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 def new_run_folder(runs: str, env_id: str, name: str) -> Path:
     """Create `runs/<env>/<time>[-name]`."""
     stamp = time.strftime("%Y%m%d-%H%M%S") + (f"-{name}" if name else "")
-    folder = Path(runs) / env_id.replace("/", "-") / stamp
+    folder = Path(runs) / re.sub(r"[^\w.-]", "-", env_id) / stamp
     number = 1
     while folder.exists():
         number += 1

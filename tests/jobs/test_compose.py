@@ -8,7 +8,7 @@ import pytest
 
 from nextlat_rl.agents.planning.config import PLANNERS
 from nextlat_rl.errors import UserError
-from nextlat_rl.jobs.compose import CONFIGS, compose, environment_settings, schema
+from nextlat_rl.jobs.compose import CONFIGS, compose, environment_settings, prepare, schema
 from nextlat_rl.jobs.config import TrainConfig
 from nextlat_rl.renamed import RENAMED
 
@@ -50,10 +50,15 @@ def test_a_planner_brings_its_own_settings_and_no_others(name: str) -> None:
 
 def test_old_names_answer_with_the_new_one_which_exists() -> None:
     for old, new in RENAMED.items():
-        with pytest.raises(UserError, match=f"option '{old}' is now called '{new}'"):
+        with pytest.raises(UserError, match=f"option '{old}=1' is now called '{new}=1'"):
             compose("train", TrainConfig, [f"{old}=1"])
         section, _, name = new.rpartition(".")
         if section != "planner":
             owner = {f.name: f.type for f in fields(schema(TrainConfig))}
             known = {f.name for f in fields(owner[section])} if section else set(owner)  # type: ignore[arg-type]
             assert name in known
+
+
+def test_hydras_own_flags_pass() -> None:
+    flags = ["--cfg", "job", "-m", "--config-dir=mine", "~planner", "trainer.steps=3"]
+    assert prepare("train", TrainConfig, flags) == flags

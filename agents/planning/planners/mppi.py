@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from nextlat_rl.agents.planning.config import PlannerConfig
-from nextlat_rl.agents.planning.imagined import ImaginedContinuousModel
+from nextlat_rl.agents.planning.imagined import ImaginedContinuousModel, check_continuous
 from nextlat_rl.agents.planning.planner import Explanation, SearchPlanner, keys
 from nextlat_rl.noise import uniform
 from nextlat_rl.settings import above_zero, at_least
@@ -137,6 +137,7 @@ class MPPIPlanner(SearchPlanner):
     """
 
     config_class = MPPIConfig
+    check_space = staticmethod(check_continuous)
 
     def __init__(
         self, world_model: WorldModel, config: MPPIConfig, *, deterministic: bool = False, seed: int = 0
