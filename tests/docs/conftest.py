@@ -28,13 +28,13 @@ TINY = [
 
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[nextlat_rl.TrainingRun]:
-    """A run on CartPole; its data set is `cartpole/replay-v0`."""
+    """A run on CartPole; its data set is `mine/cartpole-v0`."""
     root = tmp_path_factory.mktemp("docs")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MINARI_DATASETS_PATH", str(root / "minari"))
         patch.setenv("NEXTLAT_CACHE", str(root / "stores"))
         data = nextlat_rl.collect_dataset(
-            "CartPole-v1", "random", episodes=6, workers=1, dataset_id="cartpole/replay-v0", quiet=True
+            "CartPole-v1", "random", episodes=6, workers=1, dataset_id="mine/cartpole-v0", quiet=True
         )
         yield nextlat_rl.train_model("CartPole-v1", data, TINY, runs=str(root / "runs"), quiet=True)
 
