@@ -67,6 +67,9 @@ def _unknown(name: str) -> UserError:
     wanted = name.lower().rsplit("-v", 1)[0]
     close = [by_stem[stem] for stem in difflib.get_close_matches(wanted, by_stem, n=3, cutoff=0.5)]
     hint = f"close names: {', '.join(close)}" if close else "no registered name is close to it"
-    if files:
-        hint += f"; there is no {' or '.join(files)} in this folder"
-    return UserError(f"unknown environment '{name}'; {hint}; for one of your own write env=module:{name}")
+    hint += (
+        f"; there is no {' or '.join(files)} in this folder"
+        if files
+        else f"; for one of your own write env=module:{name}"
+    )
+    return UserError(f"unknown environment '{name}'; {hint}")

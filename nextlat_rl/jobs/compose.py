@@ -84,7 +84,7 @@ def _refuse_old_name(option: str) -> None:
     now = RENAMED.get(name, name)
     new = RENAMED_VALUES.get(now, {}).get(value, value)
     if (now, new) != (name, value):
-        raise UserError(f"option '{option}' is now called '{now}={new}'; see --help")
+        raise UserError(f"option '{option}' is now called '{now}={new}'")
 
 
 def _check_written(options: Sequence[str]) -> None:
