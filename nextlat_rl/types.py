@@ -15,7 +15,7 @@ BatchIndex = tuple[Tensor, Tensor]
 class Batch:
     """B windows of L rows. Where a mask is False, the entry it covers is padding.
 
-    Column t is the token (previous_action, previous_reward, observation) = (a_{t-1}, r_{t-1}, o_t) and what followed.
+    Column t is the token (previous_action, previous_reward, observation) = (a_{t-1}, r_{t-1}, o_t) and its outcome.
     Columns of one row of the batch belong to one episode if and only if their `segment` is equal.
     """
 

@@ -11,11 +11,8 @@ class Episode:
     Attributes:
         seed: what the environment was reset with, if known.
         behaviour: what chose the actions, if known.
-        observations: T + 1.
-        actions: T.
-        rewards: T.
-        terminations: T flags, the action ended the episode for good.
-        truncations: T flags, the episode was cut after the action.
+        terminations: whether the action ended the episode for good.
+        truncations: whether the episode was cut after the action.
     """
 
     seed: int | None = None

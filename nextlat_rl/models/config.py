@@ -39,8 +39,7 @@ class TrunkConfig:
 class ModelConfig(TrunkConfig):
     """Size of a NextLat model.
 
-    Attributes:
-        dynamics_width: of the two hidden layers of the latent dynamics.
+    `dynamics_width` is that of the two hidden layers of the latent dynamics.
     """
 
     dynamics_width: int = 256
