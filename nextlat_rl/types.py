@@ -7,8 +7,7 @@ import gymnasium as gym
 import torch
 from torch import Tensor
 
-BatchIndex = tuple[Tensor, Tensor]
-"""Rows and columns `[R]` of a batch."""
+BatchIndex = tuple[Tensor, Tensor]  # rows and columns `[R]` of a batch
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,7 @@ from torch import Tensor, nn
 from nextlat_rl.errors import UserError
 from nextlat_rl.spaces.distributions import full_precision
 
-SMALLEST_IMAGE = 16
-"""Fewest pixels on a side of an image; smaller arrays are not images."""
+SMALLEST_IMAGE = 16  # pixels on a side; smaller arrays are not images
 
 Role = Literal["observation", "action"]
 Storage = tuple[np.dtype[Any], tuple[int, ...]]

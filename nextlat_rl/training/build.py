@@ -32,11 +32,7 @@ def window_length(store: Store, length: int = 0) -> int:
 def build_model(config: ModelConfig, objective: ObjectiveConfig, store: Store, length: int) -> NextLat:
     """A fresh model for the store's spaces; torch's global seed decides its weights.
 
-    Args:
-        config: sizes; a context of 0 becomes `length`.
-        objective: what it will be trained on.
-        store: the data.
-        length: steps per training window.
+    A context of 0 becomes `length`, the steps per training window; `objective` is what it will be trained on.
     """
     statistics = {**store.statistics, "value": value_statistics(store, objective.discount)}
     spaces = Spaces(store.observation_space, store.action_space, statistics)
