@@ -1,7 +1,5 @@
 """Result rows: where a figure comes from, and writing it to a file."""
 
-from __future__ import annotations
-
 import json
 import os
 import shlex

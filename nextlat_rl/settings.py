@@ -1,7 +1,5 @@
 """Checks for settings dataclasses, and building them from plain dictionaries."""
 
-from __future__ import annotations
-
 import dataclasses
 import difflib
 from collections.abc import Iterable, Mapping

@@ -5,8 +5,6 @@ Hydra does not know, become texts there and are checked by the dataclass. The sc
 planner is named, because it stands in the planner's own file, which loads torch.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import difflib
 import re
