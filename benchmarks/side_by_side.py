@@ -29,12 +29,10 @@ def side_by_side(work: Callable[..., list[T]], jobs: Sequence[tuple[Any, ...]], 
         for future in as_completed(futures):
             yield from future.result()
     finally:
-        given_up = not all(future.done() for future in futures)
-        pool.shutdown(wait=not given_up, cancel_futures=True)
-        if given_up:
+        if not all(future.done() for future in futures):  # the jobs left are given up
             for process in set(multiprocessing.active_children()) - others:
                 process.terminate()
-                process.join()
+        pool.shutdown(cancel_futures=True)  # joins the processes
 
 
 def _run(work: Callable[..., list[T]], job: tuple[Any, ...]) -> list[T]:

@@ -50,9 +50,9 @@ class SearchPlanner(ABC):
     def __init__(self, world_model: WorldModel, config: Any, *, deterministic: bool = False, seed: int = 0) -> None: ...
 
     @staticmethod
-    @abstractmethod
     def check_space(space: gym.Space[Any]) -> Any:
-        """Require an action space that this planner can plan over; UserError otherwise."""
+        """Require an action space that this planner can plan over, by default any; UserError otherwise."""
+        return space
 
     @abstractmethod
     def decide(self, belief: Tensor, episode: Tensor, step: Tensor) -> Tensor:
