@@ -5,11 +5,11 @@ import os
 import shlex
 import subprocess
 import sys
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from nextlat_rl.errors import UserError
 
@@ -45,12 +45,10 @@ class Provenance:
     date: str
 
     def __post_init__(self) -> None:
-        kinds = {"str": str, "bool": bool, "int": int}
-        for field in fields(self):
-            value = getattr(self, field.name)
-            kind = kinds[str(field.type)]
+        for name, kind in get_type_hints(type(self)).items():
+            value = getattr(self, name)
             if type(value) is not kind or value == "":
-                raise UserError(f"a result needs {field.name}; got {value!r}, which is no {kind.__name__} or empty")
+                raise UserError(f"a result needs {name}; got {value!r}, which is no {kind.__name__} or empty")
         if self.cores < 1:
             raise UserError(f"a result needs cores; got {self.cores}")
         try:
