@@ -27,7 +27,7 @@ def main() -> None:
     if arguments.run:
         world_model = WorldModel.load(arguments.run)
     else:
-        data = collect_dataset(ENV, "explorer:0.5+random:0.5", steps=arguments.data)
+        data = collect_dataset(ENV, "explorer", steps=arguments.data, epsilon=0.1)
         world_model = train_model(ENV, data, arguments.options).world_model
 
     venv = make_belief_env(world_model, n_envs=8, seed=0)
