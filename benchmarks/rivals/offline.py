@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import gymnasium as gym
 import numpy as np
 import torch
 from minari import MinariDataset
@@ -69,7 +70,8 @@ def _fit(kind: str, data: Path, seed: int, options: Options, console: Console) -
 
 def _features_of(env_id: str, dataset: MinariDataset) -> dict[str, np.ndarray]:
     """Features, actions, rewards and ends of all transitions, in d3rlpy's layout."""
-    features, env = FeatureWrapper(make_env(env_id)), make_env(env_id)
+    features, action_space = FeatureWrapper(make_env(env_id)), make_env(env_id).action_space
+    assert isinstance(action_space, gym.spaces.Discrete)
     parts: dict[str, list[np.ndarray]] = {
         name: [] for name in ("observations", "actions", "rewards", "terminals", "timeouts")
     }
@@ -87,4 +89,4 @@ def _features_of(env_id: str, dataset: MinariDataset) -> dict[str, np.ndarray]:
         parts["terminals"].append(terminal)
         parts["timeouts"].append(timeout)
     joined = {name: np.concatenate(values) for name, values in parts.items()}
-    return joined | {"action_size": np.asarray(int(env.action_space.n))}
+    return joined | {"action_size": np.asarray(int(action_space.n))}

@@ -102,7 +102,9 @@ def _dreamt(
 ) -> PPO:
     """PPO trained on imagined steps alone."""
     limit = uncertainty_limit(starts, dreamer.within) if dreamer.within else None
-    begin = {"policy": BeliefPolicy, "policy_kwargs": {"world_model": world_model}} if dreamer.heads else {}
+    begin: dict[str, Any] = (
+        {"policy": BeliefPolicy, "policy_kwargs": {"world_model": world_model}} if dreamer.heads else {}
+    )
     imagined = VecMonitor(ImaginedVecEnv(world_model, _ENVS, starts, task.horizon, seed, limit, dreamer.price))
     agent = PPO(env=imagined, seed=seed, device="cpu", **{"policy": "MlpPolicy", **_PPO, **begin})
     with bar(console, dreamer.name, steps, "steps") as shown:
