@@ -9,6 +9,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
+
+from benchmarks.__main__ import measure
+from benchmarks.options import Options
+from nextlat_rl.errors import UserError
 
 
 def launch(*options: str) -> subprocess.CompletedProcess[str]:
@@ -26,7 +31,8 @@ def test_the_papers_suite_runs_under_torchrun(tmp_path: Path) -> None:
     assert all(row["extra"]["processes"] == 2 and np.isfinite(row["value"]) for row in rows)
 
 
-def test_torchrun_is_for_the_papers_suite_alone(tmp_path: Path) -> None:
-    done = launch("suite=train", f"runs={tmp_path}")
-    assert done.returncode != 0 and "suite=train runs in one process; start it without torchrun" in done.stderr
+def test_torchrun_is_for_the_papers_suite_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")  # as torchrun sets it
+    with pytest.raises(UserError, match="suite=train runs in one process; start it without torchrun"):
+        measure(Options(suite="train", runs=str(tmp_path)))
     assert not [*tmp_path.iterdir()]

@@ -62,3 +62,21 @@ def test_old_names_answer_with_the_new_one_which_exists() -> None:
 def test_hydras_own_flags_pass() -> None:
     flags = ["--cfg", "job", "-m", "--config-dir=mine", "~planner", "trainer.steps=3"]
     assert prepare("train", TrainConfig, flags) == flags
+
+
+def test_any_environment_id_is_an_option() -> None:
+    for env in ("CartPole-v1", "ALE/Pong-v5", "MiniGrid-FourRooms-v0"):
+        assert compose("train", TrainConfig, [f"env={env}"]).env.id == env
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        (["env=Pendulum-v1"], "mppi"),
+        (["env=Pendulum-v1", "planner=none"], "none"),
+        (["env=CartPole-v1"], "none"),
+        (["env=CartPole-v1", "planner=gumbel"], "gumbel"),
+    ],
+)
+def test_the_planner_is_the_environments_unless_one_is_named(options: list[str], name: str) -> None:
+    assert compose("train", TrainConfig, options).planner.name == name

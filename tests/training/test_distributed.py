@@ -45,7 +45,7 @@ def test_shares_make_up_the_whole_batch(processes: int) -> None:
     )
     whole = Batcher(store, 7, 6, seed=3).batch(2)
     for i in range(processes):
-        part = Batcher(store, 7, 6, seed=3, share=(i, processes)).batch(2)
+        part = Batcher(store, 7, 6, seed=3, part=(i, processes)).batch(2)
         assert torch.equal(part.action, whole.action[i::processes])
         assert torch.equal(part.observation["observation"], whole.observation["observation"][i::processes])
         assert torch.equal(part.has_next, whole.has_next[i::processes])
@@ -57,7 +57,7 @@ def trainer(part: tuple[int, int] = (0, 1)) -> Trainer:
     store = store_of_episodes(env.observation_space, env.action_space, collect_episodes(ENV, "expert", episodes=20))
     torch.manual_seed(0)
     model = build_model(ModelConfig(2, 2, 32), ObjectiveConfig(), store, 6)
-    batches = Batcher(store, 8, 6, 0, share=part)
+    batches = Batcher(store, 8, 6, 0, part=part)
     return Trainer(model, batches, ObjectiveConfig(), TrainerConfig(steps=10), seed=0)
 
 
