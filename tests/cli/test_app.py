@@ -129,19 +129,20 @@ def test_a_process_of_its_own_says_the_same(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["train", "collect", "evaluate", "plan", "improve", "draft"])
 def test_help_and_misspelt_options_do_not_load_torch(tmp_path: Path, name: str) -> None:
-    for argument, code in (("--help", 0), ("no_such_option=1", 2)):
-        script = (
-            f"import sys, importlib; sys.argv = ['{name}', '{argument}']\n"
-            f"try: importlib.import_module('nextlat_rl.{name}').main()\n"
-            "except SystemExit as error: code = error.code or 0\n"
-            "else: code = 0\n"
-            f"assert code == {code}, code\n"
-            "assert 'torch' not in sys.modules and 'minari' not in sys.modules\n"
-        )
-        done = subprocess.run(
-            [sys.executable, "-c", script], cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
+    script = (
+        f"import sys; from nextlat_rl.{name} import main\n"
+        "for argument, expected in (('--help', 0), ('no_such_option=1', 2)):\n"
+        f"    sys.argv = ['{name}', argument]\n"
+        "    try: main()\n"
+        "    except SystemExit as error: code = error.code or 0\n"
+        "    else: code = 0\n"
+        "    assert code == expected, (argument, code)\n"
+        "    assert 'torch' not in sys.modules and 'minari' not in sys.modules\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_any_environment_id_is_an_option(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from nextlat_rl.agents.episodes import evaluation_seeds, run_episodes
 from nextlat_rl.data.batches import Batcher
 from nextlat_rl.data.minari_io import write_dataset
 from nextlat_rl.data.store import Store, build_store
+from nextlat_rl.jobs.training_run import train_model
 from nextlat_rl.memory import Acting
 from nextlat_rl.metrics.imagined_return import imagined_returns
 from nextlat_rl.models.config import ModelConfig
@@ -168,13 +169,12 @@ def _improves(tmp_path: Path, run: Path) -> None:
     assert not torch.equal(before.action.logits.weight, after.action.logits.weight)  # type: ignore[arg-type,union-attr]
 
 
-def test_rounds_gather_with_the_agent_and_train_on_everything(tmp_path: Path) -> None:
+def test_rounds_gather_with_the_agent_and_train_on_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
+    monkeypatch.setenv("NEXTLAT_CACHE", str(tmp_path / "cache"))
     options = [*SMALL, "trainer.steps=5", "rounds=2", "round_steps=60", "improve=imagination", "improve.steps=2"]
-    options += ["improve.batch_size=8", "improve.horizon=3", "improve.beliefs=50", "json=true"]
-    done = subprocess.run(
-        command(tmp_path, *options), env=environment(tmp_path), capture_output=True, text=True, check=True
-    )
-    rows = json.loads(done.stdout)
+    options += ["improve.batch_size=8", "improve.horizon=3", "improve.beliefs=50"]
+    rows = train_model("CartPole-v1", "auto", options, runs=str(tmp_path / "runs"), quiet=True).rows
     first, second = [r for r in rows if "round" not in r], [r for r in rows if r.get("round") == 2]
     agents = ["policy (trunk)", "policy (recurrent)", "behaviour (the data)", "improved policy (trunk)"]
     assert [r["agent"] for r in first] == [r["agent"] for r in second] == agents
