@@ -12,7 +12,7 @@ from stable_baselines3.common.evaluation import evaluate_policy
 
 from nextlat_rl import BeliefPolicy, WorldModel, collect_dataset, make_belief_env, train_model
 
-ENV = "MiniGrid-DoorKey-5x5-v0"
+ENV = "CartPole-v1"
 
 
 def main() -> None:
@@ -27,7 +27,7 @@ def main() -> None:
     if arguments.run:
         world_model = WorldModel.load(arguments.run)
     else:
-        data = collect_dataset(ENV, "explorer", steps=arguments.data, epsilon=0.1)
+        data = collect_dataset(ENV, "random", steps=arguments.data)
         world_model = train_model(ENV, data, arguments.options).world_model
 
     venv = make_belief_env(world_model, n_envs=8, seed=0)
