@@ -39,7 +39,7 @@ def main() -> None:
     """Run the example."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--episodes", type=int, default=100, help="episodes of the data set")
-    parser.add_argument("options", nargs="*", default=["trainer.steps=500"])
+    parser.add_argument("options", nargs="*", default=["trainer.steps=1500"])
     arguments = parser.parse_args()
 
     if DATA not in list_datasets():
