@@ -64,12 +64,13 @@ def test_the_commands_know_every_option_of_a_task(name: str) -> None:
     if name in IMPROVED:
         task = IMPROVED[name]
         weighted = (*(task.weighted or ()), *improved.MIXTURE, *improved.IMPROVE)
-        compose("train", TrainConfig, [f"env={task.env}", *task.options, *weighted])
+        config = compose("train", TrainConfig, [f"env={task.env}", *task.options, *weighted])
+        assert config.env.id.startswith(task.env)
         return
     planned_task = PLANNED[name]
     compose("train", TrainConfig, [f"env={planned_task.env}", *planned_task.options])
     for planner in planned_task.planners:
-        compose("evaluate", EvaluateCommand, ["checkpoint=run", *planner])
+        assert compose("evaluate", EvaluateCommand, ["checkpoint=run", *planner]).planner.name != "none"
     compose("improve", ImproveCommand, ["checkpoint=run", *planned_task.improve])
 
 

@@ -41,7 +41,8 @@ def test_the_options_of_a_shown_command_go_together(command: str, monkeypatch: p
     name, cls = settings_class(importlib.import_module(module), monkeypatch)
     several = "--multirun" in options
     chosen = [option for option in options if not option.startswith("--") and not option.endswith("=...")]
-    compose(name, cls, [option.split(",")[0] if several else option for option in chosen])
+    config = compose(name, cls, [option.split(",")[0] if several else option for option in chosen])
+    assert isinstance(config, cls)
 
 
 @pytest.mark.parametrize("command", [c for c in SHOWN if " -m benchmarks" in c])
@@ -49,7 +50,7 @@ def test_the_parts_of_a_shown_benchmark_exist(command: str) -> None:
     arguments = shlex.split(re.sub(r"<[^>]*>", "x", command.split(" -m benchmarks")[1]))
     action, options = parse([argument for argument in arguments if argument != "--help"])
     if action != "render" and options.suite:
-        chosen_parts(SUITES.load(options.suite), options)
+        assert chosen_parts(SUITES.load(options.suite), options)
 
 
 def test_other_commands_are_known() -> None:

@@ -17,7 +17,10 @@ LETTERS = string.ascii_letters + string.digits + "_-.:"
 
 @given(st.text(LETTERS, min_size=1), st.integers(0, 99))
 def test_every_id_gives_a_data_set_id(name: str, version: int) -> None:
-    parse_dataset_id(default_dataset_id(f"package.module:{name}-v{version}", CollectConfig("random")))
+    namespace, _, number = parse_dataset_id(
+        default_dataset_id(f"package.module:{name}-v{version}", CollectConfig("random"))
+    )
+    assert namespace is not None and namespace.startswith("nextlat_rl/package-module-") and number == 0
 
 
 def test_names_stay_readable() -> None:
