@@ -12,14 +12,13 @@ import torch
 from torch import Tensor
 
 from nextlat_rl.data.space_check import check_spaces
-from nextlat_rl.errors import UserError
 from nextlat_rl.imagination import Imagination, ImaginedStep, RolloutMode, draft_step, expected_step, imagine_step
 from nextlat_rl.memory import Acting, Memory
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.models.transformer import KVCache
 from nextlat_rl.noise import uniform
+from nextlat_rl.objectives.config import check_dynamics
 from nextlat_rl.objectives.forward import forward
-from nextlat_rl.objectives.registry import OBJECTIVES
 from nextlat_rl.spaces import flatten_list, leaves, unflatten
 from nextlat_rl.tracing import Traced
 from nextlat_rl.types import Batch, Step
@@ -96,11 +95,7 @@ class WorldModel:
         Raises:
             UserError: the objective left them as they were initialised.
         """
-        if not OBJECTIVES.load(self.objective).trains_dynamics:
-            raise UserError(
-                f"{user} uses the latent dynamics, which objective={self.objective} leaves untrained: train with "
-                f"objective=nextlat{remedy}"
-            )
+        check_dynamics(self.objective, user, remedy)
 
     def check_spaces(self, observation_space: gym.Space[Any], action_space: gym.Space[Any]) -> None:
         """Require an environment's or a data set's spaces to be the model's.

@@ -11,10 +11,10 @@ from nextlat_rl.jobs.config import TrainConfig
 from nextlat_rl.jobs.evaluation import COLUMNS, ActingConfig, cells, eval_tags, score
 from nextlat_rl.jobs.imagined_gap import imagined_gap
 from nextlat_rl.jobs.improvement import improve_heads, improved_folder
-from nextlat_rl.jobs.requirements import trains_dynamics
 from nextlat_rl.jobs.run import RunContext
 from nextlat_rl.metrics.beliefs import belief_rank, latent_error_by_horizon
 from nextlat_rl.models.nextlat import NextLat
+from nextlat_rl.objectives.config import trains_dynamics
 from nextlat_rl.plotting.dreams import dream_figure
 from nextlat_rl.plotting.lines import horizon_figure
 from nextlat_rl.results import provenance

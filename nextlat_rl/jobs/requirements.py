@@ -1,7 +1,7 @@
 """What an option needs of a trained model: the value head, or the latent dynamics."""
 
 from nextlat_rl.errors import UserError
-from nextlat_rl.objectives.config import OBJECTIVES, ObjectiveConfig
+from nextlat_rl.objectives.config import ObjectiveConfig, check_dynamics
 
 _WITHOUT = {"planner": "none", "acting": "trunk", "improve": "none", "speculate": "off"}
 
@@ -24,23 +24,4 @@ def check_trained(objective: ObjectiveConfig, **options: str) -> None:
         )
     for option, value in options.items():
         if value != _WITHOUT[option]:
-            check_dynamics(objective.name, option, value, _WITHOUT[option])
-
-
-def check_dynamics(objective: str, option: str, value: str, without: str) -> None:
-    """Require that `objective` trains the latent dynamics, which `option=value` uses and `option=without` does not.
-
-    Raises:
-        UserError: it does not.
-    """
-    if not trains_dynamics(objective):
-        raise UserError(
-            f"{option}={value} uses the latent dynamics, which objective={objective} leaves untrained: train with "
-            f"objective=nextlat, or use {option}={without}"
-        )
-
-
-def trains_dynamics(objective: str) -> bool:
-    """Whether the objective of this name trains the latent dynamics."""
-    trains: bool = OBJECTIVES.load(objective).trains_dynamics
-    return trains
+            check_dynamics(objective.name, f"{option}={value}", f", or use {option}={_WITHOUT[option]}")

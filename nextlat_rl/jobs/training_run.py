@@ -24,11 +24,11 @@ from nextlat_rl.jobs.compose import compose
 from nextlat_rl.jobs.config import TrainConfig
 from nextlat_rl.jobs.data import open_store
 from nextlat_rl.jobs.report import final_report, improved_report
-from nextlat_rl.jobs.requirements import trains_dynamics
 from nextlat_rl.jobs.run import RunContext, TrainingRun
 from nextlat_rl.jobs.training_loop import TrainingLoop
 from nextlat_rl.memory import Acting
 from nextlat_rl.models.nextlat import NextLat
+from nextlat_rl.objectives.config import trains_dynamics
 from nextlat_rl.results import write_json
 from nextlat_rl.runtime import pick_device, set_threads
 from nextlat_rl.settings import from_dict

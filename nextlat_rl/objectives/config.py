@@ -76,3 +76,22 @@ class ObjectiveConfig:
         above_zero(section, self, "latent_warmup_power")
         if not 0 < self.pair_fraction <= 1:
             raise UserError(f"objective.pair_fraction={self.pair_fraction} must be above 0 and at most 1")
+
+
+def trains_dynamics(objective: str) -> bool:
+    """Whether the objective of this name trains the latent dynamics."""
+    trains: bool = OBJECTIVES.load(objective).trains_dynamics
+    return trains
+
+
+def check_dynamics(objective: str, user: str, remedy: str) -> None:
+    """Require that `objective` trains the latent dynamics, which `user` needs; `remedy` is another way out.
+
+    Raises:
+        UserError: it leaves them as they were initialised.
+    """
+    if not trains_dynamics(objective):
+        raise UserError(
+            f"{user} uses the latent dynamics, which objective={objective} leaves untrained: train with "
+            f"objective=nextlat{remedy}"
+        )
