@@ -20,7 +20,7 @@ class Memory:
     def __init__(self, model: NextLat, batch_size: int, acting: Acting, draft: int = 0) -> None:
         device = model.start.device
         self.cache = KVCache(model.trunk, batch_size, model.trunk.context + draft) if acting == "trunk" else None
-        self.belief = torch.zeros(batch_size, model.config.width, device=device)
+        self.belief = torch.zeros(batch_size, model.belief_size, device=device)
 
     def index_select(self, rows: Tensor) -> Memory:
         """A copy of `rows` (`[R]` int)."""

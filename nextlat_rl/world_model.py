@@ -12,13 +12,22 @@ import torch
 from torch import Tensor
 
 from nextlat_rl.data.space_check import check_spaces
-from nextlat_rl.imagination import Imagination, ImaginedStep, RolloutMode, draft_step, expected_step, imagine_step
+from nextlat_rl.imagination import (
+    Imagination,
+    ImaginedStep,
+    RolloutMode,
+    draft_step,
+    expected_step,
+    imagine_step,
+    step_num_uniforms,
+)
 from nextlat_rl.memory import Acting, Memory
+from nextlat_rl.models.answer import given_end
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.models.transformer import KVCache
 from nextlat_rl.noise import uniform
 from nextlat_rl.objectives.config import check_dynamics
-from nextlat_rl.objectives.forward import forward
+from nextlat_rl.objectives.forward import embed_windows
 from nextlat_rl.spaces import flatten_list, leaves, unflatten
 from nextlat_rl.tracing import Traced
 from nextlat_rl.types import Batch, Step
@@ -39,7 +48,7 @@ class WorldModel:
         observation_codecs: store and embed the observation's leaves, by name.
         action_codec: stores, embeds and scores actions.
         value_codec: the value head.
-        belief_size: D.
+        belief_size: D, the trunk's width and the numbers of a continuous observation.
         context: how many steps back the trunk reads.
         transition_num_uniforms: how many uniforms one imagined step takes for each row.
         step_num_uniforms: how many it takes with the policy's action.
@@ -58,9 +67,9 @@ class WorldModel:
         self.observation_space, self.action_space = model.spaces.observation, model.spaces.action
         self.observation_codecs, self.action_codec = model.observation, model.action
         self.value_codec = model.value
-        self.belief_size, self.context = model.config.width, model.trunk.context
-        self.transition_num_uniforms = model.transition_num_uniforms
-        self.step_num_uniforms = model.action.num_uniforms + model.transition_num_uniforms
+        self.belief_size, self.context = model.belief_size, model.trunk.context
+        self.transition_num_uniforms = step_num_uniforms(model)
+        self.step_num_uniforms = model.action.num_uniforms + self.transition_num_uniforms
         self.value_range = float(self.value_codec.centres[-1] - self.value_codec.centres[0])
         self._leaves = leaves(self.observation_space)
         self.embed_step = self.traced(self._embed)
@@ -165,16 +174,16 @@ class WorldModel:
     @torch.no_grad()
     def beliefs(self, batch: Batch) -> Tensor:
         """Beliefs `[B, L, D]` of whole windows."""
-        return forward(self.model, batch).belief
+        return self.model.beliefs(embed_windows(self.model, batch)[2], batch.segment)
 
     def read(self, x: Tensor, cache: KVCache) -> Tensor:
         """Exact beliefs `[B, K, D]` after the steps with emb(x) `[B, K, D]`, which the cache is extended by."""
-        return self.model.trunk.extend(x, cache)
+        return self.model.extend(x, cache)
 
     @torch.no_grad()
     def first_belief(self, x: Tensor) -> Tensor:
         """Exact beliefs `[B, D]` after an episode's first step, of its emb(x) `[B, D]`."""
-        return self.model.trunk(x[:, None], torch.zeros(len(x), 1, dtype=torch.long, device=x.device))[:, 0]
+        return self.model.beliefs(x[:, None], torch.zeros(len(x), 1, dtype=torch.long, device=x.device))[:, 0]
 
     def _embed(self, previous_action: Tensor, previous_reward: Tensor, is_first: Tensor, *leaf: Tensor) -> Tensor:
         observation = dict(zip(self.observation_codecs, leaf, strict=True))
@@ -202,7 +211,7 @@ class WorldModel:
         actions: Tensor | None = None,
         *,
         horizon: int | None = None,
-        rollout: RolloutMode = "open_loop",
+        rollout: RolloutMode = "sample",
         seed: int = 0,
         deterministic: bool = False,
     ) -> Imagination:
@@ -211,8 +220,8 @@ class WorldModel:
         Args:
             actions: `[B, K, *action]` stored actions; without them the policy draws its own for `horizon` steps.
             horizon: K when there are no actions.
-            rollout: `open_loop` predicts the expected next belief; `argmax` and `sample` are closed-loop: they put the
-                most likely, or a drawn, observation in its place. Only `sample` prices information.
+            rollout: `sample` draws the world's answers, `argmax` takes the most likely ones. Only `sample` prices
+                information.
             seed: keys the counter-based noise; row b's draws do not depend on the other rows.
             deterministic: the policy takes its most likely actions instead of drawing them.
 
@@ -242,9 +251,10 @@ class WorldModel:
             alive=torch.stack(alives[:-1], 1),
             running=alives[-1],
             value=self.value(stacked),
-            observation={
-                name: torch.stack([step.observation[name] for step in steps], 1) for name in self.observation_codecs
-            },
+            features=torch.stack([step.features for step in steps], 1),
+            followed={name: torch.stack([step.followed[name] for step in steps], 1) for name in steps[0].followed},
+            model=self.model,
+            seed=seed if rollout == "sample" else None,
         )
 
     @torch.no_grad()
@@ -254,8 +264,7 @@ class WorldModel:
         Args:
             belief: `[B, D]`.
             action: stored, `[B, *action]`.
-            rollout: see `imagine`. Open loop the reward and the continuation are expectations, otherwise those of the
-                drawn, or the most likely, answer.
+            rollout: see `imagine`.
             noise: uniforms `[B, transition_num_uniforms]`, read by `sample` alone.
         """
         return imagine_step(self.model, belief, action, rollout, noise)
@@ -264,7 +273,7 @@ class WorldModel:
     def expected_step(
         self, belief: Tensor, action: Tensor, rollout: RolloutMode, noise: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """As `imagine_step`, but with the expected reward and the probability of going on under every `rollout`.
+        """As `imagine_step`, but with the expected reward and the probability of going on, given the code.
 
         Returns:
             The next belief `[B, D]`, reward `[B]` and probability of going on `[B]`.
@@ -274,5 +283,6 @@ class WorldModel:
     @torch.no_grad()
     def likely_reward(self, belief: Tensor, action: Tensor) -> Tensor:
         """The most likely reward `[B]` of stored actions `[B, *action]` at `belief: [B, D]` if the episode goes on."""
-        answer = self.model.transition(self.model.after(belief, self.model.embed_action(action)))
-        return self.model.reward.mode(answer.reward[..., 0, :])
+        afterstate = self.model.after(belief, self.model.embed_action(action))
+        answer = self.model.transition(afterstate, self.model.likely_code(afterstate), [])
+        return self.model.reward.mode(given_end(answer.reward, torch.zeros_like(answer.end, dtype=torch.bool)))

@@ -16,10 +16,11 @@ from minari.serialization import serialize_space
 from nextlat_rl.data.npy import NpyAppender
 from nextlat_rl.data.rows import Rows, read_rows
 from nextlat_rl.errors import UserError
-from nextlat_rl.spaces import codec_class, leaves, scalar_statistics
+from nextlat_rl.spaces import codec_class, leaves, reward_statistics
+from nextlat_rl.spaces.box import BoxCodec
 from nextlat_rl.spaces.codec import Role
 
-FORMAT = 1
+FORMAT = 2
 PER_ROW = ("action", "reward", "terminated", "truncated")
 _SAMPLE_ROWS = 50_000
 _SAMPLE_BYTES = 256 * 2**20
@@ -116,7 +117,10 @@ def measure(
         for leaf, space in leaves(observation_space).items()
     }
     action = _measure_array(arrays["action"], action_space, "action", has_action)
-    return {"observation": observation, "action": action, "reward": scalar_statistics(arrays["reward"][has_action])}
+    rewards = reward_statistics(np.asarray(arrays["reward"][has_action]), np.asarray(arrays["terminated"][has_action]))
+    for leaf, space in leaves(observation_space).items():
+        observation[leaf] |= _measure_changes(arrays[leaf_file(leaf)], space, has_action)
+    return {"observation": observation, "action": action, "reward": rewards}
 
 
 def _measure_array(array: np.ndarray, space: gym.Space, role: Role, mask: np.ndarray | None = None) -> dict[str, Any]:
@@ -127,6 +131,17 @@ def _measure_array(array: np.ndarray, space: gym.Space, role: Role, mask: np.nda
     if mask is not None:
         rows = rows[mask[rows]]
     return codec_class(space, role).measure(space, np.asarray(array[rows]))
+
+
+def _measure_changes(array: np.ndarray, space: gym.Space, has_action: np.ndarray) -> dict[str, Any]:
+    """Statistics of the changes from row to row within episodes, where the codec predicts changes."""
+    codec = codec_class(space, "observation")
+    before = np.flatnonzero(has_action)
+    if not issubclass(codec, BoxCodec) or not len(before):
+        return {}
+    count = min(_SAMPLE_ROWS, max(1, _SAMPLE_BYTES // max(1, array[0].nbytes)), len(before))
+    chosen = np.sort(np.random.default_rng(0).choice(before, count, replace=False, shuffle=False))
+    return codec.measure_changes(space, np.asarray(array[chosen]), np.asarray(array[chosen + 1]))
 
 
 def summary(lengths: np.ndarray, returns: np.ndarray) -> dict[str, float]:

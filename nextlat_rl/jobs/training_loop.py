@@ -126,7 +126,7 @@ class TrainingLoop:
         curves = {"diagnostics/effective_rank": belief_rank(model, held_out)}
         losses = held_out_losses(model, held_out, self.trainer.objective.config)
         curves |= {f"held_out/{name}": value for name, value in losses.items()}
-        for name in ("grounded", "open_loop"):
+        for name in set(errors) - {"still"}:
             for i in _ERROR_HORIZONS:
                 if i <= len(errors[name]):
                     curves[f"latent_error/{name}_{i:02d}"] = errors[name][i - 1]

@@ -7,6 +7,7 @@ from torch import Tensor
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.forward import forward
+from nextlat_rl.objectives.latent import code_windows
 from nextlat_rl.objectives.next_token import next_token_losses
 from nextlat_rl.types import Batch
 
@@ -41,22 +42,24 @@ def latent_error_by_horizon(model: NextLat, batch: Batch, horizon: int) -> dict[
     """Smooth-L1 between true and rolled-out beliefs after 1..horizon steps, from every position of a batch.
 
     Returns:
-        `grounded` (the roll-out reads the observations), `open_loop` (it does not), and `still` (the belief stays the
-        same, as without dynamics), one error for each horizon that an episode reaches.
+        `grounded` (the roll-out reads observations and rewards), `code` (it reads codes of the answers; only of a model
+        that has them), and `still` (the belief stays the same, as without dynamics), one error for each horizon that an episode reaches.
     """
     out = forward(model, batch)
-    grounded, open_loop = out.belief, out.belief
+    steps = {"grounded": out.step_embedding}
+    if model.code is not None:
+        steps["code"] = code_windows(model, batch, out)
+    rolled = {name: out.belief for name in steps}
     alive = torch.ones_like(batch.has_next)
-    errors: dict[str, list[float]] = {"grounded": [], "open_loop": [], "still": []}
+    errors: dict[str, list[float]] = {name: [] for name in (*steps, "still")}
     for i in range(1, min(horizon, batch.has_next.shape[1] - 1) + 1):
-        # Column t of `grounded` holds the roll-out that began at column t, now i - 1 steps on.
+        # Column t of `rolled` holds the roll-out that began at column t, now i - 1 steps on.
         alive = alive[:, :-1] & batch.has_next[:, i - 1 : -1]
         if not alive.any():
             break
-        grounded = model.dynamics(grounded[:, :-1], out.step_embedding[:, i:])
-        open_loop = model.dynamics(open_loop[:, :-1], model.embed_open_loop(out.previous_action_embedding[:, i:]))
+        rolled = {name: model.dynamics(belief[:, :-1], steps[name][:, i:]) for name, belief in rolled.items()}
         truth = out.belief[:, i:]
-        for name, guess in (("grounded", grounded), ("open_loop", open_loop), ("still", out.belief[:, :-i])):
+        for name, guess in (rolled | {"still": out.belief[:, :-i]}).items():
             error = F.smooth_l1_loss(guess, truth, reduction="none").mean(-1)
             errors[name].append(float(error[alive].mean()))
     return errors

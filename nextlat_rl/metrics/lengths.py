@@ -23,12 +23,12 @@ def accuracy_by_length(model: NextLat, batch: Batch, scored: Tensor | None = Non
         only the latent dynamics updates from the first step on (arXiv 2511.05963).
     """
     out = forward(model, batch)
-    followed, _ = carry(model, batch, out)
+    carried, _ = carry(model, batch, out, out.step_embedding[None])
     counted = batch.has_action if scored is None else batch.has_action & scored
     total = counted.sum(0)
     lengths = total.nonzero().squeeze(1)
     table = {"length": [float(t + 1) for t in lengths]}
-    for name, belief in (("trunk", out.belief), ("recurrent", followed)):
+    for name, belief in (("trunk", out.belief), ("recurrent", carried[0])):
         action = model.action.mode(model.action.head(belief))
         right = (action == batch.action).flatten(2).all(2) if action.ndim > 2 else action == batch.action
         table[name] = ((right & counted).sum(0)[lengths] / total[lengths]).tolist()

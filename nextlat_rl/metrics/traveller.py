@@ -66,8 +66,8 @@ class ModelTraveller:
         is_first = (torch.arange(length, device=world_model.device) == 0).expand(count, length)
         x = model.embed_step(model.embed_action(previous), reward, observation, is_first)
         if self.acting == "trunk":
-            return model.trunk(x, torch.zeros_like(is_first, dtype=torch.long))
-        beliefs = [model.trunk(x[:, :1], torch.zeros_like(is_first[:, :1], dtype=torch.long))[:, 0]]
+            return model.beliefs(x, torch.zeros_like(is_first, dtype=torch.long))
+        beliefs = [model.beliefs(x[:, :1], torch.zeros_like(is_first[:, :1], dtype=torch.long))[:, 0]]
         for t in range(1, length):
             beliefs.append(model.dynamics(beliefs[-1], x[:, t]))
         return torch.stack(beliefs, 1)

@@ -1,10 +1,10 @@
 """Sizes of the networks."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from nextlat_rl.errors import UserError
-from nextlat_rl.settings import at_least
+from nextlat_rl.settings import at_least, literals
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,26 @@ class TrunkConfig:
 class ModelConfig(TrunkConfig):
     """Size of a NextLat model.
 
-    `dynamics_width` is that of the two hidden layers of the latent dynamics.
+    Attributes:
+        dynamics_width: of the two hidden layers of the latent dynamics.
+        answer: how the parts of the world's answer belong together: `joint` by a discrete code, `product` not at all.
+            `auto` is `product` where the observation is a single category, as in the token tasks, else `joint`.
+        code_groups: G, categories that a code consists of.
+        code_classes: C, classes of each.
+        code_width: of the hidden layers of the code's prior, encoder and decoder.
+
+    Raises:
+        UserError: a size that is too small, or a width that does not fit the heads.
     """
 
     dynamics_width: int = 256
+    answer: Literal["auto", "joint", "product"] = "auto"
+    code_groups: int = 8
+    code_classes: int = 32
+    code_width: int = 256
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        at_least(self.section, self, 1, "dynamics_width")
+        literals(self.section, self)
+        at_least(self.section, self, 1, "dynamics_width", "code_groups", "code_width")
+        at_least(self.section, self, 2, "code_classes")

@@ -54,7 +54,7 @@ class Objective:
             raise UserError(f"the model was not built for objective.name={self.name}: train anew, without resume=")
         rate = self.config.layer_dropout
         dropped = dropped_layers(len(model.trunk.blocks), rate, generator) if rate else ()
-        out = forward(model, batch, dropped=dropped)
+        out = forward(model, batch, dropped=dropped, generator=generator)
         losses = next_token_losses(model, batch, out, self.config)
         return losses | self.added_losses(model, batch, out, generator)
 

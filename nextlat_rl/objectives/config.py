@@ -22,14 +22,15 @@ class ObjectiveConfig:
         kl_weight: nextlat: lambda_KL of eq. 3.
         latent_warmup: nextlat: fraction of training over which both rise from 0 to these values.
         latent_warmup_power: nextlat: 1 rises linearly, 2 with the square.
-        open_loop_weight: nextlat: weight of both latent losses on open-loop roll-outs, which see no observations. At
-            full weight these unpredictable parts dominate the grounded roll-outs.
+        code_weight: nextlat: weight of both latent losses on roll-outs in code, which see the codes of the answers in
+            place of observations and rewards.
         start_fraction: nextlat: fraction of a batch's positions from which the dynamics is rolled out; proportionally
             smaller beyond a horizon of 12, so that a longer horizon does not make a training step slower.
         min_rollouts: nextlat: roll out from at least so many positions, for small batches.
         start_in_prompts: nextlat: roll the dynamics out from prompts too, as the paper does.
         pair_fraction: bst: fraction of an episode's (prefix, suffix) pairs that a step draws.
-        observation_weight: all: weight of the observation's loss, a sum over its parts.
+        observation_weight: all: weight of the observation's loss, a sum over its parts, and of the code's prior.
+        encoder_weight: all: how much the code's encoder is drawn to the prior, in the same unit.
         prompt_weight: all: weight in every token loss of a token whose action is the last of a Discrete space. In the
             paper's tasks that is `wait`, and the token belongs to the prompt: 0 masks prompts as the paper does.
         value_weight: all: weight of the value loss.
@@ -51,11 +52,12 @@ class ObjectiveConfig:
     kl_weight: float = 1.0
     latent_warmup: float = 0.0
     latent_warmup_power: float = 1.0
-    open_loop_weight: float = 0.1
+    code_weight: float = 1.0
     start_fraction: float = 0.08
     min_rollouts: int = 160
     pair_fraction: float = 0.1
     observation_weight: float = 0.1
+    encoder_weight: float = 0.1
     prompt_weight: float = 1.0
     start_in_prompts: bool = True
     value_weight: float = 0.5
@@ -70,7 +72,7 @@ class ObjectiveConfig:
         OBJECTIVES.check(self.name)
         literals(section, self)
         at_least(section, self, 1, "horizon", "min_rollouts")
-        weights = ("latent_weight", "kl_weight", "open_loop_weight", "observation_weight", "prompt_weight")
+        weights = ("latent_weight", "kl_weight", "code_weight", "encoder_weight", "observation_weight", "prompt_weight")
         at_least(section, self, 0, *weights, "value_weight", "policy_temperature")
         share(section, self, "discount", "lambda_", "start_fraction", "latent_warmup", "layer_dropout")
         above_zero(section, self, "latent_warmup_power")

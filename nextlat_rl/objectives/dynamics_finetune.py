@@ -12,7 +12,7 @@ from torch import Tensor
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.forward import Forward, forward, roots
-from nextlat_rl.objectives.latent import head_kl, random_subset
+from nextlat_rl.objectives.latent import code_windows, head_kl, random_subset
 from nextlat_rl.objectives.nextlat import latent_losses
 from nextlat_rl.types import Batch
 
@@ -22,31 +22,35 @@ def dynamics_finetune_losses(
 ) -> dict[str, Tensor]:
     """Smooth-L1 and KL of roll-outs over whole windows, beside the usual latent losses, as unweighted scalars.
 
-    Only the latent dynamics gets gradients. The usual losses keep its open-loop roll-outs, and grounded ones from the
-    middle of an episode, as good as they were.
+    Only the latent dynamics gets gradients. The usual losses keep roll-outs from the middle of an episode as good as
+    they were.
     """
     with torch.no_grad():
-        out = forward(model, batch)
-    carried, known = carry(model, batch, out)
+        out = forward(model, batch, generator=generator)
+        steps = out.step_embedding[None]
+        if model.code is not None and config.code_weight:
+            steps = torch.cat((steps, code_windows(model, batch, out)[None]))
+    carried, known = carry(model, batch, out, steps)
     at = known.nonzero(as_tuple=True)
-    smooth_l1 = F.smooth_l1_loss(carried[at], out.belief[at])
+    true = out.belief[at].expand(len(steps), -1, -1)
+    smooth_l1 = F.smooth_l1_loss(carried[:, at[0], at[1]], true)
     chosen = random_subset(len(at[0]), config.min_rollouts, generator).to(known.device)
     at = (at[0][chosen], at[1][chosen])
-    kl = head_kl(model, batch, out, at, carried[at], config).mean()
+    kl = head_kl(model, batch, out, at, carried[:, at[0], at[1]], config).mean()
     return latent_losses(model, batch, out, config, generator) | {"latent_finetune": smooth_l1, "kl_finetune": kl}
 
 
-def carry(model: NextLat, batch: Batch, out: Forward) -> tuple[Tensor, Tensor]:
-    """Beliefs `[B, L, D]` that the grounded dynamics carries along whole windows, and where they exist, `[B, L]`.
+def carry(model: NextLat, batch: Batch, out: Forward, steps: Tensor) -> tuple[Tensor, Tensor]:
+    """Beliefs `[K, B, L, D + N]` that the dynamics carries along whole windows, and where they exist, `[B, L]`.
 
     Each roll-out starts from the trunk's belief, at an episode's first step or in column 0; those columns hold no
-    prediction.
+    prediction. `steps: [K, B, L, D + N]` is what the dynamics reads.
     """
     starts = roots(batch)
-    belief = out.belief[:, 0]
+    belief = out.belief[:, 0].expand(len(steps), -1, -1)
     beliefs = [belief]
     for t in range(1, starts.shape[1]):
-        carried = model.dynamics(belief, out.step_embedding[:, t])
+        carried = model.dynamics(belief, steps[:, :, t])
         belief = torch.where(starts[:, t, None], out.belief[:, t], carried)
         beliefs.append(belief)
-    return torch.stack(beliefs, 1), batch.valid & ~starts
+    return torch.stack(beliefs, 2), batch.valid & ~starts

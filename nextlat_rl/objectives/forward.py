@@ -6,7 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nextlat_rl.models.nextlat import NextLat, TransitionParams
+from nextlat_rl.models.answer import TransitionParams
+from nextlat_rl.models.code import straight_through
+from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.types import Batch
 
 
@@ -16,27 +18,42 @@ class Forward:
 
     action_embedding: Tensor  # [B, L, D] emb(a_t)
     previous_action_embedding: Tensor  # [B, L, D] emb(a_{t-1})
-    step_embedding: Tensor  # [B, L, D] emb(x_t)
+    step_embedding: Tensor  # [B, L, D + N] emb(x_t)
     shared: Tensor  # [B, L, D] input of the trunk's last block
-    belief: Tensor  # [B, L, D] h_t
+    belief: Tensor  # [B, L, D + N] h_t
     policy: Tensor  # [B, L, P]
     value: Tensor  # [B, L, P]
-    transition: TransitionParams  # [B, L, P]
+    code: Tensor  # [B, L, G] z_t drawn from the encoder; meaningless where there is no next step
+    posterior: Tensor  # [B, L, G, C] the encoder's logits
+    prior: Tensor  # [B, L, G, C] logits of p(z_i | g_t, z_<i)
+    transition: TransitionParams  # [B, L, P] given z_t
 
 
-def forward(model: NextLat, batch: Batch, begin: Tensor | None = None, dropped: Collection[int] = ()) -> Forward:
+def forward(
+    model: NextLat,
+    batch: Batch,
+    begin: Tensor | None = None,
+    dropped: Collection[int] = (),
+    generator: torch.Generator | None = None,
+) -> Forward:
     """Run the trunk and every head over the windows of a batch.
 
-    `begin: [B, L, D]`, if given, replaces emb(x_t) at an episode's first step and in column 0. The trunk's blocks
-    whose numbers are among `dropped` are skipped.
+    Args:
+        model: the network.
+        batch: the windows.
+        begin: `[B, L, D]`, replaces emb(x_t) at an episode's first step and in column 0.
+        dropped: numbers of the trunk's blocks that are skipped.
+        generator: of the codes; by default the same ones at every call.
     """
-    action_embedding = model.embed_action(batch.action)
-    previous = torch.cat((model.embed_action(batch.previous_action[:, :1]), action_embedding[:, :-1]), dim=1)
-    x = model.embed_step(previous, batch.previous_reward, batch.observation, batch.is_first)
+    action_embedding, previous, x = embed_windows(model, batch)
     if begin is not None:
-        x = torch.where(roots(batch)[..., None], begin, x)
-    stream = model.trunk.stream(x, batch.segment, dropped=dropped)
-    belief = model.trunk.norm(stream[-1])
+        embedding, numbers = model.split(x)
+        x = torch.cat((torch.where(roots(batch)[..., None], begin, embedding), numbers), dim=-1)
+    embedding, numbers = model.split(x)
+    stream = model.trunk.stream(embedding, batch.segment, dropped=dropped)
+    belief = torch.cat((model.trunk.norm(stream[-1]), numbers), dim=-1)
+    afterstate = model.after(belief, action_embedding)
+    code, sample, posterior = encode(model, batch, x, afterstate, generator)
     return Forward(
         action_embedding=action_embedding,
         previous_action_embedding=previous,
@@ -45,8 +62,42 @@ def forward(model: NextLat, batch: Batch, begin: Tensor | None = None, dropped: 
         belief=belief,
         policy=model.action.head(belief),
         value=model.value.head(belief),
-        transition=model.transition(model.after(belief, action_embedding)),
+        code=code,
+        posterior=posterior,
+        prior=model.code_prior(afterstate, code),
+        transition=model.transition(afterstate, sample),
     )
+
+
+def embed_windows(model: NextLat, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    """emb(a_t) `[B, L, D]`, emb(a_{t-1}) `[B, L, D]` and emb(x_t) `[B, L, D + N]` of a batch."""
+    action_embedding = model.embed_action(batch.action)
+    previous = torch.cat((model.embed_action(batch.previous_action[:, :1]), action_embedding[:, :-1]), dim=1)
+    x = model.embed_step(previous, batch.previous_reward, batch.observation, batch.is_first)
+    return action_embedding, previous, x
+
+
+def encode(
+    model: NextLat, batch: Batch, x: Tensor, afterstate: Tensor, generator: torch.Generator | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Codes `[B, L, G]` drawn for the answers of a batch, straight through `[B, L, G, C]`, and the encoder's logits.
+
+    Args:
+        model: the network.
+        batch: the windows.
+        x: `[B, L, D + N]` emb(x_t).
+        afterstate: `[B, L, D + N]` g_t.
+        generator: of the draws.
+    """
+    if model.code is None:
+        none = model.no_code(afterstate)
+        return none, none, model.code_prior(afterstate, none)
+    following = torch.cat((x[:, 1:], x[:, -1:]), dim=1)
+    logits = model.code.posterior(model.split(afterstate)[0], model.split(following)[0], batch.terminated)
+    generator = generator or torch.Generator().manual_seed(0)
+    noise = torch.rand(logits.shape[:-1], generator=generator).to(logits.device)
+    code, sample = straight_through(logits, noise)
+    return code, sample, logits
 
 
 def roots(batch: Batch) -> Tensor:

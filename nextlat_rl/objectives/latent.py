@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from nextlat_rl.models.nextlat import NextLat, TransitionParams
+from nextlat_rl.models.answer import TransitionParams, observation_kl, reward_and_end_kl
+from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.forward import Forward
 from nextlat_rl.types import Batch, BatchIndex
@@ -26,8 +27,8 @@ def head_kl(
 ) -> Tensor:
     """KL between the heads' distributions given the true beliefs at `at` (R positions) and given `belief: [*, R, D]`.
 
-    The sum over the policy, the value, and the transition of the action that was taken, where there was one;
-    `[*, R]`. The heads' own weights are frozen.
+    The sum over the policy, the value, and the code and the answer given it of the action that was taken, where there
+    was one; `[*, R]`. The heads' own weights are frozen.
     """
 
     def target(parameters: Tensor) -> Tensor:
@@ -38,11 +39,31 @@ def head_kl(
         target(out.transition.end),
         target(out.transition.reward),
         {name: target(parameters) for name, parameters in out.transition.observation.items()},
+        target(out.transition.features),
     )
+    code = target(out.code)
     with model.frozen_heads():
-        predicted = model.transition(model.after(belief, target(out.action_embedding)))
+        afterstate = model.after(belief, target(out.action_embedding))
+        predicted = model.transition(afterstate, code)
         policy = model.action.kl(target(out.policy), model.action.head(belief))
         value = model.value.kl(target(out.value), model.value.head(belief))
-        observation = config.observation_weight * model.observation_kl(true, predicted)
-        transition = model.reward_and_end_kl(true, predicted) + observation
+        observation = observation_kl(model, true, predicted)
+        if model.code is not None:
+            observation = observation + model.code.kl(target(out.prior), model.code_prior(afterstate, code))
+        transition = reward_and_end_kl(model, true, predicted) + config.observation_weight * observation
     return torch.where(batch.has_action[at], policy + transition, 0.0) + config.value_weight * value
+
+
+def code_steps(model: NextLat, batch: Batch, out: Forward, at: BatchIndex) -> Tensor:
+    """emb(x_t) `[*R, D + N]` in code at positions `at: [*R]` other than column 0."""
+    row, column = at
+    observation = {name: batch.observation[name][at] for name in model.followed}
+    return model.embed_code_step(out.previous_action_embedding[at], out.code[row, column - 1], observation)
+
+
+def code_windows(model: NextLat, batch: Batch, out: Forward) -> Tensor:
+    """emb(x_t) in code at all positions, `[B, L, D + N]`; column 0 is meaningless."""
+    rows, columns = batch.has_next.shape
+    column = torch.arange(columns, device=out.belief.device).expand(rows, -1)
+    row = torch.arange(rows, device=out.belief.device)[:, None].expand(-1, columns)
+    return code_steps(model, batch, out, (row, column))

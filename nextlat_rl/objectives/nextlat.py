@@ -2,7 +2,8 @@
 
     lambda_h * SmoothL1(sg[h_{t+i}], h^_{t+i}) + lambda_KL * KL(p(. | sg[h_{t+i}]) || p(. | h^_{t+i})),  i = 1..horizon
 
-from a random subset of positions, once with the observations in the roll-out (grounded) and once without (open loop).
+from a random subset of positions, once with observations and rewards in the roll-out (grounded), and once with the
+codes of the answers in their place (in code).
 """
 
 import torch
@@ -13,7 +14,7 @@ from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.base import Objective
 from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.forward import Forward
-from nextlat_rl.objectives.latent import head_kl, random_subset, rollout_starts
+from nextlat_rl.objectives.latent import code_steps, head_kl, random_subset, rollout_starts
 from nextlat_rl.objectives.weights import prompts
 from nextlat_rl.types import Batch, BatchIndex
 
@@ -39,9 +40,9 @@ class NextLatent(Objective):
             latent, kl = latent * risen, kl * risen
         return super().weights(progress) | {
             "latent": latent,
-            "latent_open_loop": config.open_loop_weight * latent,
+            "latent_code": config.code_weight * latent,
             "kl": kl,
-            "kl_open_loop": config.open_loop_weight * kl,
+            "kl_code": config.code_weight * kl,
             "latent_finetune": latent,
             "kl_finetune": kl,
         }
@@ -53,34 +54,32 @@ OBJECTIVE = NextLatent
 def latent_losses(
     model: NextLat, batch: Batch, out: Forward, config: ObjectiveConfig, generator: torch.Generator
 ) -> dict[str, Tensor]:
-    """Smooth-L1 and KL of the grounded and the open-loop roll-outs, means over steps that stay inside an episode.
+    """Smooth-L1 and KL of the roll-outs, grounded and in code, means over steps that stay inside an episode.
 
     The heads cost more than the dynamics, so the KL's mean is estimated on a random subset of the rolled-out steps, as
-    many as there are roll-outs. With an `open_loop_weight` of 0, as in the paper, nothing is rolled out open loop.
+    many as there are roll-outs. A model without a code has the grounded roll-outs alone, as in the paper.
     """
     (row, column), at, inside = _rollout_positions(model, batch, config, generator)
     # One look-up for all steps: each has a backward pass over a whole batch of embeddings.
     steps = out.step_embedding[at][:, None]  # [H, 1, S, D]
     start = out.belief[row, column]
     belief = start[None]
-    if config.open_loop_weight:
-        # Open-loop roll-outs start from a detached belief: they learn to predict its mean future without pushing the
-        # belief itself to forget what only an observation can tell.
-        belief = torch.stack((start, start.detach()))
-        steps = torch.cat((steps, model.embed_open_loop(out.previous_action_embedding[at])[:, None]), dim=1)
+    if model.code is not None and config.code_weight:
+        belief = torch.stack((start, start))
+        steps = torch.cat((steps, code_steps(model, batch, out, at)[:, None]), dim=1)
     beliefs = []
     for step_embedding in steps.unbind():
         belief = model.dynamics(belief, step_embedding)
         beliefs.append(belief)
     at = (at[0].flatten()[inside], at[1].flatten()[inside])
-    rolled = torch.cat(beliefs, 1)[:, inside]  # [1 or 2, R, D], grounded and open loop
+    rolled = torch.cat(beliefs, 1)[:, inside]  # [1 or 2, R, D + N], grounded and in code
     smooth_l1 = F.smooth_l1_loss(rolled, out.belief[at].detach().expand_as(rolled), reduction="none").mean(2)
     chosen = random_subset(inside.numel(), row.numel(), generator).to(row.device)
     kl = head_kl(model, batch, out, (at[0][chosen], at[1][chosen]), rolled[:, chosen], config)
     return {
         f"{name}{kind}": loss.sum() / max(loss.numel(), 1)  # 0 where nothing was rolled out
         for name, losses in (("latent", smooth_l1), ("kl", kl))
-        for kind, loss in zip(("", "_open_loop"), losses, strict=False)
+        for kind, loss in zip(("", "_code"), losses, strict=False)
     }
 
 

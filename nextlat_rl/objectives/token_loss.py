@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from nextlat_rl.models.answer import end_log_prob, observation_loss, reward_log_prob
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.forward import Forward
@@ -25,11 +26,15 @@ def token_loss(
     terminated, has_next = batch.terminated[at], batch.has_next[at]
     after = (row, (column + 1).clamp_max(batch.has_next.shape[1] - 1))
     following = {name: leaf[after] for name, leaf in batch.observation.items()}
-    transition = model.transition(model.after(state, out.action_embedding[at]))
+    afterstate, code = model.after(state, out.action_embedding[at]), out.code[at]
+    transition = model.transition(afterstate, code)
     known = model.action.log_prob(model.action.head(state), batch.action[at])
-    known = known + model.reward_log_prob(transition, batch.reward[at], terminated)
-    known = known + model.end_log_prob(transition, terminated)
-    seen = torch.where(has_next, model.observation_loss(transition, following), 0.0)
+    known = known + reward_log_prob(model, transition, batch.reward[at], terminated)
+    known = known + end_log_prob(transition, terminated)
+    seen = observation_loss(model, transition, following)
+    if model.code is not None:
+        seen = seen - model.code.log_prob(model.code_prior(afterstate, code), code)
+    seen = torch.where(has_next, seen, 0.0)
     weight = token_weights(model, batch, config.prompt_weight)[at]
     return weighted_mean(config.observation_weight * seen - known, weight)
 

@@ -12,8 +12,7 @@ from nextlat_rl.plotting.style import GROUNDED, OPEN_LOOP, STILL
 def horizon_figure(errors: dict[str, list[float]]) -> Figure:
     """Latent error by horizon, from `latent_error_by_horizon`."""
     steps = range(1, len(errors["grounded"]) + 1)
-    lines = {name: errors[name] for name in ("grounded", "open_loop", "still")}
-    return lines_figure(steps, lines, "steps rolled out", "smooth-L1 to the true belief", "Latent error by horizon")
+    return lines_figure(steps, errors, "steps rolled out", "smooth-L1 to the true belief", "Latent error by horizon")
 
 
 def lines_figure(

@@ -2,7 +2,7 @@
 
 from nextlat_rl.spaces.codec import Codec
 from nextlat_rl.spaces.registry import build_codec, codec_class
-from nextlat_rl.spaces.scalar import ScalarCodec, build_scalar, scalar_statistics
+from nextlat_rl.spaces.scalar import ScalarCodec, build_scalar, reward_statistics, reward_support, scalar_statistics
 from nextlat_rl.spaces.tree import flatten, flatten_list, leaves, unflatten
 
 __all__ = [
@@ -14,6 +14,8 @@ __all__ = [
     "flatten",
     "flatten_list",
     "leaves",
+    "reward_statistics",
+    "reward_support",
     "scalar_statistics",
     "unflatten",
 ]

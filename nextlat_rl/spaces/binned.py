@@ -33,15 +33,15 @@ class BinnedCodec(NumericCodec):
     high: Tensor
     centres: Tensor
 
-    def __init__(self, space: gym.Space[Any], width: int, statistics: dict[str, Any]) -> None:
-        super().__init__(space, width, statistics)
+    def __init__(self, space: gym.Space[Any], width: int, statistics: dict[str, Any], features: int = 0) -> None:
+        super().__init__(space, width, statistics, features)
         self.num_uniforms = int(np.prod(self.storage_shape))
         low, high = _bounds(space, statistics)
         self.register_buffer("low", torch.from_numpy(low), persistent=False)
         self.register_buffer("high", torch.from_numpy(high), persistent=False)
         self.register_buffer("centres", torch.linspace(-1.0, 1.0, BINS), persistent=False)
         self.embedding = mlp(self.num_uniforms, width)
-        self.logits = nn.Linear(width, BINS * self.num_uniforms)
+        self.logits = nn.Linear(self.features, BINS * self.num_uniforms)
 
     @classmethod
     def measure(cls, space: gym.Space[Any], stored: np.ndarray) -> dict[str, Any]:

@@ -35,8 +35,8 @@ class FieldsCodec(Codec):
     stored_base: Tensor
     stored_stride: Tensor
 
-    def __init__(self, space: gym.Space[Any], width: int, statistics: dict[str, Any]) -> None:
-        super().__init__(space, width, statistics)
+    def __init__(self, space: gym.Space[Any], width: int, statistics: dict[str, Any], features: int = 0) -> None:
+        super().__init__(space, width, statistics, features)
         cardinalities = self.fields(space)[0].reshape(-1)
         self.num_uniforms = len(cardinalities)
         self._index_fields(cardinalities)
@@ -44,7 +44,7 @@ class FieldsCodec(Codec):
         self.table = nn.Embedding(total, width)
         nn.init.normal_(self.table.weight, std=len(cardinalities) ** -0.5)
         self.mix = nn.Sequential(nn.GELU(), nn.Linear(width, width)) if self.num_uniforms > 1 else nn.Identity()
-        self.logits = nn.Linear(width, total)
+        self.logits = nn.Linear(self.features, total)
 
     @classmethod
     @abstractmethod

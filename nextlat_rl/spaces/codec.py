@@ -67,7 +67,8 @@ class Codec(Predictor):
         roles: what it can encode.
         priority: of all codecs that handle a space, the one with the highest priority is taken.
         space: the Gymnasium space.
-        width: size of embeddings and of the features a head reads.
+        width: size of embeddings.
+        features: size of what a head reads; by default the width.
         discrete: whether values come from a finite set, so that a prediction can be exactly right.
         exact: whether `log_prob` is the log-probability, or the log-density, with which `sample` draws a value.
     """
@@ -78,10 +79,10 @@ class Codec(Predictor):
     discrete: ClassVar[bool] = False
     exact: ClassVar[bool] = True
 
-    def __init__(self, space: gym.Space[Any], width: int, statistics: dict[str, Any]) -> None:
+    def __init__(self, space: gym.Space[Any], width: int, statistics: dict[str, Any], features: int = 0) -> None:
         super().__init__()
         self.space = space
-        self.width = width
+        self.width, self.features = width, features or width
         self.storage_dtype, self.storage_shape = self.storage(space)
         self._tensor_dtype = torch.from_numpy(np.empty(0, self.storage_dtype)).dtype
 

@@ -33,8 +33,8 @@ class ImageCodec(Codec):
     priority: ClassVar[int] = 1
     exact: ClassVar[bool] = False
 
-    def __init__(self, space: gym.Space[Any], width: int, statistics: dict[str, Any]) -> None:
-        super().__init__(space, width, statistics)
+    def __init__(self, space: gym.Space[Any], width: int, statistics: dict[str, Any], features: int = 0) -> None:
+        super().__init__(space, width, statistics, features)
         self._axis = channel_axis(self.storage_shape)
         pixels = [size for axis, size in enumerate(self.storage_shape) if axis != self._axis]
         channels = 1 if self._axis is None else self.storage_shape[self._axis]

@@ -39,10 +39,14 @@ def codec_class(space: gym.Space[Any], role: Role = "observation") -> type[Codec
     raise UserError(f"{role} space {space} is not supported: use {', '.join(kinds)}{nested}")
 
 
-def build_codec(space: gym.Space[Any], width: int, statistics: dict[str, Any], role: Role = "observation") -> Codec:
+def build_codec(
+    space: gym.Space[Any], width: int, statistics: dict[str, Any], role: Role = "observation", features: int = 0
+) -> Codec:
     """Codec of a leaf of the observation space, or of the action space, from the statistics that it measured.
+
+    Its embeddings are `[*B, width]`; its head reads `[*B, features]`, by default of the same width.
 
     Raises:
         UserError: the space is not supported, or the statistics lack what it needs.
     """
-    return codec_class(space, role)(space, width, statistics)
+    return codec_class(space, role)(space, width, statistics, features)

@@ -20,6 +20,7 @@ from nextlat_rl.spaces.distributions import (
 BINS = 63
 _MAX_SET = 8
 _ZERO_ODDS = 99.0
+_NEVER = -20.0  # added to a logit: a probability of 2e-9
 _TABLE_STD = 0.3  # small beside an observation's embedding, so that the reward does not dominate it
 
 
@@ -35,13 +36,13 @@ class ScalarCodec(Predictor):
     num_uniforms = 1
     centres: Tensor
 
-    def __init__(self, width: int, centres: list[float]) -> None:
+    def __init__(self, width: int, centres: list[float], features: int = 0) -> None:
         super().__init__()
         self.width = width
         self.register_buffer("centres", torch.tensor(centres, dtype=torch.float32), persistent=False)
         self.table = nn.Embedding(len(centres), width)
         nn.init.normal_(self.table.weight, std=_TABLE_STD)
-        self.logits = nn.Linear(width, len(centres))
+        self.logits = nn.Linear(features or width, len(centres))
         nn.init.zeros_(self.logits.weight)
         with torch.no_grad():
             self.logits.bias.copy_((self.centres == 0) * math.log(_ZERO_ODDS * max(len(centres) - 1, 1)))
@@ -117,16 +118,61 @@ def scalar_statistics(values: np.ndarray) -> dict[str, Any]:
     return {"kind": "twohot", "low": float(unique[0]), "high": float(unique[-1]), "bins": BINS}
 
 
-def build_scalar(width: int, statistics: dict[str, Any]) -> ScalarCodec:
-    """The codec that the statistics (see `scalar_statistics`) ask for.
+def reward_statistics(reward: np.ndarray, ends: np.ndarray) -> dict[str, Any]:
+    """`scalar_statistics` of rewards `[N]`, and the range of them while episodes go on and where they end.
+
+    Args:
+        reward: `[N]`.
+        ends: `[N]` bool, whether the step terminated its episode.
+
+    Raises:
+        UserError: see `scalar_statistics`.
+    """
+    statistics = scalar_statistics(reward)
+    for name, chosen in (("going_on", reward[~ends]), ("ending", reward[ends])):
+        if len(chosen):
+            statistics[name] = [float(chosen.min()), float(chosen.max())]
+    return statistics
+
+
+def reward_support(codec: ScalarCodec, statistics: dict[str, Any]) -> Tensor:
+    """What to add to the reward's logits, `[2, P]`: given that the episode goes on, and given that it ends.
+
+    0 where the data has rewards, a large negative number outside of their range: an imagined episode then never gets
+    while it goes on what is only paid at its end.
+    """
+    support = torch.zeros(2, len(codec.centres))
+    for row, name in enumerate(("going_on", "ending")):
+        if name in statistics:
+            low, high = statistics[name]
+            outside = (codec.centres < _centre_below(codec.centres, low)) | (codec.centres > _centre_above(codec.centres, high))
+            support[row, outside] = _NEVER
+    return support
+
+
+def _centre_below(centres: Tensor, value: float) -> Tensor:
+    """The largest centre that is not above `value`."""
+    tolerance = 1e-6 * (1 + abs(value))
+    return centres[(centres <= value + tolerance).sum().clamp_min(1) - 1]
+
+
+def _centre_above(centres: Tensor, value: float) -> Tensor:
+    """The smallest centre that is not below `value`."""
+    tolerance = 1e-6 * (1 + abs(value))
+    return centres[(centres < value - tolerance).sum().clamp_max(len(centres) - 1)]
+
+
+def build_scalar(width: int, statistics: dict[str, Any], features: int = 0) -> ScalarCodec:
+    """The codec that the statistics (see `scalar_statistics`) ask for; its head reads `features`, by default `width`.
 
     Raises:
         UserError: unknown kind, or a range without extent.
     """
     if statistics["kind"] == "set":
-        return FiniteSet(width, sorted(statistics["values"]))
+        return FiniteSet(width, sorted(statistics["values"]), features)
     if statistics["kind"] == "twohot":
-        return TwoHot(width, two_hot_centres(statistics["low"], statistics["high"], statistics.get("bins", BINS)))
+        centres = two_hot_centres(statistics["low"], statistics["high"], statistics.get("bins", BINS))
+        return TwoHot(width, centres, features)
     raise UserError(f"scalar statistics of kind {statistics['kind']!r}: use 'set' or 'twohot'")
 
 

@@ -36,8 +36,8 @@ class TextCodec(Codec):
     known_class: Tensor
     multipliers: Tensor
 
-    def __init__(self, space: gym.Space[Any], width: int, statistics: dict[str, Any]) -> None:
-        super().__init__(space, width, statistics)
+    def __init__(self, space: gym.Space[Any], width: int, statistics: dict[str, Any], features: int = 0) -> None:
+        super().__init__(space, width, statistics, features)
         assert isinstance(space, gym.spaces.Text)
         self.num_uniforms = 1
         texts = statistics.get("texts") or [_characters(space)[0] * space.min_length]
@@ -53,7 +53,7 @@ class TextCodec(Codec):
         if not self._constant:
             self.characters = nn.Embedding(len(_characters(space)) + 1, _CHARACTER_WIDTH)
             self.embedding = mlp(self.storage_shape[0] * _CHARACTER_WIDTH, width)
-        self.logits = nn.Linear(width, len(known))
+        self.logits = nn.Linear(self.features, len(known))
 
     @classmethod
     def handles(cls, space: gym.Space[Any], role: Role) -> bool:

@@ -1,0 +1,100 @@
+"""A discrete code of the world's answer, which ties its parts together.
+
+p(z | g) = prod_i p(z_i | g, z_<i)     prior: G groups of C classes, autoregressive
+q(z | g, y) = prod_i q(z_i | g, y)     encoder, for training; y is the embedded answer
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nextlat_rl.spaces.distributions import categorical_kl, inverse_cdf
+
+
+class AnswerCode(nn.Module):
+    """Prior, encoder and embedding of codes `[*B, G]` (int64, each below C).
+
+    Args:
+        width: D, of afterstates and embeddings.
+        groups: G.
+        classes: C.
+        hidden: width of the hidden layers.
+    """
+
+    def __init__(self, width: int, groups: int, classes: int, hidden: int) -> None:
+        super().__init__()
+        self.groups, self.classes = groups, classes
+        self.encoder = nn.Sequential(
+            nn.LayerNorm(2 * width),
+            nn.Linear(2 * width, hidden),
+            nn.GELU(),
+            nn.Linear(hidden, hidden),
+            nn.GELU(),
+            nn.Linear(hidden, groups * classes),
+        )
+        self.ended = nn.Parameter(torch.randn(width))
+        self.context = nn.Sequential(
+            nn.LayerNorm(width), nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, hidden)
+        )
+        # One hidden layer for each group, which sums what the groups before it say (NADE, Larochelle & Murray 2011).
+        self.previous = nn.Parameter(0.1 * torch.randn(groups, classes, hidden))
+        self.hidden_bias = nn.Parameter(torch.zeros(groups, hidden))
+        self.out = nn.Parameter(hidden**-0.5 * torch.randn(groups, hidden, classes))
+        self.out_bias = nn.Parameter(torch.zeros(groups, classes))
+        self.table = nn.Linear(groups * classes, width, bias=False)
+        nn.init.normal_(self.table.weight, std=groups**-0.5)
+
+    def posterior(self, afterstate: Tensor, following: Tensor, end: Tensor) -> Tensor:
+        """Logits `[*B, G, C]` of q(z | g, y) from g `[*B, D]`, emb(x_{t+1}) `[*B, D]` and whether it ended `[*B]`."""
+        answer = following + end[..., None] * self.ended
+        return self.encoder(torch.cat((afterstate, answer), dim=-1)).unflatten(-1, (self.groups, self.classes)).float()
+
+    def prior(self, afterstate: Tensor, code: Tensor) -> Tensor:
+        """Logits `[*B, G, C]` of p(z_i | g, z_<i) from g `[*B, D]` and codes `[*B, G]`."""
+        said = F.embedding(self._flat(code), self.previous.flatten(0, 1))  # [*B, G, H]
+        before = said.cumsum(-2) - said
+        hidden = F.gelu(self.context(afterstate)[..., None, :] + before + self.hidden_bias)
+        return (torch.einsum("...gh,ghc->...gc", hidden, self.out) + self.out_bias).float()
+
+    def sample(self, afterstate: Tensor, uniform: Tensor) -> Tensor:
+        """A code `[*B, G]` drawn from the prior with `uniform: [*B, G]` in [0, 1)."""
+        return self._ancestral(afterstate, uniform)
+
+    def mode(self, afterstate: Tensor) -> Tensor:
+        """The code `[*B, G]` whose groups are the most likely ones, one after the other."""
+        return self._ancestral(afterstate, None)
+
+    def _ancestral(self, afterstate: Tensor, uniform: Tensor | None) -> Tensor:
+        state = self.context(afterstate)
+        code = []
+        for i in range(self.groups):
+            logits = F.gelu(state + self.hidden_bias[i]) @ self.out[i] + self.out_bias[i]
+            code.append(logits.argmax(-1) if uniform is None else inverse_cdf(logits.float(), uniform[..., i]))
+            if i + 1 < self.groups:
+                state = state + F.embedding(code[-1], self.previous[i])
+        return torch.stack(code, -1)
+
+    def embed(self, code: Tensor) -> Tensor:
+        """`[*B, D]` of codes `[*B, G]`, or of straight-through samples `[*B, G, C]`."""
+        if code.is_floating_point():
+            return self.table(code.flatten(-2))
+        return F.embedding(self._flat(code), self.table.weight.T).sum(-2)
+
+    def log_prob(self, logits: Tensor, code: Tensor) -> Tensor:
+        """Log-probability `[*B]` of codes `[*B, G]` under `prior`'s logits `[*B, G, C]` for the same codes."""
+        return logits.log_softmax(-1).gather(-1, code[..., None]).squeeze(-1).sum(-1)
+
+    def kl(self, p: Tensor, q: Tensor) -> Tensor:
+        """KL(p || q) `[*B]` of logits `[*B, G, C]`, summed over the groups."""
+        return categorical_kl(p, q).sum(-1)
+
+    def _flat(self, code: Tensor) -> Tensor:
+        return code + self.classes * torch.arange(self.groups, device=code.device)
+
+
+def straight_through(logits: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
+    """A draw `[*B, G]`, and it as one-hot `[*B, G, C]` whose gradient is that of the probabilities."""
+    code = inverse_cdf(logits.detach(), uniform)
+    probability = logits.softmax(-1)
+    one_hot = F.one_hot(code, logits.shape[-1]).to(probability.dtype)
+    return code, one_hot + probability - probability.detach()
