@@ -18,7 +18,7 @@ from nextlat_rl.agents.planning.planner import Planner
 from nextlat_rl.drafting.exactness import can_come_true
 from nextlat_rl.drafting.length import AdaptiveLength, DraftLength, FixedLength, RoundClock
 from nextlat_rl.drafting.rollout import DraftStatistics
-from nextlat_rl.drafting.token import Token
+from nextlat_rl.drafting.token import from_parts
 from nextlat_rl.tracing import padded
 from nextlat_rl.types import Step
 from nextlat_rl.world_model import WorldModel
@@ -142,10 +142,10 @@ class SpeculativeAgent(BatchAgent):
         for k in range(length):
             guessed += 1
             action = self.guess(belief, episode[rows], self.step[rows] + k)
-            belief, x, reward, end, *leaves = self.world_model.draft_step(belief, action)
-            if end.all():
+            belief, x, *answer = self.world_model.draft_step(belief, action)
+            token = from_parts(step.observation, [action, *answer])
+            if token.end.all():
                 break
-            token = Token(action, reward, end, dict(zip(step.observation, leaves, strict=True)))
             drafted.append(DraftedStep(belief, x, token))
         count, usable = len(missing), len(drafted)
         exact = self.acceptance.exact(rows, drafted, count)  # [R, K + 1, D]

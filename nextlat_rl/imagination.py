@@ -126,7 +126,8 @@ def draft_step(model: NextLat, belief: Tensor, action: Tensor) -> tuple[Tensor, 
     # A value that can be drawn, and so come true: the mode may lie between two of them.
     reward = model.reward.likeliest_centre(given_end(transition.reward, answer.end))
     x = model.embed_step(embedded, reward, answer.observation, torch.zeros_like(answer.end))
-    return next_belief(model, belief, embedded, answer), x, reward, answer.end, *answer.observation.values()
+    after = next_belief(model, belief, embedded, answer)
+    return after, x, answer.code, reward, answer.end, *answer.observation.values()
 
 
 def next_belief(model: NextLat, belief: Tensor, action_embedding: Tensor, answer: Answer) -> Tensor:

@@ -20,7 +20,8 @@ RENAMED = {
     "trainer.follow_batch_size": "trainer.dynamics_finetune_batch_size",
     "trainer.follow_learning_rate": "trainer.dynamics_finetune_learning_rate",
     "objective.fewest_starts": "objective.min_rollouts",
-    "objective.blind_weight": "objective.open_loop_weight",
+    "objective.blind_weight": "objective.code_weight",
+    "objective.open_loop_weight": "objective.code_weight",
     "planner.mode": "planner.rollout",
     "planner.sharpness": "planner.value_scale",
     "planner.simulations": "planner.num_simulations",
@@ -29,6 +30,6 @@ RENAMED = {
     "planner.policy_samples": "planner.num_policy_samples",
 }
 RENAMED_VALUES = {
-    "planner.rollout": {"blind": "open_loop", "mode": "argmax"},
+    "planner.rollout": {"blind": "sample", "open_loop": "sample", "mode": "argmax"},
     "drafter": {"lookahead": "ngram"},
 }

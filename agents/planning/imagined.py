@@ -32,7 +32,7 @@ class ImaginedModel:
         UserError: the actions are not discrete, or too many to enumerate.
     """
 
-    def __init__(self, world_model: WorldModel, rollout: RolloutMode = "open_loop") -> None:
+    def __init__(self, world_model: WorldModel, rollout: RolloutMode = "sample") -> None:
         self.world_model, self.rollout = world_model, rollout
         codec, space = world_model.action_codec, world_model.action_space
         self.table = world_model.encode_actions(every_action(space))
@@ -81,7 +81,7 @@ def check_continuous(space: gym.Space[Any]) -> None:
 
 
 class ImaginedContinuousModel:
-    """A `ContinuousModel` of the open-loop latent dynamics, with actions scaled to [-1, 1].
+    """A `ContinuousModel` of the latent dynamics with the most likely answers, with actions scaled to [-1, 1].
 
     Raises:
         UserError: the actions are not a Box.
@@ -102,8 +102,8 @@ class ImaginedContinuousModel:
         return self.codec.normalise(self.codec.sample(self.world_model.policy_parameters(belief), noise))
 
     def step(self, belief: Tensor, action: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """One open-loop step from `belief: [N, D]` by `action: [N, d]`: belief, reward, discount."""
-        after, reward, go_on = self.world_model.expected_step(belief, self.stored(action), "open_loop", belief)
+        """One imagined step from `belief: [N, D]` by `action: [N, d]`: belief, reward, discount."""
+        after, reward, go_on = self.world_model.expected_step(belief, self.stored(action), "argmax", belief)
         return after, reward, self.world_model.discount * go_on
 
     def value(self, belief: Tensor) -> Tensor:

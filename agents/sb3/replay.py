@@ -93,7 +93,7 @@ class ImaginedReplay(BaseCallback):
             action, _ = self._agent.predict(seen, deterministic=False)
             stored = wm.encode_actions(list(action))
             noise = uniform(self.seed, rows, key + k, wm.transition_num_uniforms)
-            belief, reward, go_on, _ = wm.imagine_step(belief, stored, self.rollout, noise)
+            belief, reward, go_on = wm.imagine_step(belief, stored, self.rollout, noise)[:3]
             self._add(seen, belief, action, reward, go_on, alive)
             alive &= go_on > 0
 

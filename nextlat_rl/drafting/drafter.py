@@ -167,7 +167,8 @@ class CachedDrafter(SequentialDrafter):
 
     def next_feature(self, feature: Tensor, token: Token) -> Tensor:
         """Read one more step."""
-        return self.reader.extend(self.embed(feature, token)[:, None], self.cache)[:, 0]
+        hidden = self.reader.extend(self.embed(feature, token)[:, None], self.cache)[:, 0]
+        return self.heads.with_numbers(hidden, token.observation)
 
     def advance(self, belief: Tensor, chunk: Token, hidden: Tensor, kept: Tensor) -> None:
         """Read what is final once more, now after true beliefs.

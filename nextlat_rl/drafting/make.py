@@ -26,7 +26,7 @@ def make_net(world_model: WorldModel, name: str) -> DrafterNet:
     if net_class is None:
         raise UserError(f"drafter={name} has no weights to train: use it as it is")
     model = world_model.model
-    net: DrafterNet = net_class(model.spaces, model.config).to(world_model.device)
+    net: DrafterNet = net_class(model).to(world_model.device)
     return net
 
 

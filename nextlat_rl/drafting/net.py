@@ -6,18 +6,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nextlat_rl.models.config import TrunkConfig
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.forward import Forward
 from nextlat_rl.objectives.latent import head_kl, random_subset
-from nextlat_rl.types import Batch, BatchIndex, Spaces
+from nextlat_rl.types import Batch, BatchIndex
 
 
 class DrafterNet(nn.Module, ABC):
     """The weights of a drafter, of a size that fits the trunk."""
 
-    def __init__(self, spaces: Spaces, trunk: TrunkConfig) -> None:
+    def __init__(self, model: NextLat) -> None:
         super().__init__()
 
     @abstractmethod
@@ -34,7 +33,7 @@ class FeatureNet(DrafterNet):
     def predict(
         self, model: NextLat, batch: Batch, out: Forward, generator: torch.Generator
     ) -> tuple[BatchIndex, Tensor]:
-        """Where beliefs are guessed, and the guesses `[R, D]`."""
+        """Where beliefs are guessed, and the guesses `[R, D + N]`."""
 
     def losses(
         self, model: NextLat, batch: Batch, out: Forward, config: ObjectiveConfig, generator: torch.Generator

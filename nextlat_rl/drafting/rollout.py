@@ -174,7 +174,7 @@ class SpeculativeRollout:
             draft = self.drafter.draft(memory.belief, state.token, for_steps).until_all_ended()
             chunk = join(chunk, draft.token)
         length = chunk.end.shape[1] - 1
-        hidden = self.model.trunk.extend(self._embed(*chunk.parts()), cache)  # [B, K + 1, D]
+        hidden = self.model.extend(self._embed(*chunk.parts()), cache)  # [B, K + 1, D]
         kept = torch.zeros_like(state.count)
         if draft is not None:
             log_p = self._log_p(hidden[:, :length], *draft.token.parts())

@@ -4,12 +4,15 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from nextlat_rl.models.answer import TransitionParams
 from nextlat_rl.models.code import straight_through
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.types import Batch
+
+_SURE = 30.0  # a logit whose class has all the probability
 
 
 @dataclass
@@ -35,6 +38,7 @@ def forward(
     begin: Tensor | None = None,
     dropped: Collection[int] = (),
     generator: torch.Generator | None = None,
+    code: Tensor | None = None,
 ) -> Forward:
     """Run the trunk and every head over the windows of a batch.
 
@@ -44,6 +48,7 @@ def forward(
         begin: `[B, L, D]`, replaces emb(x_t) at an episode's first step and in column 0.
         dropped: numbers of the trunk's blocks that are skipped.
         generator: of the codes; by default the same ones at every call.
+        code: `[B, L, G]`, codes to take in place of the encoder's.
     """
     action_embedding, previous, x = embed_windows(model, batch)
     if begin is not None:
@@ -53,7 +58,10 @@ def forward(
     stream = model.trunk.stream(embedding, batch.segment, dropped=dropped)
     belief = torch.cat((model.trunk.norm(stream[-1]), numbers), dim=-1)
     afterstate = model.after(belief, action_embedding)
-    code, sample, posterior = encode(model, batch, x, afterstate, generator)
+    if code is None:
+        code, sample, posterior = encode(model, batch, x, afterstate, generator)
+    else:
+        sample, posterior = code, _SURE * F.one_hot(code, model.code_prior(afterstate, code).shape[-1]).float()
     return Forward(
         action_embedding=action_embedding,
         previous_action_embedding=previous,

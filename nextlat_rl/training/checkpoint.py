@@ -19,7 +19,7 @@ from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.registry import attach_training_modules, training_modules
 from nextlat_rl.settings import from_dict
-from nextlat_rl.training.upgrade import FORMAT, upgraded
+from nextlat_rl.training.upgrade import FORMAT, upgraded, upgraded_weights
 from nextlat_rl.types import Spaces
 
 _STEP = re.compile(r"step-(\d+)$")
@@ -139,7 +139,7 @@ def load_model(path: str | Path, device: torch.device) -> tuple[NextLat, dict[st
         model = NextLat(spaces, ModelConfig(**config["model"]))
         if modules := config["training_modules"]:
             attach_training_modules(model, **modules)
-        model.load_state_dict(load_file(file))
+        model.load_state_dict(upgraded_weights(load_file(file), config))
     except (OSError, SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{file} is broken or does not fit its config ({reason}); use another checkpoint") from None

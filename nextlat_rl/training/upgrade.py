@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+from torch import Tensor
+
 from nextlat_rl.renamed import RENAMED, RENAMED_VALUES
 
-FORMAT = 3
+FORMAT = 4
 
+_NORMS = {"dynamics_net": "input_norm", "after_net": "after_norm"}
 # Format 2 kept the settings of all planners beside each other; now there are only those of the chosen one.
 _PLANNER_SETTINGS = {
     "lookahead": ("rollout", "depth", "width", "value_scale"),
@@ -19,7 +22,7 @@ def upgraded(config: Any) -> dict[str, Any]:
     """A checkpoint's config in format `FORMAT`; the argument is left as it is.
 
     Args:
-        config: what the checkpoint's config.json holds, of format 2 or 3.
+        config: what the checkpoint's config.json holds, of format 2, 3 or 4.
 
     Raises:
         ValueError: another format.
@@ -27,17 +30,45 @@ def upgraded(config: Any) -> dict[str, Any]:
     """
     if config["format"] == FORMAT:
         return dict(config)
-    if config["format"] != 2:
+    if config["format"] not in (2, 3):
         raise ValueError(f"format {config['format']}")
+    new = dict(config) if config["format"] == 3 else _from_2(config)
+    # Before format 4 the parts of an answer were independent, and beliefs were also rolled out without observations.
+    new["format"], new["weights_format"] = FORMAT, 3
+    new["model"] = {**new["model"], "answer": "product"}
+    if "train_config" in new:
+        sections = new["train_config"].items()
+        new["train_config"] = {k: _renamed(k, v) if isinstance(v, Mapping) else v for k, v in sections}
+        new["train_config"]["model"] = {**new["train_config"]["model"], "answer": "product"}
+    return new
+
+
+def upgraded_weights(weights: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[str, Tensor]:
+    """A checkpoint's weights under today's names, from those that its config, by `upgraded`, says it has."""
+    if config.get("weights_format", FORMAT) == FORMAT:
+        return dict(weights)
+    # The norm at the head of two networks has a name of its own now; the vector of open-loop roll-outs is gone.
+    new = {}
+    for name, weight in weights.items():
+        network, _, rest = name.partition(".")
+        if network in _NORMS:
+            number, _, kind = rest.partition(".")
+            name = f"{_NORMS[network]}.{kind}" if number == "0" else f"{network}.{int(number) - 1}.{kind}"
+        if name != "unseen":
+            new[name] = weight
+    return new
+
+
+def _from_2(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The config of a checkpoint of format 2 in format 3."""
     old = config["model"]
     new = {
-        "format": FORMAT,
         "model": {**old["trunk"], "dynamics_width": old["dynamics_width"]},
         "training_modules": {"name": old["baseline"], "horizon": old["horizon"]} if old["baseline"] else None,
     }
     if "train_config" in config:
         new["train_config"] = upgraded_settings(config["train_config"])
-    return config | new
+    return {**config, **new}
 
 
 def upgraded_settings(old: Mapping[str, Any]) -> dict[str, Any]:

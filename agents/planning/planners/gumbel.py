@@ -26,8 +26,7 @@ class GumbelConfig(PlannerConfig):
     """Size of the search.
 
     Attributes:
-        rollout: `open_loop` imagines the expected next belief, `argmax` the most likely observation, `sample` a drawn
-            one, which prices information.
+        rollout: `sample` draws the world's answers, which prices information; `argmax` takes the most likely ones.
         num_simulations: network calls for each decision.
         max_considered_actions: how many root actions sequential halving starts with.
         value_scale: weight of the values against the prior's logits.
@@ -35,7 +34,7 @@ class GumbelConfig(PlannerConfig):
     """
 
     name: str = "gumbel"
-    rollout: RolloutMode = "open_loop"
+    rollout: RolloutMode = "sample"
     num_simulations: int = 64
     max_considered_actions: int = 16
     value_scale: float = 0.1

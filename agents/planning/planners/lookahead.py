@@ -30,8 +30,7 @@ class LookaheadConfig(PlannerConfig):
     """How far and how wide to look.
 
     Attributes:
-        rollout: `open_loop` imagines the expected next belief, `argmax` the most likely observation, `sample` a drawn
-            one, which prices information.
+        rollout: `sample` draws the world's answers, which prices information; `argmax` takes the most likely ones.
         depth: imagined steps ahead.
         width: sequences kept at each step.
         value_scale: nats of preference for a difference of the whole value range; 0 follows the prior, more trusts the
@@ -39,7 +38,7 @@ class LookaheadConfig(PlannerConfig):
     """
 
     name: str = "lookahead"
-    rollout: RolloutMode = "open_loop"
+    rollout: RolloutMode = "sample"
     depth: int = 8
     width: int = 16
     value_scale: float = 20.0

@@ -53,7 +53,6 @@ def _trainer(**settings: float) -> tuple[str, ...]:
 # alone; a constant learning rate.
 _TO_THE_LETTER = (
     "objective.value_weight=0",
-    "objective.open_loop_weight=0",
     "objective.start_fraction=1",
     "trainer.dynamics_finetune_steps=0",
     "trainer.cooldown=0",
@@ -119,7 +118,7 @@ _MANHATTAN = PaperTask(
 
 # A few minutes a model on one core: two layers of width 64, six where edges have to be followed back. What takes
 # longest comes first, so that no core waits for it at the end.
-_SMALL = (*_model(2, 4, 64, 256), "objective.open_loop_weight=0")
+_SMALL = (*_model(2, 4, 64, 256))
 
 
 def _small_star(
@@ -142,8 +141,7 @@ def _small_star(
             *_trainer(steps=steps, batch_size=128, learning_rate=2e-3, weight_decay=weight_decay),
             *_trainer(cooldown=0.2, dynamics_finetune_steps=0),
             f"objective.horizon={arm - 2}",
-            "objective.open_loop_weight=0",
-            "objective.value_weight=0",
+                    "objective.value_weight=0",
             # What is found on the way has to be there before the last blocks, or none is left to use it.
             "objective.layer_dropout=0.3",
         ),

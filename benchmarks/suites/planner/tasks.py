@@ -7,7 +7,6 @@ from dataclasses import dataclass
 # The planner that also acts with improved policies.
 ARGMAX = ("planner=lookahead", "planner.rollout=argmax")
 _DISCRETE = (
-    ("planner=lookahead", "planner.rollout=open_loop"),
     ARGMAX,
     ("planner=lookahead", "planner.rollout=sample"),
     # The tree beside a look-ahead of as many evaluations (31).

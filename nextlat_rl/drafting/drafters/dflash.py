@@ -10,11 +10,10 @@ from nextlat_rl.drafting.drafter import LONGEST, BlockDrafter
 from nextlat_rl.drafting.net import FeatureNet, rolled_places
 from nextlat_rl.drafting.token import Token, embed_token
 from nextlat_rl.memory import Memory
-from nextlat_rl.models.config import TrunkConfig
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.forward import Forward
 from nextlat_rl.objectives.latent import rollout_starts
-from nextlat_rl.types import Batch, BatchIndex, Spaces
+from nextlat_rl.types import Batch, BatchIndex
 
 _CONTEXT = 16  # beliefs looked at
 _LAYERS = 2
@@ -23,8 +22,9 @@ _LAYERS = 2
 class DFlashNet(FeatureNet):
     """Self-attention within the block, attention to the beliefs, MLP; twice."""
 
-    def __init__(self, spaces: Spaces, trunk: TrunkConfig) -> None:
-        super().__init__(spaces, trunk)
+    def __init__(self, model: NextLat) -> None:
+        super().__init__(model)
+        trunk = model.config
         width = trunk.width
         self.mask = nn.Parameter(0.02 * torch.randn(width))
         self.slot = nn.Parameter(0.02 * torch.randn(LONGEST, width))
@@ -35,21 +35,25 @@ class DFlashNet(FeatureNet):
         ]
         self.layers = nn.ModuleList(layers)
         self.norm = nn.LayerNorm(width)
+        self.change = nn.Linear(width, model.num_numbers)
 
     def forward(self, context: Tensor, known: Tensor, first: Tensor, length: int) -> Tensor:
         """Features of the step `first` and of the `length - 1` after it.
 
         Args:
-            context: `[B, C, D]` the last true beliefs, oldest first.
+            context: `[B, C, D + N]` the last true beliefs, oldest first.
             known: `[B, C]` bool, whether there is one; the newest always is.
-            first: `[B, D]` emb(x_{t+1}).
+            first: `[B, D + N]` emb(x_{t+1}); the numbers of later steps are guessed as changes of its own.
             length: K.
         """
+        width = self.mask.shape[0]
+        first, numbers = first[:, :width], first[:, None, width:]
         block = torch.cat((first[:, None], self.mask.expand(len(first), length - 1, -1)), 1) + self.slot[:length]
-        memory = context + self.age
+        memory = context[..., :width] + self.age
         for layer in self.layers:
             block = layer(block, memory, memory_key_padding_mask=~known)
-        return self.norm(block)
+        block = self.norm(block)
+        return torch.cat((block, numbers + self.change(block)), -1)
 
     def predict(
         self, model: NextLat, batch: Batch, out: Forward, generator: torch.Generator

@@ -1,17 +1,18 @@
 """A draft model (arXiv 2211.17192): a small autoregressive copy of the trunk with heads and a cache of its own."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 
 from nextlat_rl.drafting.drafter import CachedDrafter
 from nextlat_rl.drafting.net import DrafterNet
 from nextlat_rl.drafting.token import Token, embed_token
-from nextlat_rl.models.config import ModelConfig, TrunkConfig
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.forward import Forward, forward
-from nextlat_rl.objectives.next_token import next_token_losses
-from nextlat_rl.types import Batch, Spaces
+from nextlat_rl.objectives.next_token import next_token_losses, next_token_weights
+from nextlat_rl.types import Batch
 
 
 class DraftModelNet(DrafterNet):
@@ -20,22 +21,22 @@ class DraftModelNet(DrafterNet):
     The trunk's belief, mapped linearly, stands in place of its first step: a roll-out may begin in mid-episode.
     """
 
-    def __init__(self, spaces: Spaces, trunk: TrunkConfig) -> None:
-        super().__init__(spaces, trunk)
+    def __init__(self, model: NextLat) -> None:
+        super().__init__(model)
+        trunk = model.config
         width = trunk.width // 2
-        small = ModelConfig(max(1, trunk.layers // 4), trunk.heads, width, trunk.context, dynamics_width=width)
-        self.model = NextLat(spaces, small)
-        self.begin = nn.Linear(trunk.width, small.width)
+        small = replace(trunk, layers=max(1, trunk.layers // 4), width=width, dynamics_width=width)
+        self.model = NextLat(model.spaces, small)
+        self.begin = nn.Linear(model.belief_size, small.width)
 
     def losses(
         self, model: NextLat, batch: Batch, out: Forward, config: ObjectiveConfig, generator: torch.Generator
     ) -> dict[str, Tensor]:
-        """The next-token losses, which the trunk was trained with."""
-        own = forward(self.model, batch, self.begin(out.belief))
+        """The next-token losses, which the trunk was trained with; the codes are those of the trunk's encoder."""
+        own = forward(self.model, batch, self.begin(out.belief), code=out.code)
         losses = next_token_losses(self.model, batch, own, config)
-        del losses["value"]
-        losses["observation"] = config.observation_weight * losses["observation"]
-        return losses
+        weights = next_token_weights(config)
+        return {name: weights[name] * loss for name, loss in losses.items() if name not in ("value", "code_encoder")}
 
 
 class DraftModelDrafter(CachedDrafter):
@@ -55,7 +56,7 @@ class DraftModelDrafter(CachedDrafter):
 
     def embed(self, feature: Tensor, token: Token) -> Tensor:
         """The step alone."""
-        return embed_token(self.heads, token)
+        return self.heads.split(embed_token(self.heads, token))[0]
 
 
 DRAFTER = DraftModelDrafter

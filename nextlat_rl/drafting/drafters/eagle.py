@@ -10,7 +10,7 @@ from nextlat_rl.models.config import TrunkConfig
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.models.transformer import Transformer
 from nextlat_rl.objectives.forward import Forward
-from nextlat_rl.types import Batch, BatchIndex, Spaces
+from nextlat_rl.types import Batch, BatchIndex
 
 _NOISE = 0.1  # half-width of the uniform noise on features that EAGLE trains with, against its own errors
 
@@ -18,13 +18,14 @@ _NOISE = 0.1  # half-width of the uniform noise on features that EAGLE trains wi
 class EagleNet(FeatureNet):
     """A layer like one of the trunk's, on a linear map of (h_t, emb(x_{t+1}))."""
 
-    def __init__(self, spaces: Spaces, trunk: TrunkConfig) -> None:
-        super().__init__(spaces, trunk)
-        self.join = nn.Linear(2 * trunk.width, trunk.width)
+    def __init__(self, model: NextLat) -> None:
+        super().__init__(model)
+        trunk = model.config
+        self.join = nn.Linear(2 * model.belief_size, trunk.width)
         self.layer = Transformer(TrunkConfig(1, trunk.heads, trunk.width, trunk.context))
 
     def embed(self, feature: Tensor, step_embedding: Tensor) -> Tensor:
-        """`[*B, D]` twice to `[*B, D]`."""
+        """`[*B, D + N]` twice to `[*B, D]`."""
         return self.join(torch.cat((feature, step_embedding), -1))
 
     def predict(
@@ -34,7 +35,8 @@ class EagleNet(FeatureNet):
         noise = torch.rand(out.belief.shape, generator=generator).to(out.belief) * 2 - 1
         pairs = self.embed((out.belief + _NOISE * noise)[:, :-1], out.step_embedding[:, 1:])
         row, column = batch.has_next[:, :-1].nonzero(as_tuple=True)
-        return (row, column + 1), self.layer(pairs, batch.segment[:, :-1])[row, column]
+        hidden = self.layer(pairs, batch.segment[:, :-1])[row, column]
+        return (row, column + 1), torch.cat((hidden, model.split(out.belief[row, column + 1])[1]), -1)
 
 
 class EagleDrafter(CachedDrafter):

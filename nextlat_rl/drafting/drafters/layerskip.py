@@ -14,17 +14,17 @@ from nextlat_rl.drafting.drafter import SequentialDrafter
 from nextlat_rl.drafting.net import FeatureNet
 from nextlat_rl.drafting.token import Token, embed_token
 from nextlat_rl.memory import Memory
-from nextlat_rl.models.config import TrunkConfig
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.forward import Forward
-from nextlat_rl.types import Batch, BatchIndex, Spaces
+from nextlat_rl.types import Batch, BatchIndex
 
 
 class LayerSkipNet(FeatureNet):
     """The exit after a quarter of the layers."""
 
-    def __init__(self, spaces: Spaces, trunk: TrunkConfig) -> None:
-        super().__init__(spaces, trunk)
+    def __init__(self, model: NextLat) -> None:
+        super().__init__(model)
+        trunk = model.config
         self.layers = max(1, trunk.layers // 4)
         self.exit = nn.Sequential(nn.LayerNorm(trunk.width), nn.Linear(trunk.width, trunk.width))
 
@@ -33,9 +33,10 @@ class LayerSkipNet(FeatureNet):
     ) -> tuple[BatchIndex, Tensor]:
         """Every position."""
         with torch.no_grad():
-            early = model.trunk(out.step_embedding, batch.segment, self.layers)
+            early = model.trunk(model.split(out.step_embedding)[0], batch.segment, self.layers)
         row, column = batch.valid.nonzero(as_tuple=True)
-        return (row, column), self.exit(early[row, column])
+        hidden = self.exit(early[row, column])
+        return (row, column), torch.cat((hidden, model.split(out.belief[row, column])[1]), -1)
 
 
 class LayerSkipDrafter(SequentialDrafter):
@@ -60,8 +61,9 @@ class LayerSkipDrafter(SequentialDrafter):
 
     def next_feature(self, feature: Tensor, token: Token) -> Tensor:
         """A pass through the first layers and out."""
-        x = embed_token(self.heads, token)[:, None]
-        return self.net.exit(self.heads.trunk.extend(x, self.cache, self.net.layers)[:, 0])
+        x = self.heads.split(embed_token(self.heads, token))[0][:, None]
+        hidden = self.net.exit(self.heads.trunk.extend(x, self.cache, self.net.layers)[:, 0])
+        return self.heads.with_numbers(hidden, token.observation)
 
 
 DRAFTER = LayerSkipDrafter

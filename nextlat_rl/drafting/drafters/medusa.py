@@ -7,20 +7,19 @@ from torch import Tensor, nn
 from nextlat_rl.drafting.drafter import LONGEST, BlockDrafter
 from nextlat_rl.drafting.net import FeatureNet, rolled_places
 from nextlat_rl.drafting.token import Token
-from nextlat_rl.models.config import TrunkConfig
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.forward import Forward
 from nextlat_rl.objectives.latent import rollout_starts
 from nextlat_rl.tracing import Traced
-from nextlat_rl.types import Batch, BatchIndex, Spaces
+from nextlat_rl.types import Batch, BatchIndex
 
 
 class MedusaNet(FeatureNet):
     """f_k = h_t + SiLU(W_k h_t + b_k) for k = 1..LONGEST; as in the paper W starts at 0."""
 
-    def __init__(self, spaces: Spaces, trunk: TrunkConfig) -> None:
-        super().__init__(spaces, trunk)
-        width = trunk.width
+    def __init__(self, model: NextLat) -> None:
+        super().__init__(model)
+        width = model.belief_size
         self.weight = nn.Parameter(torch.zeros(LONGEST, width, width))
         self.bias = nn.Parameter(torch.zeros(LONGEST, width))
 

@@ -3,13 +3,15 @@
 from torch import Tensor
 
 from nextlat_rl.drafting.drafter import SequentialDrafter
-from nextlat_rl.drafting.token import Token, embed_token, from_parts, sample_token
+from nextlat_rl.drafting.token import Token, from_parts, sample_token
+from nextlat_rl.imagination import next_belief
+from nextlat_rl.models.answer import Answer
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.tracing import Traced
 
 
 class NextLatDrafter(SequentialDrafter):
-    """The grounded latent dynamics, rolled out over its own draws; K may exceed the training horizon."""
+    """The latent dynamics, rolled out over its own draws; K may exceed the training horizon."""
 
     uses_dynamics = True
 
@@ -24,8 +26,9 @@ class NextLatDrafter(SequentialDrafter):
         self._guess = Traced(model, guess)
 
     def next_feature(self, feature: Tensor, token: Token) -> Tensor:
-        """Equation 9."""
-        return self.heads.dynamics(feature, embed_token(self.heads, token))
+        """Equation 9; in code where the trunk's model has one."""
+        answer = Answer(token.code, token.reward, token.end, token.observation)
+        return next_belief(self.heads, feature, self.heads.embed_action(token.action), answer)
 
     def guess(self, feature: Tensor, token: Token, uniform: Tensor) -> tuple[Tensor, Token]:
         """See `SequentialDrafter.guess`; both in one trace, for this is where the time of a draft goes."""
