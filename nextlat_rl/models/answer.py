@@ -105,9 +105,7 @@ def sample_answer(
 def sample_observation(model: NextLat, parameters: dict[str, Tensor], uniform: Tensor) -> dict[str, Tensor]:
     """Draw the leaves that `parameters` has, from `uniform: [*B, sum of their num_uniforms]`."""
     noise = uniform.split([model.observation[name].num_uniforms for name in parameters], dim=-1)
-    return {
-        name: model.observation[name].sample(p, u) for (name, p), u in zip(parameters.items(), noise, strict=True)
-    }
+    return {name: model.observation[name].sample(p, u) for (name, p), u in zip(parameters.items(), noise, strict=True)}
 
 
 def likely_answer(

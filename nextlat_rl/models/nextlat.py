@@ -161,16 +161,19 @@ class NextLat(nn.Module):
         after = hidden + self.after_net(torch.cat((joined, numbers), dim=-1))
         return torch.cat((after, numbers), dim=-1)
 
-    def transition(self, afterstate: Tensor, code: Tensor, leaves: list[str] | None = None) -> TransitionParams:
-        """Parameters of p(end_t, r_t, o_{t+1} | g_t, z).
+    def transition(
+        self, afterstate: Tensor, code: Tensor | None = None, leaves: list[str] | None = None
+    ) -> TransitionParams:
+        """Parameters of p(end_t, r_t, o_{t+1} | g_t, z), part by part.
 
         Args:
             afterstate: `[*B, D + N]`.
-            code: `[*B, G]`, or a straight-through sample `[*B, G, C]`; without a code `[*B, 0]`.
+            code: `[*B, G]`, or a straight-through sample `[*B, G, C]`; None, or a model without a code, gives each
+                part's own distribution p(. | g_t).
             leaves: of the observation; by default all.
         """
         features, numbers = self.split(afterstate)
-        if self.code is not None and self.decode_net is not None:
+        if code is not None and self.code is not None and self.decode_net is not None:
             features = features + self.decode_net(torch.cat((features, self.code.embed(code)), dim=-1))
         reward = self.reward.head(torch.stack((features, features + self.ending), dim=-2))
         return TransitionParams(

@@ -29,7 +29,8 @@ class ObjectiveConfig:
         min_rollouts: nextlat: roll out from at least so many positions, for small batches.
         start_in_prompts: nextlat: roll the dynamics out from prompts too, as the paper does.
         pair_fraction: bst: fraction of an episode's (prefix, suffix) pairs that a step draws.
-        observation_weight: all: weight of the observation's loss, a sum over its parts, and of the code's prior.
+        observation_weight: all: weight of the observation's loss, a sum over its parts.
+        joint_weight: all: weight of the joint answer's losses, which train the code but not the trunk.
         encoder_weight: all: how much the code's encoder is drawn to the prior, in the same unit.
         prompt_weight: all: weight in every token loss of a token whose action is the last of a Discrete space. In the
             paper's tasks that is `wait`, and the token belongs to the prompt: 0 masks prompts as the paper does.
@@ -57,6 +58,7 @@ class ObjectiveConfig:
     min_rollouts: int = 160
     pair_fraction: float = 0.1
     observation_weight: float = 0.1
+    joint_weight: float = 0.1
     encoder_weight: float = 0.1
     prompt_weight: float = 1.0
     start_in_prompts: bool = True
@@ -72,7 +74,15 @@ class ObjectiveConfig:
         OBJECTIVES.check(self.name)
         literals(section, self)
         at_least(section, self, 1, "horizon", "min_rollouts")
-        weights = ("latent_weight", "kl_weight", "code_weight", "encoder_weight", "observation_weight", "prompt_weight")
+        weights = (
+            "latent_weight",
+            "kl_weight",
+            "code_weight",
+            "encoder_weight",
+            "joint_weight",
+            "observation_weight",
+            "prompt_weight",
+        )
         at_least(section, self, 0, *weights, "value_weight", "policy_temperature")
         share(section, self, "discount", "lambda_", "start_fraction", "latent_warmup", "layer_dropout")
         above_zero(section, self, "latent_warmup_power")

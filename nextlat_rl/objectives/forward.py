@@ -29,7 +29,8 @@ class Forward:
     code: Tensor  # [B, L, G] z_t drawn from the encoder; meaningless where there is no next step
     posterior: Tensor  # [B, L, G, C] the encoder's logits
     prior: Tensor  # [B, L, G, C] logits of p(z_i | g_t, z_<i)
-    transition: TransitionParams  # [B, L, P] given z_t
+    transition: TransitionParams  # [B, L, P] of each part by itself
+    joint: TransitionParams  # [B, L, P] given z_t; does not train the trunk
 
 
 def forward(
@@ -62,6 +63,7 @@ def forward(
         code, sample, posterior = encode(model, batch, x, afterstate, generator)
     else:
         sample, posterior = code, _SURE * F.one_hot(code, model.code_prior(afterstate, code).shape[-1]).float()
+    transition = model.transition(afterstate)
     return Forward(
         action_embedding=action_embedding,
         previous_action_embedding=previous,
@@ -72,8 +74,9 @@ def forward(
         value=model.value.head(belief),
         code=code,
         posterior=posterior,
-        prior=model.code_prior(afterstate, code),
-        transition=model.transition(afterstate, sample),
+        prior=model.code_prior(afterstate.detach(), code),
+        transition=transition,
+        joint=transition if model.code is None else model.transition(afterstate.detach(), sample),
     )
 
 
@@ -100,6 +103,7 @@ def encode(
     if model.code is None:
         none = model.no_code(afterstate)
         return none, none, model.code_prior(afterstate, none)
+    afterstate, x = afterstate.detach(), x.detach()
     following = torch.cat((x[:, 1:], x[:, -1:]), dim=1)
     logits = model.code.posterior(model.split(afterstate)[0], model.split(following)[0], batch.terminated)
     generator = generator or torch.Generator().manual_seed(0)

@@ -36,10 +36,10 @@ def head_kl(
         return chosen.expand(*belief.shape[:-2], *chosen.shape)
 
     true = TransitionParams(
-        target(out.transition.end),
-        target(out.transition.reward),
-        {name: target(parameters) for name, parameters in out.transition.observation.items()},
-        target(out.transition.features),
+        target(out.joint.end),
+        target(out.joint.reward),
+        {name: target(parameters) for name, parameters in out.joint.observation.items()},
+        target(out.joint.features),
     )
     code = target(out.code)
     with model.frozen_heads():

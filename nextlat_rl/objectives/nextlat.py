@@ -65,7 +65,7 @@ def latent_losses(
     start = out.belief[row, column]
     belief = start[None]
     if model.code is not None and config.code_weight:
-        belief = torch.stack((start, start))
+        belief = torch.stack((start, start.detach()))
         steps = torch.cat((steps, code_steps(model, batch, out, at)[:, None]), dim=1)
     beliefs = []
     for step_embedding in steps.unbind():

@@ -145,7 +145,9 @@ def reward_support(codec: ScalarCodec, statistics: dict[str, Any]) -> Tensor:
     for row, name in enumerate(("going_on", "ending")):
         if name in statistics:
             low, high = statistics[name]
-            outside = (codec.centres < _centre_below(codec.centres, low)) | (codec.centres > _centre_above(codec.centres, high))
+            outside = (codec.centres < _centre_below(codec.centres, low)) | (
+                codec.centres > _centre_above(codec.centres, high)
+            )
             support[row, outside] = _NEVER
     return support
 

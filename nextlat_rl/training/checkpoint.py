@@ -19,15 +19,14 @@ from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.registry import attach_training_modules, training_modules
 from nextlat_rl.settings import from_dict
-from nextlat_rl.training.upgrade import FORMAT, upgraded, upgraded_weights
+from nextlat_rl.training.optimizer import MuonAdamW
+from nextlat_rl.training.upgrade import FORMAT, upgraded, upgraded_optimizer, upgraded_weights
 from nextlat_rl.types import Spaces
 
 _STEP = re.compile(r"step-(\d+)$")
 
 
-def save(
-    folder: Path, step: int, model: NextLat, optimizer: torch.optim.Optimizer | None, config: dict[str, Any]
-) -> Path:
+def save(folder: Path, step: int, model: NextLat, optimizer: MuonAdamW | None, config: dict[str, Any]) -> Path:
     """Write `folder/step-<n>` and delete the older ones.
 
     Args:
@@ -58,9 +57,7 @@ def save(
         scratch.mkdir(parents=True, exist_ok=True)
         save_file({k: v.contiguous() for k, v in model.state_dict().items()}, scratch / "model.safetensors")
         if optimizer is not None:
-            state = optimizer.state_dict()["state"]
-            flat = {f"{i}.{name}": value.contiguous() for i, entry in state.items() for name, value in entry.items()}
-            save_file(flat, scratch / "optimizer.safetensors")
+            save_file(optimizer.tensors(), scratch / "optimizer.safetensors")
         (scratch / "config.json").write_text(json.dumps(model_config, indent=1))
         os.replace(scratch, target)
     except (OSError, SafetensorError) as error:
@@ -146,7 +143,7 @@ def load_model(path: str | Path, device: torch.device) -> tuple[NextLat, dict[st
     return model.to(device), config
 
 
-def load_optimizer(path: str | Path, optimizer: torch.optim.Optimizer) -> None:
+def load_optimizer(path: str | Path, optimizer: MuonAdamW) -> None:
     """Restore the optimiser's state in place.
 
     Raises:
@@ -156,12 +153,7 @@ def load_optimizer(path: str | Path, optimizer: torch.optim.Optimizer) -> None:
     if not file.exists():
         raise UserError(f"{path} keeps no optimiser state (an improved policy does not): resume the run it came from")
     try:
-        flat = load_file(file)
-        state: dict[int, dict[str, torch.Tensor]] = {}
-        for key, value in flat.items():
-            index, name = key.split(".", 1)
-            state.setdefault(int(index), {})[name] = value
-        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+        optimizer.load_tensors(upgraded_optimizer(load_file(file), load_config(path)))
     except (OSError, SafetensorError, ValueError) as error:
         raise UserError(f"{file} is broken ({str(error).splitlines()[0]}); the run cannot be resumed") from None
 

@@ -1,10 +1,11 @@
 """Settings of the optimisation."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from nextlat_rl.errors import UserError
 from nextlat_rl.seeds import EVALUATION_SEED
-from nextlat_rl.settings import above_zero, at_least
+from nextlat_rl.settings import above_zero, at_least, literals
 
 
 @dataclass
@@ -16,8 +17,10 @@ class TrainerConfig:
         batch_size: windows per batch.
         top_return_fraction: fraction of the windows taken from the tenth of the episodes with the highest returns.
         length: steps per window; 0 takes the longest episode's, at most 128.
-        learning_rate: peak, after `warmup` steps; falls linearly to a tenth over the last `cooldown` of the steps.
-        weight_decay: AdamW's, on matrices only.
+        optimizer: `muon` takes Muon for the matrices inside the networks and AdamW for the rest, `adamw` AdamW alone.
+        muon_learning_rate: peak of Muon's; it follows the same schedule.
+        learning_rate: AdamW's peak, after `warmup` steps; falls linearly to a tenth over the last `cooldown` of the steps.
+        weight_decay: on matrices only.
         clip: largest norm of the gradient.
         warmup: steps of linear warm-up.
         cooldown: fraction of the steps.
@@ -38,6 +41,8 @@ class TrainerConfig:
     batch_size: int = 32
     top_return_fraction: float = 0.0
     length: int = 0
+    optimizer: Literal["muon", "adamw"] = "muon"
+    muon_learning_rate: float = 0.02
     learning_rate: float = 3e-3
     weight_decay: float = 0.01
     clip: float = 1.0
@@ -58,7 +63,8 @@ class TrainerConfig:
         at_least(section, self, 1, *counts)
         at_least(section, self, 0, "dynamics_finetune_steps", "length", "weight_decay", "warmup", "cooldown", "threads")
         at_least(section, self, 0, "eval_first_seed")
-        above_zero(section, self, "learning_rate", "dynamics_finetune_learning_rate", "clip")
+        literals(section, self)
+        above_zero(section, self, "learning_rate", "muon_learning_rate", "dynamics_finetune_learning_rate", "clip")
         fraction, windows = self.top_return_fraction, self.batch_size
         if not 0 <= fraction < 1 or (fraction and windows < 2):
             raise UserError(

@@ -13,6 +13,7 @@ from nextlat_rl.objectives.dynamics_finetune import dynamics_finetune_losses
 from nextlat_rl.objectives.registry import OBJECTIVES, make_objective
 from nextlat_rl.training.config import TrainerConfig
 from nextlat_rl.training.distributed import average_gradients
+from nextlat_rl.training.optimizer import make_optimizer
 from nextlat_rl.types import Batch
 
 _LR_FLOOR = 0.1
@@ -27,7 +28,7 @@ class Batches(Protocol):
 
 
 class Trainer:
-    """AdamW on a model's objective, then on its latent dynamics alone.
+    """The optimisation of a model's objective, then on its latent dynamics alone.
 
     Weights, optimiser state and `step` are its whole state; no random state is carried from step to step.
 
@@ -69,11 +70,10 @@ class Trainer:
     def train_step(self) -> dict[str, Tensor]:
         """One optimiser step; the unweighted losses, `loss` and `grad_norm`, as scalars on the device."""
         self.model.train()
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate()
+        self.optimizer.scale_learning_rate(self.learning_rate() / self.settings.learning_rate)
         losses = self._losses()
         loss = weighted_sum(losses, self.objective.weights(self.step / self.settings.steps))
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         loss.backward()
         average_gradients(self.model)
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
@@ -105,11 +105,3 @@ class Trainer:
 def total_steps(settings: TrainerConfig, objective: str) -> int:
     """Steps of both phases; the second only for an objective that trains the latent dynamics."""
     return settings.steps + (settings.dynamics_finetune_steps if OBJECTIVES.load(objective).trains_dynamics else 0)
-
-
-def make_optimizer(model: NextLat, settings: TrainerConfig) -> torch.optim.Optimizer:
-    """AdamW with the paper's betas (Table 5); weight decay on matrices only."""
-    matrices = [p for p in model.parameters() if p.ndim >= 2]
-    others = [p for p in model.parameters() if p.ndim < 2]
-    groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.95), fused=True)

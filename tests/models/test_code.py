@@ -103,7 +103,12 @@ def test_two_coins_that_always_agree_need_a_joint_answer(answer: str, agreeing: 
             drawn, sample = straight_through(logits, torch.rand(logits.shape[:-1], generator=generator))
             loss = model.code.kl(logits, model.code_prior(before, drawn)).mean()
         transition = model.transition(before, sample)
-        loss = loss - model.observation["observation"].log_prob(transition.observation["observation"], coin[:, None].expand(-1, 2).long()).mean()
+        loss = (
+            loss
+            - model.observation["observation"]
+            .log_prob(transition.observation["observation"], coin[:, None].expand(-1, 2).long())
+            .mean()
+        )
         loss = loss + torch.nn.functional.binary_cross_entropy_with_logits(transition.end, coin.float())
         optimizer.zero_grad()
         loss.backward()

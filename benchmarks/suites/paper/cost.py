@@ -49,7 +49,7 @@ def _trainer(store: Store, name: str, horizon: int, model: tuple[str, ...]) -> T
         f"env={_ENV}",
         f"objective.name={name}",
         f"objective.horizon={horizon}",
-        )
+    )
     config = train_settings(*options, *model)
     length = window_length(store)
     batches = Batcher(store, config.trainer.batch_size, length, seed=0)
