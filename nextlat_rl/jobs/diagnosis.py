@@ -129,13 +129,12 @@ def measure_world(
     maps = _maps(world_model, env_id, real, imagined)
     codecs = world_model.observation_codecs
     extra = None if maps is None else (maps[0].so_far[..., None] > 0, maps[1].so_far[..., None] > 0)
-    with bar(console, "Telling dreams from reality", len(LADDER), "horizons") as shown:
-        trust = trust_test(
-            real, imagined, codecs, world_model.action_codec, extra=extra, seed=seed, on_horizon=shown.update
-        )
-    batch = held_out_batch(store, held_out[:_HELD_OUT_EPISODES], steps + 1).to(world_model.device)
     rows = _rows(store, training)
     data = {name: leaf[rows] for name, leaf in store.observation.items()}
+    with bar(console, "Telling dreams from reality", len(LADDER), "horizons") as shown:
+        actions, on_horizon = world_model.action_codec, shown.update
+        trust = trust_test(real, imagined, codecs, actions, data=data, extra=extra, seed=seed, on_horizon=on_horizon)
+    batch = held_out_batch(store, held_out[:_HELD_OUT_EPISODES], steps + 1).to(world_model.device)
     return Diagnosis(
         trust=trust,
         bits=answer_bits(world_model.model, batch),

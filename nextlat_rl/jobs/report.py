@@ -8,12 +8,12 @@ from nextlat_rl.agents.planning.config import planner_config
 from nextlat_rl.console import table
 from nextlat_rl.envs.drawing import observation_drawer
 from nextlat_rl.jobs.config import TrainConfig
-from nextlat_rl.jobs.diagnosis import measure_world
+from nextlat_rl.jobs.diagnosis import Diagnosis, measure_world
 from nextlat_rl.jobs.evaluation import COLUMNS, ActingConfig, cells, eval_tags, score
 from nextlat_rl.jobs.imagined_gap import imagined_gap
 from nextlat_rl.jobs.improvement import improve_heads, improved_folder
 from nextlat_rl.jobs.run import RunContext
-from nextlat_rl.jobs.trust import log_diagnosis
+from nextlat_rl.jobs.trust import log_diagnosis, trust_line
 from nextlat_rl.metrics.beliefs import belief_rank, latent_error_by_horizon
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.config import trains_dynamics
@@ -39,11 +39,12 @@ def final_report(context: RunContext, model: NextLat, held_out: Batch, tracker: 
     world_model = WorldModel(model, context.env_id, config.objective.discount)
     step = total_steps(config.trainer, config.objective.name)
     found = _diagnose(context, world_model, tracker, step)
+    diagnosed: dict[str, Any] = found.row() if found is not None else {}
     rows, episodes = _score_ways(context, ways_of_acting(config), world_model, record=1)
     gap: dict[str, Any] = {}
     if trains_dynamics(config.objective.name):  # what untrained dynamics imagine means nothing
         gap = imagined_gap(world_model, episodes, context.limit, config.deterministic)
-    rows[0] |= found | gap
+    rows[0] |= diagnosed | gap
     rows.append(behaviour_row(context))
     rank = belief_rank(model, held_out)
     tracker.scalars(eval_tags(rows[0]) | {"diagnostics/effective_rank": rank}, step)
@@ -53,6 +54,8 @@ def final_report(context: RunContext, model: NextLat, held_out: Batch, tracker: 
         tracker.animation("eval/episode", frames[:_MAX_FRAMES], step)
     _log_settings(config, rows[0], rank, tracker)
     _show(context, rows, gap)
+    if found is not None:
+        context.console.print(trust_line(found.trust), highlight=False)
     return rows
 
 
@@ -77,11 +80,11 @@ def improved_report(context: RunContext, model: NextLat) -> Rows:
     return rows
 
 
-def _diagnose(context: RunContext, world_model: WorldModel, tracker: Tracker, step: int) -> dict[str, Any]:
-    """Measure how far dreams can be trusted, keep it in `world_model` and in the checkpoint; numbers for the row."""
+def _diagnose(context: RunContext, world_model: WorldModel, tracker: Tracker, step: int) -> Diagnosis | None:
+    """Measure how far dreams can be trusted, and keep it in `world_model` and in the checkpoint; None if not wanted."""
     config = context.config
     if not config.trainer.diagnosis_episodes or not trains_dynamics(config.objective.name):
-        return {}
+        return None
     found = measure_world(
         world_model,
         context.env_id,
@@ -95,7 +98,7 @@ def _diagnose(context: RunContext, world_model: WorldModel, tracker: Tracker, st
     world_model.trust_horizon = found.trust.trust_horizon
     annotate(context.folder, trust_horizon=found.trust.trust_horizon)
     log_diagnosis(found, tracker, step)
-    return found.row()
+    return found
 
 
 def ways_of_acting(config: TrainConfig) -> list[ActingConfig]:

@@ -97,6 +97,16 @@ def picture(found: Diagnosis) -> Figure:
     )
 
 
+def warn_of_distrust(world_model: WorldModel, planner: str, console: Console) -> None:
+    """Say so where `planner` (a name, or `none`) is to plan with dreams that are wrong from the first step on."""
+    if planner != "none" and world_model.trust_horizon == 0:
+        console.print(
+            f"Warning: this world model's trust horizon is 0 steps: planner={planner} looks one step ahead, and even "
+            "that step differs from reality; see python -m nextlat_rl.diagnose",
+            highlight=False,
+        )
+
+
 def trust_line(trust: TrustTest) -> str:
     """The trust horizon in words."""
     steps = trust.trust_horizon

@@ -62,22 +62,24 @@ def diagnosis_figure(
         maps: the real one and the imagined one; None draws none.
         title: the page's.
     """
-    second = {"returns": 4, "exist": 2, "real": 3, "dream": 3} if maps is not None else {"returns": 6, "exist": 6}
-    widths = ({"auc": 4, "events": 4, "bits": 4}, second)
-    rows = [[name for name, width in row.items() for _ in range(width)] for row in widths]
-    figure, axes = plt.subplot_mosaic(rows, figsize=(15, 8.2), layout="constrained")  # type: ignore[arg-type]
-    figure.suptitle(title, fontsize=12, x=0.01, ha="left")
-    _draw_trust(axes["auc"], trust)
-    _draw_events(axes["events"], events)
-    _draw_bits(axes["bits"], bits)
-    _draw_returns(axes["returns"], returns)
-    _draw_existence(axes["exist"], existence)
-    for panel in axes.values():
+    figure = plt.figure(figsize=(15, 8.6), layout="constrained")
+    figure.suptitle(title, fontsize=12)
+    halves = figure.subfigures(2, 1, squeeze=False)
+    above = halves[0, 0].subplots(1, 3)
+    below = halves[1, 0].subplots(
+        1, 2 if maps is None else 4, width_ratios=[1.5, 1] if maps is None else [1.6, 0.8, 1, 1]
+    )
+    _draw_trust(above[0], trust)
+    _draw_events(above[1], events)
+    _draw_bits(above[2], bits)
+    _draw_returns(below[0], returns)
+    _draw_existence(below[1], existence)
+    for panel in (*above, *below):
         panel.spines[["top", "right"]].set_visible(False)
     if maps is not None:
         limits = _limits(maps)
-        for name, pair, caption in zip(("real", "dream"), maps, ("A real episode's map", "Its dream's"), strict=True):
-            _draw_map(axes[name], pair, limits, caption)
+        for panel, pair, caption in zip(below[2:], maps, ("A real episode's map", "Its dream's map"), strict=True):
+            _draw_map(panel, pair, limits, caption)
     return figure
 
 
@@ -97,7 +99,8 @@ def _draw_trust(panel: Axes, trust: TrustTest) -> None:
     )
     if horizons:
         panel.set_xscale("log")
-        panel.set_xticks(horizons, [str(h) for h in horizons])
+        shown = horizons[:: 1 if len(horizons) < 10 else 2]
+        panel.set_xticks(shown, [str(horizon) for horizon in shown])
         panel.minorticks_off()
         panel.plot(horizons, areas, color=_IMAGINED, marker="o", ms=4)
     if trust.trust_horizon:
@@ -108,7 +111,9 @@ def _draw_trust(panel: Axes, trust: TrustTest) -> None:
 def _draw_events(panel: Axes, events: Sequence[EventRates]) -> None:
     """Imagined against real rates, a point for each event and part of the episode's time."""
     panel.set(
-        title="Do events happen as often? (a dot: a fifth of the time)", xlabel="real, a step", ylabel="dreams, a step"
+        title="Do events happen as often?",
+        xlabel="in reality, a step (each mark: a fifth of the time)",
+        ylabel="in dreams, a step",
     )
     rates = [rate for event in events for rate in (*event.real, *event.imagined) if rate]
     floor = min(rates, default=0.1) / 2  # stands for 0
@@ -136,7 +141,9 @@ def _draw_bits(panel: Axes, bits: dict[str, float]) -> None:
     for row, name in enumerate(names):
         panel.annotate(f" {bits[name]:.3f}", (max(bits[name], 0), row), va="center", fontsize=9)
     panel.margins(x=0.15)
-    panel.set(title="What the world's answer costs (held-out data)", xlabel="bits a step")
+    panel.set(
+        title="Code length of the world's answer, held-out data", xlabel="bits a step (a density where continuous)"
+    )
 
 
 def _draw_returns(panel: Axes, returns: ReturnGap) -> None:
@@ -161,11 +168,7 @@ def _draw_existence(panel: Axes, found: Existence) -> None:
             f"{value:.1%}" if found.share is not None else f"{value:.3g}", (column, value), ha="center", va="bottom"
         )
     panel.margins(y=0.12)
-    panel.set(
-        title="Observations that occur in the data"
-        if found.share is not None
-        else "Distance to the nearest observation in the data"
-    )
+    panel.set(title="Observations in the data" if found.share is not None else "Distance to the data")
     panel.set_ylabel("share" if found.share is not None else "standard deviations (median)")
 
 
