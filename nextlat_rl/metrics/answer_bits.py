@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from nextlat_rl.models.answer import end_log_prob, reward_log_prob
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.forward import forward
 from nextlat_rl.objectives.weights import weighted_mean
@@ -19,6 +20,9 @@ def answer_bits(model: NextLat, batch: Batch) -> dict[str, float]:
     numbers in units of their standard deviation for a Box), which may be negative and means something only beside
     another model's on the same data. The action is given and costs nothing.
 
+    Of a joint answer the parts are given the code, `code` is the divergence of the code's encoder from its prior, and
+    `total` is an upper bound.
+
     Args:
         model: what is measured.
         batch: held-out windows.
@@ -26,16 +30,19 @@ def answer_bits(model: NextLat, batch: Batch) -> dict[str, float]:
     Returns:
         `end`, `reward`, `observation/<leaf>` for each leaf, and their sum `total`.
     """
-    answer = forward(model, batch).transition
+    out = forward(model, batch)
+    answer = out.joint
     acted, seen = batch.has_action.float(), batch.has_next.float()
     parts = {
-        "end": _bits(model.end_log_prob(answer, batch.terminated), acted),
-        "reward": _bits(model.reward_log_prob(answer, batch.reward, batch.terminated), acted),
+        "end": _bits(end_log_prob(answer, batch.terminated), acted),
+        "reward": _bits(reward_log_prob(model, answer, batch.reward, batch.terminated), acted),
     }
     for name, codec in model.observation.items():
         leaf = batch.observation[name]
         following = torch.cat((leaf[:, 1:], leaf[:, -1:]), dim=1)
         parts[f"observation/{name}"] = _bits(codec.log_prob(answer.observation[name], following), seen)
+    if model.code is not None:
+        parts["code"] = _bits(-model.code.kl(out.posterior, out.prior), seen)
     return parts | {"total": sum(parts.values())}
 
 

@@ -118,7 +118,7 @@ _MANHATTAN = PaperTask(
 
 # A few minutes a model on one core: two layers of width 64, six where edges have to be followed back. What takes
 # longest comes first, so that no core waits for it at the end.
-_SMALL = (*_model(2, 4, 64, 256))
+_SMALL = (*_model(2, 4, 64, 256), "trainer.optimizer=adamw")
 
 
 def _small_star(
