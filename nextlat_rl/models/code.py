@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nextlat_rl.spaces.distributions import categorical_kl, inverse_cdf
+from nextlat_rl.spaces.distributions import categorical_kl, full_precision, inverse_cdf
 
 
 class AnswerCode(nn.Module):
@@ -47,14 +47,15 @@ class AnswerCode(nn.Module):
     def posterior(self, afterstate: Tensor, following: Tensor, end: Tensor) -> Tensor:
         """Logits `[*B, G, C]` of q(z | g, y) from g `[*B, D]`, emb(x_{t+1}) `[*B, D]` and whether it ended `[*B]`."""
         answer = following + end[..., None] * self.ended
-        return self.encoder(torch.cat((afterstate, answer), dim=-1)).unflatten(-1, (self.groups, self.classes)).float()
+        logits = self.encoder(torch.cat((afterstate, answer), dim=-1))
+        return full_precision(logits).unflatten(-1, (self.groups, self.classes))
 
     def prior(self, afterstate: Tensor, code: Tensor) -> Tensor:
         """Logits `[*B, G, C]` of p(z_i | g, z_<i) from g `[*B, D]` and codes `[*B, G]`."""
         said = F.embedding(self._flat(code), self.previous.flatten(0, 1))  # [*B, G, H]
         before = said.cumsum(-2) - said
         hidden = F.gelu(self.context(afterstate)[..., None, :] + before + self.hidden_bias)
-        return (torch.einsum("...gh,ghc->...gc", hidden, self.out) + self.out_bias).float()
+        return full_precision(torch.einsum("...gh,ghc->...gc", hidden, self.out) + self.out_bias)
 
     def sample(self, afterstate: Tensor, uniform: Tensor) -> Tensor:
         """A code `[*B, G]` drawn from the prior with `uniform: [*B, G]` in [0, 1)."""
@@ -69,7 +70,7 @@ class AnswerCode(nn.Module):
         code = []
         for i in range(self.groups):
             logits = F.gelu(state + self.hidden_bias[i]) @ self.out[i] + self.out_bias[i]
-            code.append(logits.argmax(-1) if uniform is None else inverse_cdf(logits.float(), uniform[..., i]))
+            code.append(logits.argmax(-1) if uniform is None else inverse_cdf(full_precision(logits), uniform[..., i]))
             if i + 1 < self.groups:
                 state = state + F.embedding(code[-1], self.previous[i])
         return torch.stack(code, -1)

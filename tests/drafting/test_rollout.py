@@ -206,7 +206,7 @@ def test_a_single_row_drafts_no_further_than_an_end_and_keeps_the_distribution()
 
 def test_what_comes_after_an_end_in_every_row_is_cut_off() -> None:
     end = torch.tensor([[0, 1, 0, 0], [1, 0, 0, 0]], dtype=torch.bool)
-    token = Token(torch.arange(8).view(2, 4), torch.zeros(2, 4), end, {})
+    token = Token(torch.arange(8).view(2, 4), torch.zeros(2, 4, 0), torch.zeros(2, 4), end, {})
     draft = Draft(token, torch.zeros(2, 4), lambda rows, at, other: torch.zeros(0))
     assert draft.until_all_ended().token.action.tolist() == [[0, 1], [4, 5]]
     token.end[0, 1] = False

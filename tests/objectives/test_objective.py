@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.config import ObjectiveConfig
-from nextlat_rl.objectives.forward import forward
+from nextlat_rl.objectives.forward import Forward, forward
 from nextlat_rl.objectives.latent import random_subset, rollout_starts
 from nextlat_rl.objectives.next_token import next_token_losses, policy_weights
 from nextlat_rl.objectives.nextlat import start_count
@@ -22,6 +22,7 @@ from nextlat_rl.training.trainer import Trainer
 from nextlat_rl.types import Batch
 from tests.helpers.tiny import assert_same_losses, compute_losses, double, make_batch, tiny_model, total_loss
 
+JOINT = ("joint", "code_prior", "code_encoder")
 WAIT = 2  # the last of a tiny model's actions
 LENGTHS = [[5, 4, 3], [12], [2, 2, 8], [1, 11]]
 
@@ -32,14 +33,15 @@ def generator() -> torch.Generator:
 
 def slow_losses(model: NextLat, batch: Batch, config: ObjectiveConfig) -> dict[str, Tensor]:
     """Position by position, roll-out by roll-out, with the head frozen by copying it."""
-    out = forward(model, batch)
+    random = generator()
+    out = forward(model, batch, generator=random)
     belief = out.belief
     frozen = tiny_model().double()
     frozen.load_state_dict(model.state_dict())
     frozen.requires_grad_(False)
     rows, columns = belief.shape[:2]
-    sums: dict[str, list[Tensor]] = {k: [] for k in ("policy", "value", "reward", "end", "observation")}
-    latent: dict[str, list[Tensor]] = {k: [] for k in ("latent", "kl", "latent_open_loop", "kl_open_loop")}
+    sums: dict[str, list[Tensor]] = {k: [] for k in ("policy", "value", "reward", "end", "observation", *JOINT)}
+    latent: dict[str, list[Tensor]] = {k: [] for k in ("latent", "kl", "latent_code", "kl_code")}
     values = model.value.mean(model.value.head(belief)).detach()
     targets = lambda_returns(batch.reward, batch.terminated, values, batch.has_next, config.discount, config.lambda_)
     for b in range(rows):
@@ -61,10 +63,11 @@ def slow_losses(model: NextLat, batch: Batch, config: ObjectiveConfig) -> dict[s
                 place = -model.observation["place"].log_prob(answer.observation["place"], following["place"])
                 speed = model.observation["speed"].loss(answer.observation["speed"], following["speed"])
                 sums["observation"].append(place + speed)
-    random = generator()
+                for name, value in slow_joint(model, batch, out, (b, t)).items():
+                    sums[name].append(value)
     may_start = batch.has_next if config.start_in_prompts else batch.has_next & (batch.action != WAIT)
     row, column = rollout_starts(may_start, start_count(batch.has_next.numel(), config), random)
-    for kind in ("", "_open_loop"):
+    for kind in ("", "_code"):
         h = [belief[b, t].detach() if kind else belief[b, t] for b, t in zip(row, column, strict=True)]
         for i in range(1, config.horizon + 1):  # step by step, so that the pairs come in the order of the fast code
             for s, (b, t) in enumerate(zip(row.tolist(), column.tolist(), strict=True)):
@@ -73,34 +76,66 @@ def slow_losses(model: NextLat, batch: Batch, config: ObjectiveConfig) -> dict[s
                 a = model.embed_action(batch.action[b, t + i - 1])
                 observation = {k: v[b, t + i] for k, v in batch.observation.items()}
                 x = (
-                    a + model.unseen
+                    a + model.code.embed(out.code[b, t + i - 1])  # type: ignore[union-attr]
                     if kind
                     else model.embed_step(a, batch.reward[b, t + i - 1], observation, torch.tensor(False))
                 )
-                h[s] = h[s] + model.dynamics_net(torch.cat((h[s], x)))
+                h[s] = h[s] + model.dynamics_net(model.input_norm(torch.cat((h[s], x))))
                 truth = belief[b, t + i].detach()
                 latent[f"latent{kind}"].append(F.smooth_l1_loss(h[s], truth))
-                latent[f"kl{kind}"].append(slow_kl(frozen, truth, h[s], batch, (b, t + i), config))
+                latent[f"kl{kind}"].append(slow_kl(frozen, truth, h[s], batch, (b, t + i), out.code[b, t + i], config))
     chosen = random_subset(len(latent["kl"]), len(row), random).tolist()
-    for name in ("kl", "kl_open_loop"):
+    for name in ("kl", "kl_code"):
         latent[name] = [latent[name][i] for i in chosen]
     return {k: torch.stack(v).mean() for k, v in (sums | latent).items()}
 
 
+def slow_joint(model: NextLat, batch: Batch, out: Forward, at: tuple[int, int]) -> dict[str, Tensor]:
+    """The joint answer's losses at one position, with the code that the encoder drew there."""
+    assert model.code is not None
+    b, t = at
+    g = model.after(out.belief[b, t], model.embed_action(batch.action[b, t])).detach()
+    q = model.code.posterior(g, out.step_embedding[b, t + 1].detach(), batch.terminated[b, t])
+    p = model.code_prior(g, out.code[b, t])
+    sample = F.one_hot(out.code[b, t], q.shape[-1]) + q.softmax(-1) - q.softmax(-1).detach()
+    answer = model.transition(g, sample)
+    following = {name: leaf[b, t + 1] for name, leaf in batch.observation.items()}
+    loss = sum(codec.loss(answer.observation[name], following[name]) for name, codec in model.observation.items())
+    end = torch.sigmoid(answer.end)
+    loss = loss - torch.log(end if batch.terminated[b, t] else 1 - end)
+    loss = loss - model.reward.log_prob(answer.reward[int(batch.terminated[b, t])], batch.reward[b, t])
+    return {"joint": loss, "code_prior": slow_divergence(q.detach(), p), "code_encoder": slow_divergence(q, p.detach())}
+
+
+def slow_divergence(p: Tensor, q: Tensor) -> Tensor:
+    """KL of categoricals, group by group."""
+    return (p.softmax(-1) * (p.softmax(-1).log() - q.softmax(-1).log())).sum()
+
+
 def slow_kl(
-    frozen: NextLat, truth: Tensor, h: Tensor, batch: Batch, at: tuple[int, int], config: ObjectiveConfig
+    frozen: NextLat,
+    truth: Tensor,
+    h: Tensor,
+    batch: Batch,
+    at: tuple[int, int],
+    code: Tensor,
+    config: ObjectiveConfig,
 ) -> Tensor:
     kl = config.value_weight * frozen.value.kl(frozen.value.head(truth), frozen.value.head(h))
     if not batch.has_action[at]:
         return kl
     kl = kl + frozen.action.kl(frozen.action.head(truth), frozen.action.head(h))
     after = frozen.embed_action(batch.action[at])
-    p, q = (frozen.transition(frozen.after(state, after)) for state in (truth, h))
+    g, guess = (frozen.after(state, after) for state in (truth, h))
+    p, q = (frozen.transition(state, code) for state in (g, guess))
     ends, guessed = torch.sigmoid(p.end), torch.sigmoid(q.end)
     for end, probability in ((0, 1 - ends), (1, ends)):
         kl = kl + probability * frozen.reward.kl(p.reward[end], q.reward[end])
     kl = kl + ends * (ends / guessed).log() + (1 - ends) * ((1 - ends) / (1 - guessed)).log()
-    return kl + config.observation_weight * frozen.observation_kl(p, q)
+    seen = slow_divergence(frozen.code_prior(g, code), frozen.code_prior(guess, code))
+    for name, codec in frozen.observation.items():
+        seen = seen + codec.kl(p.observation[name], q.observation[name])
+    return kl + config.observation_weight * seen
 
 
 @pytest.mark.parametrize(("horizon", "start_in_prompts"), [(1, True), (3, True), (3, False)])
@@ -121,7 +156,7 @@ def test_latent_target_and_frozen_head_get_no_gradient() -> None:
     heads = [*model.value.logits.parameters(), *model.reward.logits.parameters(), *model.end.parameters()]
     gradients = torch.autograd.grad(losses["kl"], heads, allow_unused=True, retain_graph=True)
     assert all(gradient is None for gradient in gradients)
-    trunk = torch.autograd.grad(losses["latent_open_loop"], list(model.trunk.parameters()), allow_unused=True)
+    trunk = torch.autograd.grad(losses["latent_code"], list(model.trunk.parameters()), allow_unused=True)
     assert all(gradient is None or not gradient.any() for gradient in trunk)
 
 
@@ -149,16 +184,16 @@ def test_gpt_is_the_next_token_part_of_nextlat() -> None:
     model, batch = tiny_model(), make_batch(LENGTHS)
     gpt = compute_losses(model, batch, ObjectiveConfig(name="gpt"), generator())
     nextlat = compute_losses(model, batch, ObjectiveConfig(), generator())
-    assert set(nextlat) - set(gpt) == {"latent", "kl", "latent_open_loop", "kl_open_loop"}
+    assert set(nextlat) - set(gpt) == {"latent", "kl", "latent_code", "kl_code"}
     for name in gpt:
         torch.testing.assert_close(gpt[name], nextlat[name])
 
 
-def test_without_an_open_loop_weight_the_grounded_losses_stay() -> None:
+def test_without_a_code_weight_the_grounded_losses_stay() -> None:
     model, batch = tiny_model(), make_batch(LENGTHS)
     both = compute_losses(model, batch, ObjectiveConfig(), generator())
-    grounded = compute_losses(model, batch, ObjectiveConfig(open_loop_weight=0), generator())
-    assert set(both) - set(grounded) == {"latent_open_loop", "kl_open_loop"}
+    grounded = compute_losses(model, batch, ObjectiveConfig(code_weight=0), generator())
+    assert set(both) - set(grounded) == {"latent_code", "kl_code"}
     for name in grounded:
         torch.testing.assert_close(grounded[name], both[name])
 
@@ -233,7 +268,7 @@ def test_a_step_is_taken_with_the_warm_ups_weights() -> None:
     half = dataclasses.replace(config, latent_weight=2.0, kl_weight=1.0, latent_warmup=0.0)
     weighted = total_loss({name: x for name, x in found.items() if name not in ("loss", "grad_norm")}, half)
     torch.testing.assert_close(found["loss"], weighted)
-    assert min(found[name] for name in ("latent", "latent_open_loop", "kl", "kl_open_loop")) > 0
+    assert min(found[name] for name in ("latent", "latent_code", "kl", "kl_code")) > 0
 
 
 @torch.no_grad()

@@ -63,7 +63,7 @@ def test_only_the_most_likely_transitions_are_the_same_every_time(rollout: Liter
     assert buffer is not None and callback.imagined > 0
     belief, after = (torch.from_numpy(x[: buffer.pos, 0]) for x in (buffer.observations, buffer.next_observations))
     action = world_model.encode_actions(list(agent.policy.unscale_action(buffer.actions[: buffer.pos, 0])))
-    noise = torch.zeros(buffer.pos, world_model.model.transition_num_uniforms)
+    noise = torch.zeros(buffer.pos, world_model.transition_num_uniforms)
     with torch.no_grad():
         likeliest, reward, _, _ = world_model.imagine_step(belief, action, "argmax", noise)
     same = torch.isclose(likeliest, after, atol=1e-4).all(1).numpy()
