@@ -54,8 +54,9 @@ def head_kl(
     return torch.where(batch.has_action[at], policy + transition, 0.0) + config.value_weight * value
 
 
+@torch.no_grad()
 def code_steps(model: NextLat, batch: Batch, out: Forward, at: BatchIndex) -> Tensor:
-    """emb(x_t) `[*R, D + N]` in code at positions `at: [*R]` other than column 0."""
+    """emb(x_t) `[*R, D + N]` in code at positions `at: [*R]` other than column 0; without gradients."""
     row, column = at
     observation = {name: batch.observation[name][at] for name in model.followed}
     return model.embed_code_step(out.previous_action_embedding[at], out.code[row, column - 1], observation)

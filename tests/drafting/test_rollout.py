@@ -71,7 +71,7 @@ def all_tokens(model: NextLat) -> Token:
     """Every possible step, `[16]`."""
     rows = list(itertools.product((0, 1), (0, 1), (False, True), (0, 1)))
     action, reward, end, observation = (torch.tensor(column) for column in zip(*rows, strict=True))
-    parts = (action.to(torch.uint8), reward.float(), end, observation.to(torch.uint8))
+    parts = (action.to(torch.uint8), torch.zeros(len(rows), 0, dtype=torch.long), reward.float(), end, observation.to(torch.uint8))
     return from_parts(model.observation, parts)
 
 

@@ -76,7 +76,7 @@ def slow_losses(model: NextLat, batch: Batch, config: ObjectiveConfig) -> dict[s
                 a = model.embed_action(batch.action[b, t + i - 1])
                 observation = {k: v[b, t + i] for k, v in batch.observation.items()}
                 x = (
-                    a + model.code.embed(out.code[b, t + i - 1])  # type: ignore[union-attr]
+                    (a + model.code.embed(out.code[b, t + i - 1])).detach()  # type: ignore[union-attr]
                     if kind
                     else model.embed_step(a, batch.reward[b, t + i - 1], observation, torch.tensor(False))
                 )
@@ -277,7 +277,9 @@ def test_layer_dropout_leaves_layers_out_in_training_alone() -> None:
     model, batch = tiny_model(), make_batch([[5, 4, 3]])
     config = ObjectiveConfig(name="gpt", layer_dropout=1.0)
     found = compute_losses(model, batch, config, generator())
-    expected = next_token_losses(model, batch, forward(model, batch, dropped={1}), config)
+    random = generator()
+    torch.rand(len(model.trunk.blocks), generator=random)  # the draw of the blocks to drop
+    expected = next_token_losses(model, batch, forward(model, batch, dropped={1}, generator=random), config)
     assert {name: float(x) for name, x in found.items()} == {name: float(x) for name, x in expected.items()}
     whole = next_token_losses(model, batch, forward(model, batch), config)
     assert float(whole["policy"]) != float(found["policy"])

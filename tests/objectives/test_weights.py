@@ -11,6 +11,7 @@ import torch.nn.functional as F
 
 from nextlat_rl.errors import UserError
 from nextlat_rl.models.nextlat import NextLat
+from nextlat_rl.models.answer import end_log_prob, observation_loss
 from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.forward import forward
 from nextlat_rl.objectives.latent import head_kl
@@ -58,9 +59,9 @@ def test_masked_losses_are_means_over_the_answers_tokens() -> None:
     answer = batch.has_action & (batch.action != WAIT)
     found = losses(model, batch, name="gpt", prompt_weight=0.0)
     torch.testing.assert_close(found["policy"], -model.action.log_prob(out.policy, batch.action)[answer].mean())
-    torch.testing.assert_close(found["end"], -model.end_log_prob(out.transition, batch.terminated)[answer].mean())
+    torch.testing.assert_close(found["end"], -end_log_prob(out.transition, batch.terminated)[answer].mean())
     following = {name: leaf.roll(-1, 1) for name, leaf in batch.observation.items()}
-    seen = model.observation_loss(out.transition, following)[answer & batch.has_next].mean()
+    seen = observation_loss(model, out.transition, following)[answer & batch.has_next].mean()
     torch.testing.assert_close(found["observation"], seen)
 
 
@@ -89,7 +90,7 @@ def test_latent_losses_are_not_masked() -> None:
     model, batch = random_model(), make_batch(LENGTHS)
     masked, counted = losses(model, batch, prompt_weight=0.0), losses(model, batch)
     assert masked["policy"] != counted["policy"]
-    for name in ("latent", "kl", "latent_open_loop", "kl_open_loop", "value"):
+    for name in ("latent", "kl", "latent_code", "kl_code", "value"):
         assert masked[name] == counted[name]
 
 
@@ -97,7 +98,7 @@ def test_roll_outs_can_begin_at_answers_alone() -> None:
     """Of twelve tokens one is an answer's: its roll-out alone counts. 0, not NaN, where all are a prompt's."""
     model, batch = random_model(), make_batch([[12]])
     prompt = dataclasses.replace(batch, action=torch.full_like(batch.action, WAIT))
-    names = ("latent", "kl", "latent_open_loop", "kl_open_loop")
+    names = ("latent", "kl", "latent_code", "kl_code")
     none = losses(model, prompt, horizon=1, start_in_prompts=False)
     assert [none[name] for name in names] == [0, 0, 0, 0]
     one = dataclasses.replace(prompt, action=prompt.action.index_fill(1, torch.tensor([5]), 0))
