@@ -36,6 +36,7 @@ from .jobs.evaluation import evaluate_agent as evaluate_agent
 from .jobs.improvement import improve_policy as improve_policy
 from .jobs.run import TrainingRun as TrainingRun
 from .jobs.training_run import train_model as train_model
+from .jobs.trust import diagnose_world as diagnose_world
 from .training.trainer import Trainer as Trainer
 from .world_model import Imagination as Imagination
 from .world_model import WorldModel as WorldModel

@@ -21,6 +21,7 @@ TINY = [
     "trainer.threads=1",
     "trainer.dynamics_finetune_steps=0",
     "trainer.eval_episodes=2",
+    "trainer.diagnosis_episodes=2",
     "improve=none",
     "planner=none",
 ]

@@ -32,7 +32,8 @@ def caches(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def settings(folder: Path, *typed: str) -> TrainConfig:
     options = [f"runs={folder / 'runs'}", "json=true", "env=CartPole-v1", "collect.behaviour=random"]
     options += ["collect.steps=300", "objective.horizon=2", "model.layers=2", "model.width=16", "model.heads=2"]
-    options += ["trainer.steps=3", "trainer.batch_size=4", "trainer.eval_episodes=2", "trainer.threads=1", *typed]
+    options += ["trainer.steps=3", "trainer.batch_size=4", "trainer.eval_episodes=2", "trainer.threads=1"]
+    options += ["trainer.diagnosis_episodes=2", *typed]
     return compose("train", TrainConfig, options)
 
 

@@ -124,7 +124,9 @@ def test_main_job_leaves_everything_behind(tmp_path: Path) -> None:
     for row in rows:  # with complete provenance
         assert Provenance(**{field.name: row[field.name] for field in fields(Provenance)}).device == "cpu"
         assert row["version"] == RESULT_VERSION and "nextlat_rl.train" in row["command"]
-    for name in ("config.yaml", "imagination-real_against_imagined.png", "eval-episode.gif"):
+    assert WorldModel.load(run).trust_horizon == rows[0]["trust_horizon"]
+    assert rows[0]["answer_bits_total"] == pytest.approx(rows[0]["answer_bits_observation_observation"], abs=3)
+    for name in ("config.yaml", "diagnosis.png", "imagination-real_against_imagined.png", "eval-episode.gif"):
         assert (run / name).stat().st_size > 0
     tags = _tensorboard_tags(run)
     for tag in (
@@ -134,6 +136,9 @@ def test_main_job_leaves_everything_behind(tmp_path: Path) -> None:
         "eval/mean_reward",
         "eval/mean_ep_length",
         "eval/imagined_gap",
+        "worlds/answer_bits_total",
+        "worlds/trust_horizon",
+        "diagnosis",
         "diagnostics/effective_rank",
         "latent_error/grounded_01",
         "held_out/policy",

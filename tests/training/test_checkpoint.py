@@ -45,6 +45,19 @@ def test_save_load(tmp_path: Path) -> None:
             assert torch.equal(model.state_dict()[name], value), name
 
 
+def test_a_value_is_added_to_a_checkpoint_and_the_rest_stays(tmp_path: Path) -> None:
+    trained = trainer()
+    path = save(trained, tmp_path / "run" / "checkpoints")
+    before = json.loads((path / "config.json").read_text())
+    checkpoint.annotate(tmp_path / "run", trust_horizon=5)
+    checkpoint.annotate(tmp_path / "run", trust_horizon=7)
+    assert json.loads((path / "config.json").read_text()) == before | {"trust_horizon": 7}
+    assert sorted(file.name for file in path.iterdir()) == ["config.json", "model.safetensors", "optimizer.safetensors"]
+    checkpoint.load_model(path, CPU)
+    with pytest.raises(UserError, match="does not exist"):
+        checkpoint.annotate(tmp_path / "nowhere", trust_horizon=5)
+
+
 def test_resume_continues_bit_for_bit(tmp_path: Path) -> None:
     straight = trainer()
     for _ in range(8):
