@@ -126,15 +126,14 @@ def measure_world(
         starts = [result.first_observation for result in played]
         imagined = dreams(world_model, starts, steps, seed, deterministic, shown.update)
     training, held_out = split(store, HELD_OUT, split_seed)
+    batch = held_out_batch(store, held_out[:_HELD_OUT_EPISODES], steps + 1).to(world_model.device)
     maps = _maps(world_model, env_id, real, imagined)
     codecs = world_model.observation_codecs
     extra = None if maps is None else (maps[0].so_far[..., None] > 0, maps[1].so_far[..., None] > 0)
-    rows = _rows(store, training)
-    data = {name: leaf[rows] for name, leaf in store.observation.items()}
+    data = _stored(store, training)
     with bar(console, "Telling dreams from reality", len(LADDER), "horizons") as shown:
-        actions, on_horizon = world_model.action_codec, shown.update
-        trust = trust_test(real, imagined, codecs, actions, data=data, extra=extra, seed=seed, on_horizon=on_horizon)
-    batch = held_out_batch(store, held_out[:_HELD_OUT_EPISODES], steps + 1).to(world_model.device)
+        known = {"data": data, "extra": extra, "seed": seed, "on_horizon": shown.update}
+        trust = trust_test(real, imagined, codecs, world_model.action_codec, **known)  # type: ignore[arg-type]
     return Diagnosis(
         trust=trust,
         bits=answer_bits(world_model.model, batch),
@@ -156,10 +155,11 @@ def _steps(env_id: str, store: Store, episodes: int) -> int:
     return max(1, min(limit, _LONGEST, _MEMORY // max(_row_bytes(store) * episodes, 1)))
 
 
-def _rows(store: Store, episodes: np.ndarray) -> np.ndarray:
-    """Rows of these episodes; evenly spread ones if all do not fit into half a gigabyte."""
+def _stored(store: Store, episodes: np.ndarray) -> dict[str, np.ndarray]:
+    """Observations of these episodes, leaf -> `[R, *leaf]`; evenly spread ones if half a gigabyte does not hold all."""
     rows = np.flatnonzero(np.isin(np.repeat(np.arange(store.num_episodes), np.diff(store.episode_start)), episodes))
-    return rows[:: max(1, -(-len(rows) * _row_bytes(store) // _MEMORY))]
+    rows = rows[:: max(1, -(-len(rows) * _row_bytes(store) // _MEMORY))]
+    return {name: leaf[rows] for name, leaf in store.observation.items()}
 
 
 def _row_bytes(store: Store) -> int:

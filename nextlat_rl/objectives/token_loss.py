@@ -17,7 +17,7 @@ def token_loss(
     """Mean negative log-likelihood of the tokens that follow the positions `at`, predicted from `state: [R, D]`.
 
     The token after column c is x_{c+1} = (a_c, r_c, end_c, o_{c+1}). The model's own heads predict it: the action from
-    the state s, the rest from the afterstate After(s, a_c). Where actions are the tokens and nothing is observed, this
+    the state s, the rest from the afterstate After(s, a_c), part by part. Where actions are the tokens and nothing is observed, this
     is the cross entropy of the token. A prompt's tokens weigh `config.prompt_weight`.
 
     All R positions must have an action. An o_{c+1} outside the window costs nothing; with R = 0 the mean is 0.
@@ -26,15 +26,11 @@ def token_loss(
     terminated, has_next = batch.terminated[at], batch.has_next[at]
     after = (row, (column + 1).clamp_max(batch.has_next.shape[1] - 1))
     following = {name: leaf[after] for name, leaf in batch.observation.items()}
-    afterstate, code = model.after(state, out.action_embedding[at]), out.code[at]
-    transition = model.transition(afterstate, code)
+    transition = model.transition(model.after(state, out.action_embedding[at]))
     known = model.action.log_prob(model.action.head(state), batch.action[at])
     known = known + reward_log_prob(model, transition, batch.reward[at], terminated)
     known = known + end_log_prob(transition, terminated)
-    seen = observation_loss(model, transition, following)
-    if model.code is not None:
-        seen = seen - model.code.log_prob(model.code_prior(afterstate, code), code)
-    seen = torch.where(has_next, seen, 0.0)
+    seen = torch.where(has_next, observation_loss(model, transition, following), 0.0)
     weight = token_weights(model, batch, config.prompt_weight)[at]
     return weighted_mean(config.observation_weight * seen - known, weight)
 

@@ -21,7 +21,7 @@ from nextlat_rl.objectives.registry import attach_training_modules, training_mod
 from nextlat_rl.results import write_json
 from nextlat_rl.settings import from_dict
 from nextlat_rl.training.optimizer import MuonAdamW
-from nextlat_rl.training.upgrade import FORMAT, upgraded, upgraded_optimizer, upgraded_weights
+from nextlat_rl.training.upgrade import FORMAT, upgraded, upgraded_weights
 from nextlat_rl.types import Spaces
 
 _STEP = re.compile(r"step-(\d+)$")
@@ -167,8 +167,10 @@ def load_optimizer(path: str | Path, optimizer: MuonAdamW) -> None:
     file = find(path) / "optimizer.safetensors"
     if not file.exists():
         raise UserError(f"{path} keeps no optimiser state (an improved policy does not): resume the run it came from")
+    if load_config(path).get("weights_format", FORMAT) != FORMAT:
+        raise UserError(f"{path} was saved by an older version: it acts and plans, but train anew, without resume=")
     try:
-        optimizer.load_tensors(upgraded_optimizer(load_file(file), load_config(path)))
+        optimizer.load_tensors(load_file(file))
     except (OSError, SafetensorError, ValueError) as error:
         raise UserError(f"{file} is broken ({str(error).splitlines()[0]}); the run cannot be resumed") from None
 

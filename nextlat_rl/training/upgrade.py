@@ -39,7 +39,6 @@ def upgraded(config: Any) -> dict[str, Any]:
     if "train_config" in new:
         sections = new["train_config"].items()
         new["train_config"] = {k: _renamed(k, v) if isinstance(v, Mapping) else v for k, v in sections}
-        new["train_config"]["trainer"] = {**new["train_config"]["trainer"], "optimizer": "adamw"}
         new["train_config"]["model"] = {**new["train_config"]["model"], "answer": "product"}
     return new
 
@@ -58,12 +57,6 @@ def upgraded_weights(weights: Mapping[str, Tensor], config: Mapping[str, Any]) -
         if name != "unseen":
             new[name] = weight
     return new
-
-
-def upgraded_optimizer(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[str, Tensor]:
-    """A checkpoint's optimiser state under today's names; before format 4 there was AdamW alone."""
-    old = config.get("weights_format", FORMAT) != FORMAT
-    return {f"0.{name}" if old else name: value for name, value in tensors.items()}
 
 
 def _from_2(config: Mapping[str, Any]) -> dict[str, Any]:

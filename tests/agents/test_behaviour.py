@@ -13,7 +13,7 @@ from nextlat_rl.agents.episodes import run_episodes
 from nextlat_rl.envs.episodes import collect_episodes
 from nextlat_rl.training import checkpoint
 from nextlat_rl.training.config import TrainerConfig
-from nextlat_rl.training.trainer import make_optimizer
+from nextlat_rl.training.optimizer import make_optimizer
 from nextlat_rl.world_model import WorldModel
 from tests.helpers.tiny import cartpole_model
 

@@ -163,7 +163,7 @@ def test_lookahead_is_refused_where_no_step_comes_twice() -> None:
 @pytest.mark.parametrize("name", [name for name in DRAFTERS.names() if name != "ngram"])
 def test_any_drafter_leaves_continuous_parts_alone(name: str) -> None:
     world_model = WorldModel(tiny_model(), "none")
-    batch = 20_000
+    batch = 80_000
     leaves = {"place": torch.zeros(batch, dtype=torch.uint8), "speed": torch.zeros(batch, 2)}
     zeros = torch.zeros(batch)
     alone = SpeculativeRollout(world_model, None, FixedLength(0))

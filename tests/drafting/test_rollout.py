@@ -71,7 +71,13 @@ def all_tokens(model: NextLat) -> Token:
     """Every possible step, `[16]`."""
     rows = list(itertools.product((0, 1), (0, 1), (False, True), (0, 1)))
     action, reward, end, observation = (torch.tensor(column) for column in zip(*rows, strict=True))
-    parts = (action.to(torch.uint8), torch.zeros(len(rows), 0, dtype=torch.long), reward.float(), end, observation.to(torch.uint8))
+    parts = (
+        action.to(torch.uint8),
+        torch.zeros(len(rows), 0, dtype=torch.long),
+        reward.float(),
+        end,
+        observation.to(torch.uint8),
+    )
     return from_parts(model.observation, parts)
 
 
@@ -128,11 +134,11 @@ class CertainDrafter(Drafter):
 
     def draft(self, belief: Tensor, token: Token, uniform: Tensor) -> Draft:
         shape = uniform.shape[:2]
-        guess = self.guess.map(lambda x: x.expand(shape))
+        guess = self.guess.map(lambda x: x.expand(*shape, *x.shape))
 
         def log_q_at(rows: Tensor, position: Tensor, other: Token) -> Tensor:
-            same = [a == b for a, b in zip(other.parts(), self.guess.parts(), strict=True)]
-            return torch.where(torch.stack(same).all(0), 0.0, -torch.inf)
+            same = same_token(other, self.guess.map(lambda x: x.expand(len(rows), *x.shape)))
+            return torch.where(same, 0.0, -torch.inf)
 
         return Draft(guess, torch.zeros(shape), log_q_at)
 

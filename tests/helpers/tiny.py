@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Literal
 
 import gymnasium as gym
 import numpy as np
@@ -27,10 +28,16 @@ STATISTICS = {
 
 
 def tiny_model(
-    width: int = 16, layers: int = 2, context: int = 64, seed: int = 0, baseline: str = "", horizon: int = 1
+    width: int = 16,
+    layers: int = 2,
+    context: int = 64,
+    seed: int = 0,
+    baseline: str = "",
+    horizon: int = 1,
+    answer: Literal["joint", "product"] = "joint",
 ) -> NextLat:
     torch.manual_seed(seed)
-    sizes = ModelConfig(layers=layers, heads=2, width=width, context=context, dynamics_width=24)
+    sizes = ModelConfig(layers=layers, heads=2, width=width, context=context, dynamics_width=24, answer=answer)
     model = NextLat(Spaces(OBSERVATION, ACTION, STATISTICS), sizes)
     return attach_training_modules(model, baseline or "nextlat", horizon).eval()
 

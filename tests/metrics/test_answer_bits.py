@@ -15,8 +15,10 @@ from tests.helpers.tiny import make_batch, tiny_model
 @torch.no_grad()
 def test_the_bits_are_those_of_a_loop_over_the_steps() -> None:
     model, batch = tiny_model(), make_batch([[5, 3], [8]])
-    answer = forward(model, batch).transition
-    end, reward, place, speed = [], [], [], []
+    out = forward(model, batch)
+    answer, code = out.joint, model.code
+    assert code is not None
+    end, reward, place, speed, divergence = [], [], [], [], []
     for b, t in batch.has_action.nonzero().tolist():
         ended = batch.terminated[b, t]
         chance = torch.sigmoid(answer.end[b, t])
@@ -24,20 +26,21 @@ def test_the_bits_are_those_of_a_loop_over_the_steps() -> None:
         given = answer.reward[b, t, int(ended)]
         reward.append(-float(model.reward.log_prob(given, batch.reward[b, t])) / math.log(2))
         if batch.has_next[b, t]:
+            divergence.append(float(code.kl(out.posterior[b, t], out.prior[b, t])) / math.log(2))
             for found, name in ((place, "place"), (speed, "speed")):
                 following = batch.observation[name][b, t + 1]
                 log_prob = model.observation[name].log_prob(answer.observation[name][b, t], following)
                 found.append(-float(log_prob) / math.log(2))
-    mean = [sum(part) / len(part) for part in (end, reward, place, speed)]
+    mean = [sum(part) / len(part) for part in (end, reward, place, speed, divergence)]
     bits = answer_bits(model, batch)
-    assert list(bits) == ["end", "reward", "observation/place", "observation/speed", "total"]
+    assert list(bits) == ["end", "reward", "observation/place", "observation/speed", "code", "total"]
     assert list(bits.values())[:-1] == pytest.approx(mean, abs=1e-4)
     assert bits["total"] == pytest.approx(sum(mean), abs=1e-4)
 
 
 @torch.no_grad()
 def test_a_model_that_knows_nothing_pays_the_logarithm_of_the_choices() -> None:
-    model, batch = tiny_model(), make_batch([[6, 4]])
+    model, batch = tiny_model(answer="product"), make_batch([[6, 4]])
     for parameter in (*model.end.parameters(), *model.reward.parameters(), *model.observation["place"].parameters()):
         parameter.zero_()
     bits = answer_bits(model, batch)

@@ -13,9 +13,11 @@ from nextlat_rl.models.answer import num_uniforms, sample_answer
 from nextlat_rl.models.code import AnswerCode, straight_through
 from nextlat_rl.models.config import ModelConfig
 from nextlat_rl.models.nextlat import NextLat
+from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.types import Spaces
 
 GROUPS, CLASSES = 3, 4
+ENCODER_WEIGHT = ObjectiveConfig().encoder_weight
 
 
 def every_code() -> Tensor:
@@ -101,7 +103,9 @@ def test_two_coins_that_always_agree_need_a_joint_answer(answer: str, agreeing: 
         if model.code is not None:
             logits = model.code.posterior(before, x, coin)
             drawn, sample = straight_through(logits, torch.rand(logits.shape[:-1], generator=generator))
-            loss = model.code.kl(logits, model.code_prior(before, drawn)).mean()
+            prior = model.code_prior(before, drawn)
+            loss = model.code.kl(logits.detach(), prior).mean()
+            loss = loss + ENCODER_WEIGHT * model.code.kl(logits, prior.detach()).mean()
         transition = model.transition(before, sample)
         loss = (
             loss

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 
 from nextlat_rl.errors import UserError
-from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.models.answer import end_log_prob, observation_loss
+from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.forward import forward
 from nextlat_rl.objectives.latent import head_kl

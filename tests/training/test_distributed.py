@@ -77,8 +77,7 @@ def steps_by_hand() -> dict[str, torch.Tensor]:
     """One process, which takes the mean of both shares' gradients."""
     alone, parts = trainer(), [trainer((i, 2)).batches for i in range(2)]
     for step in range(STEPS):
-        for group in alone.optimizer.param_groups:
-            group["lr"] = alone.learning_rate()
+        alone.optimizer.scale_learning_rate(alone.learning_rate() / alone.settings.learning_rate)
         alone.optimizer.zero_grad()
         for batches in parts:
             generator = torch.Generator().manual_seed(step)

@@ -141,7 +141,7 @@ def _small_star(
             *_trainer(steps=steps, batch_size=128, learning_rate=2e-3, weight_decay=weight_decay),
             *_trainer(cooldown=0.2, dynamics_finetune_steps=0),
             f"objective.horizon={arm - 2}",
-                    "objective.value_weight=0",
+            "objective.value_weight=0",
             # What is found on the way has to be there before the last blocks, or none is left to use it.
             "objective.layer_dropout=0.3",
         ),

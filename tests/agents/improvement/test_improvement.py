@@ -15,7 +15,7 @@ from nextlat_rl.agents.improvement.starts import real_beliefs
 from nextlat_rl.agents.planning.config import planner_config
 from nextlat_rl.errors import UserError
 from nextlat_rl.training import checkpoint
-from nextlat_rl.training.trainer import make_optimizer
+from nextlat_rl.training.optimizer import make_optimizer
 from nextlat_rl.world_model import WorldModel
 from tests.helpers.tiny import make_batch, tiny_model
 
