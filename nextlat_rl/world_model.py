@@ -59,7 +59,8 @@ class WorldModel:
         advance: the belief `[B, D]` after emb(x_{t+1}) `[B, D]`, by the latent dynamics (arXiv 2511.05963, eq. 9),
             traced.
         draft_step: from `belief: [B, D]` by stored actions `[B, *action]`, with the answer drawn most often: next
-            belief `[B, D]`, emb(x_{t+1}) `[B, D]`, code `[B, G]`, reward `[B]`, end `[B]` and the observation's leaves; traced.
+            belief `[B, D]`, emb(x_{t+1}) `[B, D]`, code `[B, G]`, reward `[B]`, end `[B]` and the
+            observation's leaves; traced.
     """
 
     def __init__(

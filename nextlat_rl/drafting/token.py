@@ -1,8 +1,8 @@
 """A whole environment step as one token: what was done, and what came of it.
 
 The model's distribution of it is `p(a | h) p(z | g) p(end | g, z) p(r | g, z, end) p(o | g, z)` with the afterstate
-g = After(h, a) and the code z of the answer. The code belongs to the token: its log-probability is then exact, where that
-of the observation alone would be a sum over all codes.
+g = After(h, a) and the code z of the answer. The code belongs to the token: its log-probability is then exact, where
+that of the observation alone would be a sum over all codes.
 """
 
 from __future__ import annotations

@@ -43,7 +43,8 @@ def latent_error_by_horizon(model: NextLat, batch: Batch, horizon: int) -> dict[
 
     Returns:
         `grounded` (the roll-out reads observations and rewards), `code` (it reads codes of the answers; only of a model
-        that has them), and `still` (the belief stays the same, as without dynamics), one error for each horizon that an episode reaches.
+        that has them), and `still` (the belief stays the same, as without dynamics), one error for each
+        horizon that an episode reaches.
     """
     out = forward(model, batch)
     steps = {"grounded": out.step_embedding}

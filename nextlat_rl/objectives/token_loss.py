@@ -17,8 +17,8 @@ def token_loss(
     """Mean negative log-likelihood of the tokens that follow the positions `at`, predicted from `state: [R, D]`.
 
     The token after column c is x_{c+1} = (a_c, r_c, end_c, o_{c+1}). The model's own heads predict it: the action from
-    the state s, the rest from the afterstate After(s, a_c), part by part. Where actions are the tokens and nothing is observed, this
-    is the cross entropy of the token. A prompt's tokens weigh `config.prompt_weight`.
+    the state s, the rest from the afterstate After(s, a_c), part by part. Where actions are the tokens and nothing is
+    observed, this is the cross entropy of the token. A prompt's tokens weigh `config.prompt_weight`.
 
     All R positions must have an action. An o_{c+1} outside the window costs nothing; with R = 0 the mean is 0.
     """

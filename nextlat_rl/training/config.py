@@ -19,7 +19,8 @@ class TrainerConfig:
         length: steps per window; 0 takes the longest episode's, at most 128.
         optimizer: `muon` takes Muon for the matrices inside the networks and AdamW for the rest, `adamw` AdamW alone.
         muon_learning_rate: peak of Muon's; it follows the same schedule.
-        learning_rate: AdamW's peak, after `warmup` steps; falls linearly to a tenth over the last `cooldown` of the steps.
+        learning_rate: AdamW's peak, after `warmup` steps; falls linearly to a tenth over the last `cooldown` of the
+            steps.
         weight_decay: on matrices only.
         clip: largest norm of the gradient.
         warmup: steps of linear warm-up.
