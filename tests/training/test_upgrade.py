@@ -56,7 +56,7 @@ def test_an_old_checkpoint_gives_the_same_beliefs_and_actions(expected: dict[str
 def test_an_old_run_is_not_trained_further() -> None:
     model, config = checkpoint.load_model(RUN, CPU)
     settings = from_dict(TrainConfig, config["train_config"])
-    with pytest.raises(UserError, match="older version.*train anew, without resume="):
+    with pytest.raises(UserError, match=r"older version.*train anew, without resume="):
         checkpoint.load_optimizer(RUN, make_optimizer(model, settings.trainer))
 
 
