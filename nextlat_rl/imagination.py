@@ -14,7 +14,6 @@ from torch import Tensor
 
 from nextlat_rl.models.answer import (
     Answer,
-    TransitionParams,
     expected_reward,
     given_end,
     likely_answer,
@@ -23,6 +22,7 @@ from nextlat_rl.models.answer import (
     sample_observation,
 )
 from nextlat_rl.models.nextlat import NextLat
+from nextlat_rl.models.transition import TransitionParams
 from nextlat_rl.noise import uniform
 
 RolloutMode = Literal["argmax", "sample"]

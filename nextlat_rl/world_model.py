@@ -22,7 +22,6 @@ from nextlat_rl.imagination import (
     step_num_uniforms,
 )
 from nextlat_rl.memory import Acting, Memory
-from nextlat_rl.models.answer import given_end
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.models.transformer import KVCache
 from nextlat_rl.noise import uniform
@@ -40,11 +39,9 @@ class WorldModel:
 
     Attributes:
         model: the network.
-        env_id: the environment that it was trained for.
-        discount: of the value, for each step.
+        env_id, discount: the environment that it was trained for, and of the value, for each step.
         objective: what it was trained on.
-        observation_space: the environment's.
-        action_space: the environment's.
+        observation_space, action_space: the environment's.
         observation_codecs: store and embed the observation's leaves, by name.
         action_codec: stores, embeds and scores actions.
         value_codec: the value head.
@@ -248,8 +245,7 @@ class WorldModel:
         if not length or length < 1:
             raise ValueError(f"imagine needs actions or a horizon of at least 1, got {length}")
         rows = torch.arange(belief.shape[0], device=belief.device)
-        alive = torch.ones(belief.shape[0], device=belief.device)
-        beliefs, taken, alives, steps = [belief], [], [alive], []
+        beliefs, taken, alives, steps = [belief], [], [belief.new_ones(len(belief))], []
         sizes = (self.action_codec.num_uniforms, self.transition_num_uniforms)
         for k in range(length):
             for_action, for_answer = uniform(seed, rows, torch.full_like(rows, k), sum(sizes)).split(sizes, dim=-1)
@@ -301,4 +297,4 @@ class WorldModel:
         """The most likely reward `[B]` of stored actions `[B, *action]` at `belief: [B, D]` if the episode goes on."""
         afterstate = self.model.after(belief, self.model.embed_action(action))
         answer = self.model.transition(afterstate, self.model.likely_code(afterstate), [])
-        return self.model.reward.mode(given_end(answer.reward, torch.zeros_like(answer.end, dtype=torch.bool)))
+        return self.model.reward.mode(answer.reward[..., 0, :])

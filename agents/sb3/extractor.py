@@ -46,6 +46,7 @@ class BeliefExtractor(BaseFeaturesExtractor):
 
     def forward(self, observations: Tensor) -> Tensor:
         """`[B, n] -> [B, D]`."""
-        x = self.model.start + self.model.embed_observation({self._leaf: observations})
+        seen = {self._leaf: observations}
+        x = self.model.with_numbers(self.model.start + self.model.embed_observation(seen), seen)
         segment = torch.zeros(len(x), 1, dtype=torch.long, device=x.device)
-        return self.model.trunk(x[:, None], segment)[:, 0]
+        return self.model.beliefs(x[:, None], segment)[:, 0]

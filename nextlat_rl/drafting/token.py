@@ -15,7 +15,6 @@ from torch import Tensor
 
 from nextlat_rl.models.answer import (
     Answer,
-    TransitionParams,
     end_log_prob,
     num_uniforms,
     observation_log_prob,
@@ -23,6 +22,7 @@ from nextlat_rl.models.answer import (
     sample_answer,
 )
 from nextlat_rl.models.nextlat import NextLat
+from nextlat_rl.models.transition import TransitionParams
 
 
 @dataclass

@@ -128,7 +128,7 @@ def measure_world(
     training, held_out = split(store, HELD_OUT, split_seed)
     batch = held_out_batch(store, held_out[:_HELD_OUT_EPISODES], steps + 1).to(world_model.device)
     maps = _maps(world_model, env_id, real, imagined)
-    codecs = world_model.observation_codecs
+    codecs, returns = world_model.observation_codecs, cut_returns(store.reward, store.episode_start, steps)
     extra = None if maps is None else (maps[0].so_far[..., None] > 0, maps[1].so_far[..., None] > 0)
     data = _stored(store, training)
     with bar(console, "Telling dreams from reality", len(LADDER), "horizons") as shown:
@@ -139,7 +139,7 @@ def measure_world(
         bits=answer_bits(world_model.model, batch),
         events=event_rates(real, imagined, codecs),
         existence=existence(data, real, imagined, {name: codec.discrete for name, codec in codecs.items()}),
-        returns=return_gap(real.returns, imagined.returns, cut_returns(store.reward, store.episode_start, steps)),
+        returns=return_gap(real.returns, imagined.returns, returns),
         maps=maps,
         shown=int(np.minimum(real.length, imagined.length).argmax()),
         episodes=episodes,

@@ -1,26 +1,13 @@
 """The world's answer to an action given its code: end, reward and observation, as distributions and as draws."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from nextlat_rl.models.nextlat import NextLat
-
-
-@dataclass
-class TransitionParams:
-    """Parameters of p(end_t, r_t, o_{t+1} | g_t, z); the batch shape is the afterstate's."""
-
-    end: Tensor  # [*B] logit of termination
-    reward: Tensor  # [*B, 2, P], first given that the episode goes on, then given that it ends
-    observation: dict[str, Tensor]  # leaf -> parameters
-    features: Tensor  # [*B, D + N] decoded from g_t and z: what the heads read
+from nextlat_rl.models.nextlat import NextLat
+from nextlat_rl.models.transition import TransitionParams
 
 
 class Answer(NamedTuple):

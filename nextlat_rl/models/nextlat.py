@@ -20,10 +20,10 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from nextlat_rl.models.answer import TransitionParams
 from nextlat_rl.models.code import AnswerCode
 from nextlat_rl.models.config import ModelConfig
 from nextlat_rl.models.transformer import KVCache, Transformer
+from nextlat_rl.models.transition import TransitionParams
 from nextlat_rl.spaces import Codec, build_codec, build_scalar, leaves, reward_support
 from nextlat_rl.spaces.box import BoxCodec
 from nextlat_rl.types import Spaces

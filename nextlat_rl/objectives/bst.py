@@ -57,8 +57,8 @@ class BeliefState(Objective):
         """`pair_next` and `pair_previous`, means over a random subset of the pairs."""
         backward = cast("Backward", model.baseline)
         row, t, s = draw_pairs(batch, self.config.pair_fraction, generator)
-        suffix = backward.suffixes(out.step_embedding, batch.segment)
-        following, previous = backward.states(out.belief[row, t], suffix[row, s])
+        suffix = backward.suffixes(model.split(out.step_embedding)[0], batch.segment)
+        following, previous = backward.states(model.split(out.belief)[0][row, t], suffix[row, s])
         return {
             "pair_next": token_loss(model, batch, out, following, (row, t), self.config),
             # The token before x_s is x_{s-1}, which follows column s - 2.

@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nextlat_rl.models.answer import TransitionParams
 from nextlat_rl.models.code import straight_through
 from nextlat_rl.models.nextlat import NextLat
+from nextlat_rl.models.transition import TransitionParams
 from nextlat_rl.types import Batch
 
 _SURE = 30.0  # a logit whose class has all the probability

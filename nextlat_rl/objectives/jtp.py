@@ -59,8 +59,8 @@ class JointMultiToken(Objective):
         # Columns past an episode's end are looked up too, but come after all that count, and Fetch is causal.
         last = batch.segment.shape[1] - 1
         columns = (column[:, None] + torch.arange(1, horizon + 1, device=column.device)).clamp_max(last)
-        future = fetch.from_step(out.step_embedding)[row[:, None], columns]
-        fetched = model.trunk.norm(fetch(fetch.from_belief(out.belief)[row, column][:, None] + future))
+        future = fetch.from_step(model.split(out.step_embedding)[0])[row[:, None], columns]
+        fetched = model.trunk.norm(fetch(fetch.from_belief(model.split(out.belief)[0])[row, column][:, None] + future))
         losses = []
         for i in range(1, horizon + 1):
             row, column = positions_ahead(batch, i)

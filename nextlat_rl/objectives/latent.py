@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor
 
-from nextlat_rl.models.answer import TransitionParams, observation_kl, reward_and_end_kl
+from nextlat_rl.models.answer import observation_kl, reward_and_end_kl
 from nextlat_rl.models.nextlat import NextLat
+from nextlat_rl.models.transition import TransitionParams
 from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.forward import Forward
 from nextlat_rl.types import Batch, BatchIndex

@@ -1,6 +1,7 @@
 """The loss of a whole token given some state, which the multi-token baselines share."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from nextlat_rl.models.answer import end_log_prob, observation_loss, reward_log_prob
@@ -23,6 +24,8 @@ def token_loss(
     All R positions must have an action. An o_{c+1} outside the window costs nothing; with R = 0 the mean is 0.
     """
     row, column = at
+    # These states know no numbers of the last observation: changes are predicted from the mean.
+    state = F.pad(state, (0, model.num_numbers))
     terminated, has_next = batch.terminated[at], batch.has_next[at]
     after = (row, (column + 1).clamp_max(batch.has_next.shape[1] - 1))
     following = {name: leaf[after] for name, leaf in batch.observation.items()}

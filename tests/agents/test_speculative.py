@@ -52,8 +52,8 @@ def test_a_draft_stops_where_it_expects_an_end(ring: WorldModel, monkeypatch: py
     drafted_step, exact, lengths = ring.draft_step, agent.acceptance.exact, set()
 
     def ends_at_home(belief: Tensor, action: Tensor) -> tuple[Tensor, ...]:
-        belief, x, reward, _, observation = drafted_step(belief, action)
-        return belief, x, reward, observation == 0, observation
+        belief, x, code, reward, _, observation = drafted_step(belief, action)
+        return belief, x, code, reward, observation == 0, observation
 
     def watched(rows: Tensor, drafted: list[DraftedStep], count: int) -> Tensor:
         lengths.add(len(drafted))

@@ -111,11 +111,11 @@ def test_planners_act_from_the_trained_checkpoint(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(planned, "run_command", run)
     rows = list(planned.rows("FourRooms", 1, Options(), _QUIET))
     names = [arguments[0] for arguments in typed]
-    assert names == ["train", *["evaluate"] * 5, "improve", "evaluate"]
-    assert all("checkpoint=runs/one" in arguments for arguments in typed[1:7])
-    assert "checkpoint=runs/one/improved" in typed[7]
-    assert rows[2].agent == "policy (evaluate) open_loop"
-    assert rows[5].agent == "policy (evaluate) argmax depth=3 width=12"
+    assert names == ["train", *["evaluate"] * 4, "improve", "evaluate"]
+    assert all("checkpoint=runs/one" in arguments for arguments in typed[1:6])
+    assert "checkpoint=runs/one/improved" in typed[6]
+    assert rows[2].agent == "policy (evaluate) argmax"
+    assert rows[4].agent == "policy (evaluate) argmax depth=3 width=12"
     assert rows[-1].agent == "improved policy (evaluate) argmax"
     assert {row.seed for row in rows} == {1} and {row.figure("target") for row in rows} == {0.65}
 

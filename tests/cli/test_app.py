@@ -93,7 +93,7 @@ BAD = [
     ("train", ["env=Corridor-v0"], ["env=module:Corridor-v0"]),
     ("train", ["env=Pendulum-v1", "planner=lookahead"], ["Box", "planner=mppi"]),
     ("train", ["env=CartPole-v1", "planner=mppi"], ["Discrete(2)", "planner=lookahead"]),
-    ("evaluate", ["checkpoint=missing", "planner.mode=blind"], ["planner.rollout=open_loop"]),
+    ("evaluate", ["checkpoint=missing", "planner.mode=blind"], ["planner.rollout=sample"]),
     ("collect", ["env=NextLat/StreetMap-atlantis"], ["atlantis.graphml", "StreetMap-5x5"]),
     ("collect", ["env=NextLat/Text-novel"], ["novel.txt"]),
     ("collect", ["env=NextLat/PathStar-2x5", "behaviour=random_walk"], ["random_walk", "NextLat/StreetMap"]),

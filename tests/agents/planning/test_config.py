@@ -31,7 +31,7 @@ def test_settings_come_from_a_dictionary() -> None:
     [
         ({"name": "treesearch"}, "planner=treesearch is unknown; choose one of: none, auto, gumbel, lookahead, mppi"),
         ({"name": "lookahead", "width": 0}, "planner.width=0 must be at least 1"),
-        ({"name": "lookahead", "rollout": "mode"}, "planner.rollout=mode is unknown; choose one of: open_loop"),
+        ({"name": "lookahead", "rollout": "mode"}, "planner.rollout=mode is unknown; choose one of: argmax"),
         ({"name": "lookahead", "widht": 3}, "unknown option 'planner.widht'; did you mean planner.width"),
         ({"name": "mppi", "width": 3}, "unknown option 'planner.width'"),
         ({"name": "mppi", "temperature": 0.0}, "planner.temperature=0.0 must be above 0"),

@@ -65,7 +65,7 @@ def test_only_the_most_likely_transitions_are_the_same_every_time(rollout: Liter
     action = world_model.encode_actions(list(agent.policy.unscale_action(buffer.actions[: buffer.pos, 0])))
     noise = torch.zeros(buffer.pos, world_model.transition_num_uniforms)
     with torch.no_grad():
-        likeliest, reward, _, _ = world_model.imagine_step(belief, action, "argmax", noise)
+        likeliest, reward, _ = world_model.imagine_step(belief, action, "argmax", noise)[:3]
     same = torch.isclose(likeliest, after, atol=1e-4).all(1).numpy()
     assert same.sum() == (callback.imagined if rollout == "argmax" else 0)
     np.testing.assert_allclose(reward.numpy()[same], buffer.rewards[: buffer.pos, 0][same], atol=1e-4)
