@@ -119,12 +119,10 @@ def measure_world(
         split_seed: the training run's seed, which held the same episodes out.
     """
     steps = _steps(env_id, store, episodes)
-    seeds = evaluation_seeds(episodes, first_seed)
-    played = _play(world_model, env_id, seeds, steps, deterministic, seed, console)
+    played = _play(world_model, env_id, evaluation_seeds(episodes, first_seed), steps, deterministic, seed, console)
     real = stored_episodes(world_model, [result.trajectory for result in played if result.trajectory is not None])
     with bar(console, "Dreaming", steps, "steps") as shown:
-        starts = [result.first_observation for result in played]
-        imagined = dreams(world_model, starts, steps, seed, deterministic, shown.update)
+        imagined = dreams(world_model, [p.first_observation for p in played], steps, seed, deterministic, shown.update)
     training, held_out = split(store, HELD_OUT, split_seed)
     batch = held_out_batch(store, held_out[:_HELD_OUT_EPISODES], steps + 1).to(world_model.device)
     maps = _maps(world_model, env_id, real, imagined)

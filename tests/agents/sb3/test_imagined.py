@@ -98,7 +98,10 @@ def test_leaving_the_models_policy_costs_what_it_says(cartpole: WorldModel) -> N
 
 def test_departure_of_continuous_actions_is_nothing_at_the_mode() -> None:
     world_model = WorldModel(pendulum_model(), "Pendulum-v1")
-    belief = torch.randn(5, world_model.model.config.width)
+    belief = torch.randn(5, world_model.belief_size)
+    logits = world_model.model.action.logits
+    with torch.no_grad():  # a policy that prefers the middle, so that the ends are less likely than its mode
+        logits.bias.copy_(-torch.linspace(-6, 6, len(logits.bias)).square())
     mode = world_model.model.action.mode(world_model.model.action.head(belief))
     assert departure(world_model, belief, mode).tolist() == [0.0] * 5
     ends = [world_model.encode_actions(np.full((5, 1), end, np.float32)) for end in (-2.0, 2.0)]
