@@ -163,7 +163,7 @@ def test_lookahead_is_refused_where_no_step_comes_twice() -> None:
 @pytest.mark.parametrize("name", [name for name in DRAFTERS.names() if name != "ngram"])
 def test_any_drafter_leaves_continuous_parts_alone(name: str) -> None:
     world_model = WorldModel(tiny_model(), "none")
-    batch = 80_000
+    batch = 20_000
     leaves = {"place": torch.zeros(batch, dtype=torch.uint8), "speed": torch.zeros(batch, 2)}
     zeros = torch.zeros(batch)
     alone = SpeculativeRollout(world_model, None, FixedLength(0))
@@ -179,7 +179,10 @@ def test_any_drafter_leaves_continuous_parts_alone(name: str) -> None:
     assert len(speeds.unique(dim=0)) == len(speeds)  # no pair of numbers comes twice
     error = (plain.var(0) / len(plain) + drafted.var(0) / len(drafted)).sqrt()
     assert ((plain.mean(0) - drafted.mean(0)).abs() < 4.5 * error).all()
-    assert ((plain.std(0) / drafted.std(0) - 1).abs() < 0.05).all()
+    # The same for the spread: squared deviations are means too, whatever the shape of the distribution.
+    squares = [(x - x.mean(0)).square() for x in (plain, drafted)]
+    error = sum(x.var(0) / len(x) for x in squares).sqrt()
+    assert ((squares[0].mean(0) - squares[1].mean(0)).abs() < 4.5 * error).all()
 
 
 def test_images_are_drawn_one_at_a_time_or_not_at_all() -> None:
