@@ -181,7 +181,7 @@ def test_any_drafter_leaves_continuous_parts_alone(name: str) -> None:
     assert ((plain.mean(0) - drafted.mean(0)).abs() < 4.5 * error).all()
     # The same for the spread: squared deviations are means too, whatever the shape of the distribution.
     squares = [(x - x.mean(0)).square() for x in (plain, drafted)]
-    error = sum(x.var(0) / len(x) for x in squares).sqrt()
+    error = torch.stack([x.var(0) / len(x) for x in squares]).sum(0).sqrt()
     assert ((squares[0].mean(0) - squares[1].mean(0)).abs() < 4.5 * error).all()
 
 
