@@ -78,9 +78,8 @@ def sample_answer(
         leaves: of the observation to draw; by default all.
     """
     names = list(model.observation) if leaves is None else leaves
-    for_code, for_reward, for_end, for_leaves = uniform.split(
-        [model.num_groups, model.reward.num_uniforms, 1, uniform.shape[-1] - model.num_groups - 2], dim=-1
-    )
+    before = [model.num_groups, model.reward.num_uniforms, 1]
+    for_code, for_reward, for_end, for_leaves = uniform.split([*before, uniform.shape[-1] - sum(before)], dim=-1)
     code = model.sample_code(afterstate, for_code)
     transition = model.transition(afterstate, code, names)
     end = for_end.squeeze(-1) < torch.sigmoid(transition.end)

@@ -176,11 +176,12 @@ class NextLat(nn.Module):
         if code is not None and self.code is not None and self.decode_net is not None:
             features = features + self.decode_net(torch.cat((features, self.code.embed(code)), dim=-1))
         reward = self.reward.head(torch.stack((features, features + self.ending), dim=-2))
+        decoded = torch.cat((features, numbers), dim=-1)
         return TransitionParams(
             end=self.end(features).squeeze(-1),
             reward=reward + self.reward_support,
-            observation=self.observation_params(torch.cat((features, numbers), dim=-1), leaves),
-            features=torch.cat((features, numbers), dim=-1),
+            observation=self.observation_params(decoded, leaves),
+            features=decoded,
         )
 
     def observation_params(self, features: Tensor, names: list[str] | None = None) -> dict[str, Tensor]:

@@ -20,14 +20,14 @@ from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.registry import attach_training_modules, training_modules
 from nextlat_rl.results import write_json
 from nextlat_rl.settings import from_dict
-from nextlat_rl.training.optimizer import MuonAdamW
+from nextlat_rl.training.optimizer import Optimizer
 from nextlat_rl.training.upgrade import FORMAT, upgraded, upgraded_weights
 from nextlat_rl.types import Spaces
 
 _STEP = re.compile(r"step-(\d+)$")
 
 
-def save(folder: Path, step: int, model: NextLat, optimizer: MuonAdamW | None, config: dict[str, Any]) -> Path:
+def save(folder: Path, step: int, model: NextLat, optimizer: Optimizer | None, config: dict[str, Any]) -> Path:
     """Write `folder/step-<n>` and delete the older ones.
 
     Args:
@@ -158,7 +158,7 @@ def load_model(path: str | Path, device: torch.device) -> tuple[NextLat, dict[st
     return model.to(device), config
 
 
-def load_optimizer(path: str | Path, optimizer: MuonAdamW) -> None:
+def load_optimizer(path: str | Path, optimizer: Optimizer) -> None:
     """Restore the optimiser's state in place.
 
     Raises:

@@ -1,7 +1,6 @@
 """The optimiser: Muon for the matrices inside the networks, AdamW for everything else."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -12,28 +11,16 @@ from nextlat_rl.training.config import TrainerConfig
 _HIDDEN = ("trunk.blocks.", "dynamics_net.", "after_net.", "decode_net.", "code.encoder.", "code.context.")
 
 
-class MuonAdamW:
-    """Muon (Jordan et al. 2024) and AdamW as one optimiser, with the state of one.
-
-    On FourRooms half of the steps reach the held-out losses that AdamW alone reaches.
+class Optimizer:
+    """Several optimisers of different weights as one.
 
     Args:
-        model: whose weights are trained.
-        settings: of the optimisation; weight decay is on matrices only.
+        parts: the optimisers.
+        peaks: the peak learning rate of each.
     """
 
-    def __init__(self, model: nn.Module, settings: TrainerConfig) -> None:
-        named = list(model.named_parameters())
-        hidden = [p for name, p in named if name.startswith(_HIDDEN) and p.ndim == 2]
-        chosen = {id(p) for p in hidden}
-        matrices = [p for _, p in named if p.ndim >= 2 and id(p) not in chosen]
-        others = [p for _, p in named if p.ndim < 2]
-        decay = settings.weight_decay
-        self.parts: list[torch.optim.Optimizer] = [
-            torch.optim.Muon(hidden, lr=settings.muon_learning_rate, weight_decay=decay, momentum=0.95),
-            make_adamw([(matrices, decay), (others, 0.0)], settings),
-        ]
-        self.peaks = [settings.muon_learning_rate, settings.learning_rate]
+    def __init__(self, parts: Sequence[torch.optim.Optimizer], peaks: Sequence[float]) -> None:
+        self.parts, self.peaks = parts, peaks
 
     def scale_learning_rate(self, factor: float) -> None:
         """Set the learning rates to `factor` times their peaks."""
@@ -47,13 +34,18 @@ class MuonAdamW:
             part.zero_grad(set_to_none=True)
 
     def step(self) -> None:
-        """One step of both."""
+        """One step of all."""
         for part in self.parts:
             part.step()
 
     def tensors(self) -> dict[str, Tensor]:
         """The whole state by name, for a checkpoint."""
-        return {f"{i}.{j}.{name}": value.contiguous() for i, j, name, value in self._state()}
+        return {
+            f"{i}.{j}.{name}": value.contiguous()
+            for i, part in enumerate(self.parts)
+            for j, entry in part.state_dict()["state"].items()
+            for name, value in entry.items()
+        }
 
     def load_tensors(self, tensors: dict[str, Tensor]) -> None:
         """Restore what `tensors` gave.
@@ -61,38 +53,36 @@ class MuonAdamW:
         Raises:
             ValueError: it is the state of another optimiser.
         """
-        for i, part in enumerate(self.parts):
-            state: dict[int, dict[str, Tensor]] = {}
-            for key, value in tensors.items():
-                which, index, name = key.split(".", 2)
-                if int(which) == i:
-                    state.setdefault(int(index), {})[name] = value
-            part.load_state_dict({"state": state, "param_groups": part.state_dict()["param_groups"]})
-
-    def _state(self) -> Iterator[tuple[int, int, str, Any]]:
-        for i, part in enumerate(self.parts):
-            for j, entry in part.state_dict()["state"].items():
-                yield from ((i, j, name, value) for name, value in entry.items())
+        states: list[dict[int, dict[str, Tensor]]] = [{} for _ in self.parts]
+        saved = {int(key.split(".", 1)[0]) for key in tensors}
+        if saved and saved != set(range(len(self.parts))):  # before the first step there is no state
+            raise ValueError(f"the state of {len(saved)} optimisers for {len(self.parts)}: trainer.optimizer differs")
+        for key, value in tensors.items():
+            part, index, name = key.split(".", 2)
+            states[int(part)].setdefault(int(index), {})[name] = value
+        for optimizer, state in zip(self.parts, states, strict=True):
+            optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
-class AdamW(MuonAdamW):
-    """AdamW alone, with the paper's betas (arXiv 2511.05963, Table 5)."""
+def make_optimizer(model: nn.Module, settings: TrainerConfig) -> Optimizer:
+    """The optimiser that `settings.optimizer` names; weight decay is on matrices only.
 
-    def __init__(self, model: nn.Module, settings: TrainerConfig) -> None:
-        parameters = list(model.parameters())
-        groups = (
-            ([p for p in parameters if p.ndim >= 2], settings.weight_decay),
-            ([p for p in parameters if p.ndim < 2], 0.0),
-        )
-        self.parts, self.peaks = [make_adamw(list(groups), settings)], [settings.learning_rate]
-
-
-def make_adamw(groups: list[tuple[list[nn.Parameter], float]], settings: TrainerConfig) -> torch.optim.Optimizer:
-    """AdamW of parameters with their weight decay."""
-    given = [{"params": parameters, "weight_decay": decay} for parameters, decay in groups]
-    return torch.optim.AdamW(given, lr=settings.learning_rate, betas=(0.9, 0.95), fused=True)
-
-
-def make_optimizer(model: nn.Module, settings: TrainerConfig) -> MuonAdamW:
-    """The optimiser that `settings.optimizer` names."""
-    return (MuonAdamW if settings.optimizer == "muon" else AdamW)(model, settings)
+    `muon` is Muon (Jordan et al. 2024) for matrices inside the networks; AdamW has the betas of arXiv 2511.05963, Table
+    5.
+    """
+    named = list(model.named_parameters())
+    muon = settings.optimizer == "muon"
+    hidden = [p for name, p in named if muon and p.ndim == 2 and name.startswith(_HIDDEN)]
+    chosen = {id(p) for p in hidden}
+    groups = [
+        {"params": [p for _, p in named if p.ndim >= 2 and id(p) not in chosen], "weight_decay": settings.weight_decay},
+        {"params": [p for _, p in named if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    adamw = torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.95), fused=True)
+    if not hidden:
+        return Optimizer([adamw], [settings.learning_rate])
+    rate = settings.muon_learning_rate
+    return Optimizer(
+        [torch.optim.Muon(hidden, lr=rate, weight_decay=settings.weight_decay, momentum=0.95), adamw],
+        [rate, settings.learning_rate],
+    )
