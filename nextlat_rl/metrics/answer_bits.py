@@ -8,7 +8,7 @@ from torch import Tensor
 from nextlat_rl.models.answer import end_log_prob, reward_log_prob
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.forward import forward
-from nextlat_rl.objectives.weights import weighted_mean
+from nextlat_rl.objectives.joint import joint_answer
 from nextlat_rl.types import Batch
 
 
@@ -28,23 +28,24 @@ def answer_bits(model: NextLat, batch: Batch) -> dict[str, float]:
         batch: held-out windows.
 
     Returns:
-        `end`, `reward`, `observation/<leaf>` for each leaf, and their sum `total`.
+        `code` of a joint answer, `end`, `reward`, `observation/<leaf>` for each leaf, and their sum `total`.
     """
     out = forward(model, batch)
-    answer = out.joint
-    acted, seen = batch.has_action.float(), batch.has_next.float()
-    parts = {
-        "end": _bits(end_log_prob(answer, batch.terminated), acted),
-        "reward": _bits(reward_log_prob(model, answer, batch.reward, batch.terminated), acted),
-    }
+    at = batch.has_next.nonzero(as_tuple=True)
+    parts = {}
+    if model.code is None:
+        answer = model.transition(out.afterstate[at])
+    else:
+        joint = joint_answer(model, batch, out, at)
+        answer = joint.transition
+        parts["code"] = _bits(-model.code.kl(joint.posterior, joint.prior))
+    parts["end"] = _bits(end_log_prob(answer, batch.terminated[at]))
+    parts["reward"] = _bits(reward_log_prob(model, answer, batch.reward[at], batch.terminated[at]))
     for name, codec in model.observation.items():
-        leaf = batch.observation[name]
-        following = torch.cat((leaf[:, 1:], leaf[:, -1:]), dim=1)
-        parts[f"observation/{name}"] = _bits(codec.log_prob(answer.observation[name], following), seen)
-    if model.code is not None:
-        parts["code"] = _bits(-model.code.kl(out.posterior, out.prior), seen)
+        following = batch.observation[name][at[0], at[1] + 1]
+        parts[f"observation/{name}"] = _bits(codec.log_prob(answer.observation[name], following))
     return parts | {"total": sum(parts.values())}
 
 
-def _bits(log_prob: Tensor, weight: Tensor) -> float:
-    return float(weighted_mean(-log_prob, weight)) / math.log(2)
+def _bits(log_prob: Tensor) -> float:
+    return float(-log_prob.mean()) / math.log(2)

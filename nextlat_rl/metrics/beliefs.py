@@ -7,6 +7,7 @@ from torch import Tensor
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.forward import forward
+from nextlat_rl.objectives.joint import joint_losses
 from nextlat_rl.objectives.latent import code_windows
 from nextlat_rl.objectives.next_token import next_token_losses
 from nextlat_rl.types import Batch
@@ -26,7 +27,10 @@ def effective_rank(hidden: Tensor) -> float:
 @torch.no_grad()
 def held_out_losses(model: NextLat, batch: Batch, config: ObjectiveConfig) -> dict[str, float]:
     """Next-token losses on windows that are not trained on."""
-    losses = next_token_losses(model, batch, forward(model, batch), config)
+    out = forward(model, batch)
+    losses = next_token_losses(model, batch, out, config)
+    if model.code is not None:
+        losses |= joint_losses(model, batch, out, config, batch.has_next.nonzero(as_tuple=True))
     return {name: float(loss) for name, loss in losses.items()}
 
 

@@ -4,6 +4,8 @@ p(z | g) = prod_i p(z_i | g, z_<i)     prior: G groups of C classes, autoregress
 q(z | g, y) = prod_i q(z_i | g, y)     encoder, for training; y is the embedded answer
 """
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -52,28 +54,32 @@ class AnswerCode(nn.Module):
 
     def prior(self, afterstate: Tensor, code: Tensor) -> Tensor:
         """Logits `[*B, G, C]` of p(z_i | g, z_<i) from g `[*B, D]` and codes `[*B, G]`."""
-        said = F.embedding(self._flat(code), self.previous.flatten(0, 1))  # [*B, G, H]
-        before = said.cumsum(-2) - said
-        hidden = F.gelu(self.context(afterstate)[..., None, :] + before + self.hidden_bias)
-        return full_precision(torch.einsum("...gh,ghc->...gc", hidden, self.out) + self.out_bias)
+        return self._groups(afterstate, lambda i, _: code[..., i])[1]
 
     def sample(self, afterstate: Tensor, uniform: Tensor) -> Tensor:
         """A code `[*B, G]` drawn from the prior with `uniform: [*B, G]` in [0, 1)."""
-        return self._ancestral(afterstate, uniform)
+        return self._groups(afterstate, lambda i, logits: inverse_cdf(logits, uniform[..., i]))[0]
 
     def mode(self, afterstate: Tensor) -> Tensor:
         """The code `[*B, G]` whose groups are the most likely ones, one after the other."""
-        return self._ancestral(afterstate, None)
+        return self._groups(afterstate, lambda _, logits: logits.argmax(-1))[0]
 
-    def _ancestral(self, afterstate: Tensor, uniform: Tensor | None) -> Tensor:
+    def _groups(self, afterstate: Tensor, choose: Callable[[int, Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+        """Codes `[*B, G]` and the prior's logits `[*B, G, C]`, group by group.
+
+        Args:
+            afterstate: `[*B, D]`.
+            choose: gives group i's classes `[*B]` from i and its logits `[*B, C]`.
+        """
         state = self.context(afterstate)
-        code = []
+        code, logits = [], []
         for i in range(self.groups):
-            logits = F.gelu(state + self.hidden_bias[i]) @ self.out[i] + self.out_bias[i]
-            code.append(logits.argmax(-1) if uniform is None else inverse_cdf(full_precision(logits), uniform[..., i]))
+            hidden = F.gelu(state + self.hidden_bias[i])
+            logits.append(full_precision(F.linear(hidden, self.out[i].T, self.out_bias[i])))
+            code.append(choose(i, logits[-1]))
             if i + 1 < self.groups:
                 state = state + F.embedding(code[-1], self.previous[i])
-        return torch.stack(code, -1)
+        return torch.stack(code, -1), torch.stack(logits, -2)
 
     def embed(self, code: Tensor) -> Tensor:
         """`[*B, D]` of codes `[*B, G]`, or of straight-through samples `[*B, G, C]`."""
@@ -93,9 +99,7 @@ class AnswerCode(nn.Module):
         return code + self.classes * torch.arange(self.groups, device=code.device)
 
 
-def straight_through(logits: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
-    """A draw `[*B, G]`, and it as one-hot `[*B, G, C]` whose gradient is that of the probabilities."""
-    code = inverse_cdf(logits.detach(), uniform)
+def straight_through(logits: Tensor, code: Tensor) -> Tensor:
+    """A draw `[*B, G]` as one-hot `[*B, G, C]` whose gradient is that of the probabilities."""
     probability = logits.softmax(-1)
-    one_hot = F.one_hot(code, logits.shape[-1]).to(probability.dtype)
-    return code, one_hot + probability - probability.detach()
+    return F.one_hot(code, logits.shape[-1]).to(probability.dtype) + probability - probability.detach()

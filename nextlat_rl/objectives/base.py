@@ -11,6 +11,8 @@ from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.models.transformer import dropped_layers
 from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.forward import Forward, forward
+from nextlat_rl.objectives.joint import joint_losses
+from nextlat_rl.objectives.latent import random_positions
 from nextlat_rl.objectives.next_token import next_token_losses, next_token_weights
 from nextlat_rl.types import Batch
 
@@ -56,6 +58,10 @@ class Objective:
         dropped = dropped_layers(len(model.trunk.blocks), rate, generator) if rate else ()
         out = forward(model, batch, dropped=dropped, generator=generator)
         losses = next_token_losses(model, batch, out, self.config)
+        if model.code is not None:
+            count = round(self.config.code_share * batch.has_next.numel())
+            at = random_positions(batch.has_next, count, generator)
+            losses |= joint_losses(model, batch, out, self.config, at)
         return losses | self.added_losses(model, batch, out, generator)
 
     def added_losses(self, model: NextLat, batch: Batch, out: Forward, generator: torch.Generator) -> dict[str, Tensor]:

@@ -7,7 +7,7 @@ from nextlat_rl.errors import UserError
 from nextlat_rl.registry import Registry
 from nextlat_rl.settings import above_zero, at_least, literals, share
 
-_SHARED = "base config dynamics_finetune forward latent next_token registry returns token_loss weights"
+_SHARED = "base config dynamics_finetune forward joint latent next_token registry returns token_loss weights"
 OBJECTIVES = Registry("nextlat_rl.objectives", "objective.name", "OBJECTIVE", skip=frozenset(_SHARED.split()))
 
 
@@ -31,6 +31,7 @@ class ObjectiveConfig:
         pair_fraction: bst: fraction of an episode's (prefix, suffix) pairs that a step draws.
         observation_weight: all: weight of the observation's loss, a sum over its parts.
         joint_weight: all: weight of the joint answer's losses, which train the code but not the trunk.
+        code_share: all: fraction of a batch's positions that train the code, drawn anew at each step.
         encoder_weight: all: how much the code's encoder is drawn to the prior, in the same unit.
         prompt_weight: all: weight in every token loss of a token whose action is the last of a Discrete space. In the
             paper's tasks that is `wait`, and the token belongs to the prompt: 0 masks prompts as the paper does.
@@ -59,6 +60,7 @@ class ObjectiveConfig:
     pair_fraction: float = 0.1
     observation_weight: float = 0.1
     joint_weight: float = 0.1
+    code_share: float = 0.5
     encoder_weight: float = 0.1
     prompt_weight: float = 1.0
     start_in_prompts: bool = True
@@ -85,6 +87,7 @@ class ObjectiveConfig:
         )
         at_least(section, self, 0, *weights, "value_weight", "policy_temperature")
         share(section, self, "discount", "lambda_", "start_fraction", "latent_warmup", "layer_dropout")
+        share(section, self, "code_share")
         above_zero(section, self, "latent_warmup_power")
         if not 0 < self.pair_fraction <= 1:
             raise UserError(f"objective.pair_fraction={self.pair_fraction} must be above 0 and at most 1")

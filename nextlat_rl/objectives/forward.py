@@ -4,15 +4,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from nextlat_rl.models.code import straight_through
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.models.transition import TransitionParams
+from nextlat_rl.spaces.distributions import inverse_cdf
 from nextlat_rl.types import Batch
-
-_SURE = 30.0  # a logit whose class has all the probability
 
 
 @dataclass
@@ -26,11 +23,9 @@ class Forward:
     belief: Tensor  # [B, L, D + N] h_t
     policy: Tensor  # [B, L, P]
     value: Tensor  # [B, L, P]
-    code: Tensor  # [B, L, G] z_t drawn from the encoder; meaningless where there is no next step
-    posterior: Tensor  # [B, L, G, C] the encoder's logits
-    prior: Tensor  # [B, L, G, C] logits of p(z_i | g_t, z_<i)
+    afterstate: Tensor  # [B, L, D + N] g_t
     transition: TransitionParams  # [B, L, P] of each part by itself
-    joint: TransitionParams  # [B, L, P] given z_t; does not train the trunk
+    code: Tensor  # [B, L, G] z_t drawn from the encoder; meaningless where there is no next step
 
 
 def forward(
@@ -39,7 +34,6 @@ def forward(
     begin: Tensor | None = None,
     dropped: Collection[int] = (),
     generator: torch.Generator | None = None,
-    code: Tensor | None = None,
 ) -> Forward:
     """Run the trunk and every head over the windows of a batch.
 
@@ -49,7 +43,6 @@ def forward(
         begin: `[B, L, D]`, replaces emb(x_t) at an episode's first step and in column 0.
         dropped: numbers of the trunk's blocks that are skipped.
         generator: of the codes; by default the same ones at every call.
-        code: `[B, L, G]`, codes to take in place of the encoder's.
     """
     action_embedding, previous, x = embed_windows(model, batch)
     if begin is not None:
@@ -59,11 +52,6 @@ def forward(
     stream = model.trunk.stream(embedding, batch.segment, dropped=dropped)
     belief = torch.cat((model.trunk.norm(stream[-1]), numbers), dim=-1)
     afterstate = model.after(belief, action_embedding)
-    if code is None:
-        code, sample, posterior = encode(model, batch, x, afterstate, generator)
-    else:
-        sample, posterior = code, _SURE * F.one_hot(code, model.code_prior(afterstate, code).shape[-1]).float()
-    transition = model.transition(afterstate)
     return Forward(
         action_embedding=action_embedding,
         previous_action_embedding=previous,
@@ -72,11 +60,9 @@ def forward(
         belief=belief,
         policy=model.action.head(belief),
         value=model.value.head(belief),
-        code=code,
-        posterior=posterior,
-        prior=model.code_prior(afterstate.detach(), code),
-        transition=transition,
-        joint=transition if model.code is None else model.transition(afterstate.detach(), sample),
+        afterstate=afterstate,
+        transition=model.transition(afterstate),
+        code=draw_codes(model, batch, x, afterstate, generator),
     )
 
 
@@ -88,10 +74,11 @@ def embed_windows(model: NextLat, batch: Batch) -> tuple[Tensor, Tensor, Tensor]
     return action_embedding, previous, x
 
 
-def encode(
+@torch.no_grad()
+def draw_codes(
     model: NextLat, batch: Batch, x: Tensor, afterstate: Tensor, generator: torch.Generator | None
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Codes `[B, L, G]` drawn for the answers of a batch, straight through `[B, L, G, C]`, and the encoder's logits.
+) -> Tensor:
+    """Codes `[B, L, G]` of a batch's answers, drawn from the encoder.
 
     Args:
         model: the network.
@@ -101,15 +88,11 @@ def encode(
         generator: of the draws.
     """
     if model.code is None:
-        none = model.no_code(afterstate)
-        return none, none, model.code_prior(afterstate, none)
-    afterstate, x = afterstate.detach(), x.detach()
+        return model.no_code(afterstate)
     following = torch.cat((x[:, 1:], x[:, -1:]), dim=1)
     logits = model.code.posterior(model.split(afterstate)[0], model.split(following)[0], batch.terminated)
-    generator = generator or torch.Generator().manual_seed(0)
-    noise = torch.rand(logits.shape[:-1], generator=generator).to(logits.device)
-    code, sample = straight_through(logits, noise)
-    return code, sample, logits
+    noise = torch.rand(logits.shape[:-1], generator=generator or torch.Generator().manual_seed(0))
+    return inverse_cdf(logits, noise.to(logits.device))
 
 
 def roots(batch: Batch) -> Tensor:

@@ -1,21 +1,20 @@
-"""Parts of losses on rolled-out beliefs: where roll-outs start, and the divergence of the heads."""
+"""Parts of losses on rolled-out beliefs: random positions, and the divergence of the heads."""
 
 import torch
 from torch import Tensor
 
 from nextlat_rl.models.answer import observation_kl, reward_and_end_kl
 from nextlat_rl.models.nextlat import NextLat
-from nextlat_rl.models.transition import TransitionParams
 from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.forward import Forward
 from nextlat_rl.types import Batch, BatchIndex
 
 
-def rollout_starts(may_start: Tensor, count: int, generator: torch.Generator) -> BatchIndex:
-    """Rows and columns `[S]` of up to `count` random positions among those where `may_start: [B, L]` is true."""
-    candidates = may_start.flatten().nonzero().squeeze(1)
+def random_positions(among: Tensor, count: int, generator: torch.Generator) -> BatchIndex:
+    """Rows and columns `[S]` of up to `count` random positions among those where `among: [B, L]` is true."""
+    candidates = among.flatten().nonzero().squeeze(1)
     chosen = candidates[random_subset(candidates.numel(), count, generator).to(candidates.device)]
-    return chosen // may_start.shape[1], chosen % may_start.shape[1]
+    return chosen // among.shape[1], chosen % among.shape[1]
 
 
 def random_subset(total: int, count: int, generator: torch.Generator) -> Tensor:
@@ -36,13 +35,10 @@ def head_kl(
         chosen = parameters.detach()[at]
         return chosen.expand(*belief.shape[:-2], *chosen.shape)
 
-    true = TransitionParams(
-        target(out.joint.end),
-        target(out.joint.reward),
-        {name: target(parameters) for name, parameters in out.joint.observation.items()},
-        target(out.joint.features),
-    )
     code = target(out.code)
+    with torch.no_grad():
+        afterstate = target(out.afterstate)
+        true, prior = model.transition(afterstate, code), model.code_prior(afterstate, code)
     with model.frozen_heads():
         afterstate = model.after(belief, target(out.action_embedding))
         predicted = model.transition(afterstate, code)
@@ -50,7 +46,7 @@ def head_kl(
         value = model.value.kl(target(out.value), model.value.head(belief))
         observation = observation_kl(model, true, predicted)
         if model.code is not None:
-            observation = observation + model.code.kl(target(out.prior), model.code_prior(afterstate, code))
+            observation = observation + model.code.kl(prior, model.code_prior(afterstate, code))
         transition = reward_and_end_kl(model, true, predicted) + config.observation_weight * observation
     return torch.where(batch.has_action[at], policy + transition, 0.0) + config.value_weight * value
 

@@ -24,22 +24,13 @@ def next_token_losses(model: NextLat, batch: Batch, out: Forward, config: Object
     policy = -(weight * model.action.log_prob(out.policy, batch.action))
     # Shifting the observations, with padding in the last column, is cheaper than cutting a column off the predictions.
     following = {name: torch.cat((leaf[:, 1:], leaf[:, -1:]), dim=1) for name, leaf in batch.observation.items()}
-    losses = {
+    return {
         "policy": weighted_mean(policy, acted),
         "value": weighted_mean(-model.value.log_prob(out.value, target), has_next),
         "reward": weighted_mean(-reward_log_prob(model, out.transition, batch.reward, batch.terminated), acted),
         "end": weighted_mean(-end_log_prob(out.transition, batch.terminated), acted),
         "observation": weighted_mean(observation_loss(model, out.transition, following), seen),
     }
-    if model.code is not None:
-        joint = observation_loss(model, out.joint, following) - end_log_prob(out.joint, batch.terminated)
-        joint = joint - reward_log_prob(model, out.joint, batch.reward, batch.terminated)
-        losses["joint"] = weighted_mean(joint, seen)
-        # The divergence twice, as in DreamerV3 (arXiv 2301.04104): the prior is to follow the encoder more than the
-        # encoder the prior.
-        losses["code_prior"] = weighted_mean(model.code.kl(out.posterior.detach(), out.prior), seen)
-        losses["code_encoder"] = weighted_mean(model.code.kl(out.posterior, out.prior.detach()), seen)
-    return losses
 
 
 def next_token_weights(config: ObjectiveConfig) -> dict[str, float]:

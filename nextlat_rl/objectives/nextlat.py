@@ -14,7 +14,7 @@ from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.base import Objective
 from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.forward import Forward
-from nextlat_rl.objectives.latent import code_steps, head_kl, random_subset, rollout_starts
+from nextlat_rl.objectives.latent import code_steps, head_kl, random_subset, random_positions
 from nextlat_rl.objectives.weights import prompts
 from nextlat_rl.types import Batch, BatchIndex
 
@@ -90,7 +90,7 @@ def _rollout_positions(
     may_start = batch.has_next
     if not config.start_in_prompts:
         may_start = may_start & ~prompts(model, batch, "start_in_prompts=false")
-    row, column = rollout_starts(may_start, start_count(batch.has_next.numel(), config), generator)
+    row, column = random_positions(may_start, start_count(batch.has_next.numel(), config), generator)
     last = batch.has_next.shape[1] - 1
     columns = column + torch.arange(1, config.horizon + 1, device=column.device)[:, None]
     alive = ((columns <= last) & batch.has_next[row, (columns - 1).clamp_max(last)]).cumprod(0)

@@ -12,7 +12,7 @@ from torch import Tensor
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.forward import Forward, forward
-from nextlat_rl.objectives.latent import random_subset, rollout_starts
+from nextlat_rl.objectives.latent import random_subset, random_positions
 from nextlat_rl.objectives.next_token import next_token_losses, policy_weights
 from nextlat_rl.objectives.nextlat import start_count
 from nextlat_rl.objectives.registry import make_objective
@@ -66,7 +66,7 @@ def slow_losses(model: NextLat, batch: Batch, config: ObjectiveConfig) -> dict[s
                 for name, value in slow_joint(model, batch, out, (b, t)).items():
                     sums[name].append(value)
     may_start = batch.has_next if config.start_in_prompts else batch.has_next & (batch.action != WAIT)
-    row, column = rollout_starts(may_start, start_count(batch.has_next.numel(), config), random)
+    row, column = random_positions(may_start, start_count(batch.has_next.numel(), config), random)
     for kind in ("", "_code"):
         h = [belief[b, t].detach() if kind else belief[b, t] for b, t in zip(row, column, strict=True)]
         for i in range(1, config.horizon + 1):  # step by step, so that the pairs come in the order of the fast code
@@ -175,7 +175,7 @@ def test_nothing_crosses_an_episode_boundary() -> None:
         leaf[:, 6:] = leaf[:, 6:].flip(1)
     first = [forward(model, b) for b in (batch, changed)]
     torch.testing.assert_close(first[0].belief[:, :6], first[1].belief[:, :6])
-    row, column = rollout_starts(batch.has_next, batch.has_next.numel(), generator())
+    row, column = random_positions(batch.has_next, batch.has_next.numel(), generator())
     assert set(column.tolist()) == {0, 1, 2, 3, 4, 6, 7, 8, 9, 10}
     assert row.unique().tolist() == [0]
 

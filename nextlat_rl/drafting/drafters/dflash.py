@@ -12,7 +12,7 @@ from nextlat_rl.drafting.token import Token, embed_token
 from nextlat_rl.memory import Memory
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.forward import Forward
-from nextlat_rl.objectives.latent import rollout_starts
+from nextlat_rl.objectives.latent import random_positions
 from nextlat_rl.types import Batch, BatchIndex
 
 _CONTEXT = 16  # beliefs looked at
@@ -59,7 +59,7 @@ class DFlashNet(FeatureNet):
         self, model: NextLat, batch: Batch, out: Forward, generator: torch.Generator
     ) -> tuple[BatchIndex, Tensor]:
         """Whole blocks from a random subset of positions."""
-        row, column = rollout_starts(batch.has_next, 256, generator)
+        row, column = random_positions(batch.has_next, 256, generator)
         back = column[:, None] + torch.arange(1 - _CONTEXT, 1, device=column.device)
         seen = back.clamp_min(0)
         known = (back >= 0) & (batch.segment[row[:, None], seen] == batch.segment[row, column][:, None])

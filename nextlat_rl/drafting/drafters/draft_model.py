@@ -11,6 +11,7 @@ from nextlat_rl.drafting.token import Token, embed_token
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.forward import Forward, forward
+from nextlat_rl.objectives.joint import answer_loss
 from nextlat_rl.objectives.next_token import next_token_losses, next_token_weights
 from nextlat_rl.types import Batch
 
@@ -33,10 +34,16 @@ class DraftModelNet(DrafterNet):
         self, model: NextLat, batch: Batch, out: Forward, config: ObjectiveConfig, generator: torch.Generator
     ) -> dict[str, Tensor]:
         """The next-token losses, which the trunk was trained with; the codes are those of the trunk's encoder."""
-        own = forward(self.model, batch, self.begin(out.belief), code=out.code)
+        own = forward(self.model, batch, self.begin(out.belief))
         losses = next_token_losses(self.model, batch, own, config)
+        if self.model.code is not None:
+            at = batch.has_next.nonzero(as_tuple=True)
+            afterstate, code = own.afterstate[at].detach(), out.code[at]
+            answer = answer_loss(self.model, batch, self.model.transition(afterstate, code), at)
+            losses["joint"] = answer.mean()
+            losses["code_prior"] = -self.model.code.log_prob(self.model.code_prior(afterstate, code), code).mean()
         weights = next_token_weights(config)
-        return {name: weights[name] * loss for name, loss in losses.items() if name not in ("value", "code_encoder")}
+        return {name: weights[name] * loss for name, loss in losses.items() if name != "value"}
 
 
 class DraftModelDrafter(CachedDrafter):

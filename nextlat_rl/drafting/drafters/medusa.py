@@ -9,7 +9,7 @@ from nextlat_rl.drafting.net import FeatureNet, rolled_places
 from nextlat_rl.drafting.token import Token
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.forward import Forward
-from nextlat_rl.objectives.latent import rollout_starts
+from nextlat_rl.objectives.latent import random_positions
 from nextlat_rl.tracing import Traced
 from nextlat_rl.types import Batch, BatchIndex
 
@@ -31,7 +31,7 @@ class MedusaNet(FeatureNet):
         self, model: NextLat, batch: Batch, out: Forward, generator: torch.Generator
     ) -> tuple[BatchIndex, Tensor]:
         """All heads at a random subset of positions."""
-        starts = rollout_starts(batch.has_next, 256, generator)
+        starts = random_positions(batch.has_next, 256, generator)
         (row, column), inside = rolled_places(batch, starts, LONGEST)
         feature, kept = self(out.belief[starts]).flatten(0, 1), inside.flatten()
         return (row[kept], column[kept]), feature[kept]
