@@ -126,14 +126,14 @@ def draft_step(model: NextLat, belief: Tensor, action: Tensor) -> tuple[Tensor, 
     # A value that can be drawn, and so come true: the mode may lie between two of them.
     reward = model.reward.likeliest_centre(given_end(transition.reward, answer.end))
     x = model.embed_step(embedded, reward, answer.observation, torch.zeros_like(answer.end))
-    after = next_belief(model, belief, embedded, answer)
+    after = next_belief(model, belief, embedded, answer, transition.features)
     return after, x, answer.code, reward, answer.end, *answer.observation.values()
 
 
-def next_belief(model: NextLat, belief: Tensor, action_embedding: Tensor, answer: Answer) -> Tensor:
-    """The belief `[*B, D + N]` after an answer, by the latent dynamics; in code where the model has one."""
+def next_belief(model: NextLat, belief: Tensor, action_embedding: Tensor, answer: Answer, features: Tensor) -> Tensor:
+    """The belief `[*B, D + N]` after an answer and its decoded features, by the latent dynamics."""
     if model.code is not None:
-        x = model.embed_code_step(action_embedding, answer.code, answer.observation)
+        x = model.embed_code_step(action_embedding, features, answer.observation)
     else:
         x = model.embed_step(action_embedding, answer.reward, answer.observation, torch.zeros_like(answer.end))
     return model.dynamics(belief, x)
@@ -149,4 +149,4 @@ def _step(
         answer, transition = sample_answer(model, afterstate, noise, model.followed)
     else:
         answer, transition = likely_answer(model, afterstate, model.followed)
-    return answer, transition, next_belief(model, belief, embedded, answer)
+    return answer, transition, next_belief(model, belief, embedded, answer, transition.features)

@@ -16,24 +16,24 @@ from tests.helpers.tiny import make_batch, tiny_model
 def test_the_bits_are_those_of_a_loop_over_the_steps() -> None:
     model, batch = tiny_model(), make_batch([[5, 3], [8]])
     out = forward(model, batch)
-    answer, code = out.joint, model.code
+    code = model.code
     assert code is not None
     end, reward, place, speed, divergence = [], [], [], [], []
-    for b, t in batch.has_action.nonzero().tolist():
-        ended = batch.terminated[b, t]
-        chance = torch.sigmoid(answer.end[b, t])
+    for b, t in batch.has_next.nonzero().tolist():
+        g, ended = out.afterstate[b, t], batch.terminated[b, t]
+        answer, prior = model.transition(g, out.code[b, t]), model.code_prior(g, out.code[b, t])
+        chance = torch.sigmoid(answer.end)
         end.append(-math.log2(chance if ended else 1 - chance))
-        given = answer.reward[b, t, int(ended)]
+        given = answer.reward[int(ended)]
         reward.append(-float(model.reward.log_prob(given, batch.reward[b, t])) / math.log(2))
-        if batch.has_next[b, t]:
-            divergence.append(float(code.kl(out.posterior[b, t], out.prior[b, t])) / math.log(2))
-            for found, name in ((place, "place"), (speed, "speed")):
-                following = batch.observation[name][b, t + 1]
-                log_prob = model.observation[name].log_prob(answer.observation[name][b, t], following)
-                found.append(-float(log_prob) / math.log(2))
-    mean = [sum(part) / len(part) for part in (end, reward, place, speed, divergence)]
+        posterior = code.posterior(g, out.step_embedding[b, t + 1], ended)
+        divergence.append(float(code.kl(posterior, prior)) / math.log(2))
+        for found, name in ((place, "place"), (speed, "speed")):
+            log_prob = model.observation[name].log_prob(answer.observation[name], batch.observation[name][b, t + 1])
+            found.append(-float(log_prob) / math.log(2))
+    mean = [sum(part) / len(part) for part in (divergence, end, reward, place, speed)]
     bits = answer_bits(model, batch)
-    assert list(bits) == ["end", "reward", "observation/place", "observation/speed", "code", "total"]
+    assert list(bits) == ["code", "end", "reward", "observation/place", "observation/speed", "total"]
     assert list(bits.values())[:-1] == pytest.approx(mean, abs=1e-4)
     assert bits["total"] == pytest.approx(sum(mean), abs=1e-4)
 

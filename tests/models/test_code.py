@@ -14,6 +14,7 @@ from nextlat_rl.models.code import AnswerCode, straight_through
 from nextlat_rl.models.config import ModelConfig
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.config import ObjectiveConfig
+from nextlat_rl.spaces.distributions import inverse_cdf
 from nextlat_rl.types import Spaces
 
 GROUPS, CLASSES = 3, 4
@@ -60,7 +61,8 @@ def test_the_most_likely_code_is_most_likely_group_by_group() -> None:
 def test_a_straight_through_sample_is_embedded_as_its_code_and_passes_gradients_on() -> None:
     made = code()
     logits = torch.randn(6, GROUPS, CLASSES, requires_grad=True)
-    drawn, sample = straight_through(logits, torch.rand(6, GROUPS))
+    drawn = inverse_cdf(logits, torch.rand(6, GROUPS))
+    sample = straight_through(logits, drawn)
     assert torch.allclose(made.embed(sample), made.embed(drawn), atol=1e-5)
     made.embed(sample).square().sum().backward()
     assert logits.grad is not None and float(logits.grad.abs().sum()) > 0
@@ -102,7 +104,8 @@ def test_two_coins_that_always_agree_need_a_joint_answer(answer: str, agreeing: 
         sample, loss = model.no_code(before), torch.zeros(())
         if model.code is not None:
             logits = model.code.posterior(before, x, coin)
-            drawn, sample = straight_through(logits, torch.rand(logits.shape[:-1], generator=generator))
+            drawn = inverse_cdf(logits, torch.rand(logits.shape[:-1], generator=generator))
+            sample = straight_through(logits, drawn)
             prior = model.code_prior(before, drawn)
             loss = model.code.kl(logits.detach(), prior).mean()
             loss = loss + ENCODER_WEIGHT * model.code.kl(logits, prior.detach()).mean()
