@@ -10,6 +10,7 @@ import gymnasium as gym
 import numpy as np
 
 from nextlat_rl.agents.agent import ActsInBatches
+from nextlat_rl.data.episode import Episode
 from nextlat_rl.envs import make_env
 from nextlat_rl.seeds import EVALUATION_SEED
 
@@ -24,6 +25,7 @@ class EpisodeResult:
     success: bool | None  # None where the environment has no notion of it
     first_observation: Any
     frames: list[np.ndarray] = field(default_factory=list)  # RGB, only of a recorded episode
+    trajectory: Episode | None = None  # only where it was asked for
 
 
 @dataclass
@@ -52,6 +54,7 @@ def run_episodes(
     n_envs: int,
     on_episode: Callable[[EpisodeResult], None] = lambda result: None,
     record: int = 0,
+    trajectory_steps: int | None = None,
 ) -> tuple[list[EpisodeResult], Timing]:
     """Play one episode for each seed, `n_envs` at a time; the results come in the order of the seeds.
 
@@ -65,9 +68,10 @@ def run_episodes(
         n_envs: environments stepped side by side.
         on_episode: called with each finished episode.
         record: how many of the first episodes keep their rendered frames.
+        trajectory_steps: keep what happened in each episode, and cut it after so many steps; None does neither.
     """
     envs = [_make(env_id, drawn=i < record) for i in range(n_envs)]
-    slots = [_Slot(env) for env in envs]
+    slots = [_Slot(env, trajectory_steps) for env in envs]
     queue = list(enumerate(seeds))[::-1]
     results: dict[int, EpisodeResult] = {}
     timing = Timing()
@@ -107,9 +111,10 @@ def _make(env_id: str, drawn: bool) -> gym.Env:
 class _Slot:
     """One environment and the episode it is in."""
 
-    def __init__(self, env: gym.Env) -> None:
-        self.env = env
+    def __init__(self, env: gym.Env, trajectory_steps: int | None) -> None:
+        self.env, self.trajectory_steps = env, trajectory_steps
         self.active = True
+        self.trajectory: Episode | None = None
 
     def take(self, queue: list[tuple[int, int]], record: int) -> None:
         """Start the next episode; with none left, idle on the last observation."""
@@ -128,6 +133,8 @@ class _Slot:
         self.success: bool | None = None
         self.recording = self.index < record and self.env.render_mode == "rgb_array"
         self.frames = [self._frame()] if self.recording else []
+        if self.trajectory_steps is not None:
+            self.trajectory = Episode(self.seed, observations=[self.observation])
 
     def step(self, action: Any) -> bool:
         """Take one action; whether the episode ended."""
@@ -138,10 +145,20 @@ class _Slot:
         if self.recording:
             self.frames.append(self._frame())
         self.success = _success(self.env, info, self.total)
+        if self.trajectory is None or self.trajectory_steps is None:
+            return terminated or truncated
+        truncated = truncated or (self.length >= self.trajectory_steps and not terminated)
+        self.trajectory.observations.append(self.observation)
+        self.trajectory.actions.append(action)
+        self.trajectory.rewards.append(self.reward)
+        self.trajectory.terminations.append(terminated)
+        self.trajectory.truncations.append(truncated)
         return terminated or truncated
 
     def result(self) -> EpisodeResult:
-        return EpisodeResult(self.seed, self.total, self.length, self.success, self.first_observation, self.frames)
+        return EpisodeResult(
+            self.seed, self.total, self.length, self.success, self.first_observation, self.frames, self.trajectory
+        )
 
     def _frame(self) -> np.ndarray:
         return np.asarray(self.env.render())

@@ -13,9 +13,9 @@ WIDTH = 64  # the map's side; the start is in its middle, so levels up to 25x25 
 CELLS = WIDTH * WIDTH
 OFFSETS = tuple(dx + dy * WIDTH for dx, dy in grid.STEPS)
 
-_OWN = HALF * VIEW + VIEW - 1  # position of the agent's own cell in a flattened image
+OWN = HALF * VIEW + VIEW - 1  # position of the agent's own cell in a flattened image
 _COLUMN, _ROW = (index.ravel() for index in np.indices((VIEW, VIEW)))
-_VIEW_CELLS = tuple(  # offsets of the 49 cells in view, by direction
+VIEW_CELLS = tuple(  # offsets of the 49 cells in view, by direction
     (VIEW - 1 - _ROW) * OFFSETS[direction] + (_COLUMN - HALF) * OFFSETS[(direction + 1) % 4] for direction in range(4)
 )
 _CODES = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 256, axis=1)
@@ -49,13 +49,13 @@ class ExplorerMap:
             self.cell += OFFSETS[self.direction]
         self.direction = int(observation["direction"])
         self._check_room()
-        cells = _VIEW_CELLS[self.direction] + self.cell
+        cells = VIEW_CELLS[self.direction] + self.cell
         seen = image[:, 0] != grid.UNSEEN
-        seen[_OWN] = False  # shows the object carried instead of the cell
+        seen[OWN] = False  # shows the object carried instead of the cell
         seen_cells = cells[seen]
         self.codes[seen_cells] = _CODES[image[:, 0], image[:, 2]][seen]
         self.colours[seen_cells] = image[seen, 1]
-        self.key = int(image[_OWN, 1]) if image[_OWN, 0] == KEY else None
+        self.key = int(image[OWN, 1]) if image[OWN, 0] == KEY else None
 
     def _check_room(self) -> None:
         y, x = divmod(self.cell, WIDTH)
@@ -90,7 +90,7 @@ class ExplorerMap:
                 cell += OFFSETS[direction]
             else:
                 direction = (direction + (1 if action == grid.RIGHT else -1)) % 4
-        return _VIEW_CELLS[direction] + cell
+        return VIEW_CELLS[direction] + cell
 
 
 def as_bits(cells: np.ndarray) -> int:
