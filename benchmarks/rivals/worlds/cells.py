@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable
 
 import numpy as np
@@ -155,8 +156,10 @@ def count(model: nn.Module) -> int:
 
 
 def matching(build: Callable[[int], nn.Module], wanted: int) -> int:
-    """The width, a multiple of 8, at which a model has about as many parameters as `wanted`."""
-    return min(range(16, 513, 8), key=lambda width: abs(count(build(width)) - wanted))
+    """The width from 16 to 512, a multiple of 8, at which a model has about as many parameters as `wanted`."""
+    widths = range(16, 513, 8)
+    above = bisect_left(widths, wanted, hi=len(widths) - 1, key=lambda width: count(build(width)))
+    return min(widths[max(above - 1, 0) : above + 1], key=lambda width: abs(count(build(width)) - wanted))
 
 
 def bits(nats: dict[str, float], steps: int) -> dict[str, float]:

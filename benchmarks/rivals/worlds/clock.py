@@ -9,7 +9,7 @@ class Clock:
     """Counts the processor seconds of this process from its making on."""
 
     def __init__(self, seconds: float) -> None:
-        self._seconds, self._started = seconds, time.process_time()
+        self._seconds, self._started = max(seconds, 1e-9), time.process_time()
 
     @property
     def spent(self) -> float:

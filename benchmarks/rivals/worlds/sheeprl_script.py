@@ -14,6 +14,7 @@ from __future__ import annotations
 import io
 import sys
 import time
+from bisect import bisect_left
 from typing import Any
 
 import numpy as np
@@ -152,10 +153,11 @@ class Server:
         """A model of about `parameters` numbers."""
         torch.set_num_threads(1)
         torch.manual_seed(int(spec["seed"]))
-        widths = range(32, 513, 16)
-        width = min(widths, key=lambda w: abs(_count(Model(spec, w)) - int(spec["parameters"])))
-        self.model = Model(spec, width)
-        return {"parameters": _count(self.model), "width": width}
+        widths, wanted = range(32, 513, 16), int(spec["parameters"])
+        above = bisect_left(widths, wanted, hi=len(widths) - 1, key=lambda width: _count(Model(spec, width)))
+        near = [Model(spec, width) for width in widths[max(above - 1, 0) : above + 1]]
+        self.model = min(near, key=lambda model: abs(_count(model) - wanted))
+        return {"parameters": _count(self.model)}
 
     def fit(self, seconds: np.ndarray, **rows: np.ndarray) -> dict[str, Any]:
         """Train on rows `[N]` of whole episodes for so many seconds of this process; `action` is that before a row."""

@@ -101,6 +101,7 @@ def _problem(part: str, config: TrainConfig, options: Options, console: Console)
 
 def _row(world: World, ours: OurWorld, seconds: float, problem: Problem, console: Console) -> Row:
     """Ask, play and dream."""
+    wm = ours.world_model
     store, seeds = problem.store, evaluation_seeds(problem.count)
     answer = world.answer_bits(held_out_batch(store, problem.held_out, _COLUMNS))
     real = played(world, problem.env_id, store, seeds, problem.horizon)
@@ -118,7 +119,7 @@ def _row(world: World, ours: OurWorld, seconds: float, problem: Problem, console
         "answer_is_bound": world.bound,
         "imagined_steps_per_second": int(imagined.taken.sum()) / max(world.dream_seconds, 1e-9),
         **{"answer_bits" if name == "answer" else f"answer_bits_{name}": bits for name, bits in answer.items()},
-        **diagnosed(real, imagined, store, problem.env_id, ours.world_model),
+        **diagnosed(real, imagined, store, problem.training, problem.horizon, wm.observation_codecs, wm.action_codec),
     }
     source = provenance(seed=problem.seed, device="cpu", cores=1)
     row = make_row("worlds", problem.part, world.name, source, values)
