@@ -53,7 +53,8 @@ def diagnosed(
     found = existence(_trained_on(store, training), *pair, {name: codec.discrete for name, codec in codecs.items()})
     values |= {"exist_share": found.share, "exist_share_real": found.share_real}
     values |= {"exist_distance": found.distance, "exist_distance_real": found.distance_real}
-    gap = return_gap(*(part.returns for part in pair), cut_returns(store.reward, store.episode_start, horizon))
+    data = cut_returns(store.reward, store.episode_start, horizon)
+    gap = return_gap(pair[0].returns, pair[1].returns, data)
     values["impossible_returns"] = gap.impossible / len(gap.imagined)
     values |= returns(real, imagined) | lengths(real, imagined)
     return {name: value for name, value in values.items() if value is not None}
