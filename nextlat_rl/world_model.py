@@ -43,6 +43,8 @@ class WorldModel:
         context: how many steps back the trunk reads.
         transition_num_uniforms: how many uniforms one imagined step takes for each row.
         step_num_uniforms: how many it takes with the policy's action.
+        trust_horizon: up to how many steps dreams cannot be told from real episodes, see `diagnose_world`; None where
+            that was not measured.
         value_range: difference of the largest and the smallest value that the value head knows.
         embed_step: emb(x_t) `[B, D]` of the parts of a `Step`, traced.
         advance: the belief `[B, D]` after emb(x_{t+1}) `[B, D]`, by the latent dynamics (arXiv 2511.05963, eq. 9),
@@ -51,8 +53,16 @@ class WorldModel:
             belief `[B, D]`, emb(x_{t+1}) `[B, D]`, reward `[B]`, end `[B]` and the observation's leaves; traced.
     """
 
-    def __init__(self, model: NextLat, env_id: str, discount: float = 0.99, objective: str = "nextlat") -> None:
+    def __init__(
+        self,
+        model: NextLat,
+        env_id: str,
+        discount: float = 0.99,
+        objective: str = "nextlat",
+        trust_horizon: int | None = None,
+    ) -> None:
         self.model = model.eval()
+        self.trust_horizon = trust_horizon
         self.env_id, self.discount, self.objective = env_id, discount, objective
         self.device = model.start.device
         self.observation_space, self.action_space = model.spaces.observation, model.spaces.action
@@ -83,11 +93,16 @@ class WorldModel:
         model, config = load_model(path, pick_device(device))
         model.trunk.pack()
         trained = config.get("train_config", {}).get("objective", {})  # a checkpoint of one's own may lack it
-        return cls(model, config["env_id"], config["discount"], trained.get("name", "nextlat"))
+        name = trained.get("name", "nextlat")
+        return cls(model, config["env_id"], config["discount"], name, config.get("trust_horizon"))
 
     def traced(self, function: Callable[..., Any]) -> Traced:
         """A function of tensors that uses this model's weights, traced for each shape of its arguments."""
         return Traced(self.model, function)
+
+    def trusted(self, steps: int) -> int:
+        """`steps`, or the trust horizon if that is shorter, but at least 1: how far to imagine."""
+        return steps if self.trust_horizon is None else max(1, min(steps, self.trust_horizon))
 
     def check_dynamics(self, user: str, remedy: str) -> None:
         """Require that the latent dynamics, which `user` needs, were trained.

@@ -15,7 +15,7 @@ class ImproveConfig:
             data's beliefs), `none`.
         steps: optimiser steps.
         batch_size: roll-outs, or plans, in each.
-        horizon: imagination: steps of a roll-out.
+        horizon: imagination: steps of a roll-out, at most the world model's trust horizon where that was measured.
         learning_rate: Adam's.
         kl_weight: price of a nat of divergence from the policy that was trained on the data. Lower it where the data is
             mostly random and the policy has far to go, raise it where the data is good.

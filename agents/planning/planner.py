@@ -1,7 +1,7 @@
 """Planners as an agent uses them: beliefs in, stored actions out, noise keyed by episode and step."""
 
 from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Protocol
 
 import gymnasium as gym
@@ -36,7 +36,7 @@ class SearchPlanner(ABC):
 
     Args:
         world_model: what it imagines with.
-        config: of the class `config_class`.
+        config: of the class `config_class`; `make_planner` cuts `steps_setting` to the trust horizon.
         deterministic: the best action instead of a draw from the improved policy.
         seed: keys the noise, with episode and step.
 
@@ -45,6 +45,7 @@ class SearchPlanner(ABC):
     """
 
     config_class: ClassVar[type[PlannerConfig]]
+    steps_setting: ClassVar[str | None] = None  # the setting that says how many steps ahead it looks, if one does
 
     @abstractmethod
     def __init__(self, world_model: WorldModel, config: Any, *, deterministic: bool = False, seed: int = 0) -> None: ...
@@ -101,6 +102,8 @@ def make_planner(
 ) -> SearchPlanner | None:
     """A planner by name or by its settings; None for `none`.
 
+    `lookahead` and `mppi` look no further than the world model's trust horizon, where that was measured, or one step.
+
     Args:
         world_model: what it imagines with.
         planner: a name (`auto` is `lookahead` where actions are discrete, `mppi` where they are continuous), or
@@ -119,7 +122,12 @@ def make_planner(
     if config.name == "none":
         return None
     world_model.check_dynamics(f"planner={config.name}", ", or use planner=none")
-    made: SearchPlanner = PLANNERS.load(config.name)(world_model, config, deterministic=deterministic, seed=seed)
+    planner_class = PLANNERS.load(config.name)
+    if planner_class.steps_setting is not None:
+        name: str = planner_class.steps_setting
+        cut: dict[str, Any] = {name: world_model.trusted(getattr(config, name))}
+        config = replace(config, **cut)
+    made: SearchPlanner = planner_class(world_model, config, deterministic=deterministic, seed=seed)
     return made
 
 

@@ -30,7 +30,7 @@ class ImaginedVecEnv(VecEnv):
         world_model: the trained model.
         n_envs: episodes side by side; some hundreds keep a core busy.
         starts: `[N, D]` beliefs that episodes start from, see `start_beliefs`.
-        horizon: longest imagined episode, in steps.
+        horizon: longest imagined episode, in steps; by default the world model's trust horizon.
         seed: of all draws; `seed()` before `reset()` changes it.
         max_uncertainty: largest `BeliefDistance` to the starts, which must come from anywhere in the data's episodes
             then; 1 is their own root mean square distance, see `uncertainty_limit`.
@@ -38,8 +38,8 @@ class ImaginedVecEnv(VecEnv):
             that policy's most likely one, to stay near the data.
 
     Raises:
-        UserError: no starts, starts of another width or too few to measure a distance, a horizon below 1, a negative
-            price, or dynamics that were not trained.
+        UserError: no starts, starts of another width or too few to measure a distance, a horizon below 1, none at all
+            where no trust horizon was measured, a negative price, or dynamics that were not trained.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class ImaginedVecEnv(VecEnv):
         world_model: WorldModel,
         n_envs: int,
         starts: Tensor,
-        horizon: int,
+        horizon: int | None = None,
         seed: int = 0,
         max_uncertainty: float | None = None,
         behaviour_price: float = 0.0,
@@ -59,6 +59,8 @@ class ImaginedVecEnv(VecEnv):
                 f"an imagined environment needs start beliefs of shape [N, {width}], got {list(starts.shape)}: "
                 "use start_beliefs(world_model, data) of the same world model"
             )
+        if horizon is None:
+            horizon = default_horizon(world_model)
         if horizon < 1 or n_envs < 1:
             raise UserError(f"horizon={horizon} and n_envs={n_envs} must be at least 1")
         if max_uncertainty is not None and not max_uncertainty > 0:
@@ -141,6 +143,20 @@ class ImaginedVecEnv(VecEnv):
     def _drawn_starts(self, draw: Tensor) -> Tensor:
         """Starts `[R, D]` by uniforms `[R]`."""
         return self.starts[(draw * len(self.starts)).long()]
+
+
+def default_horizon(world_model: WorldModel) -> int:
+    """The world model's trust horizon, at least 1.
+
+    Raises:
+        UserError: it was not measured.
+    """
+    if world_model.trust_horizon is None:
+        raise UserError(
+            "this world model's trust horizon was not measured: give horizon=, or run python -m nextlat_rl.diagnose "
+            "checkpoint=<run>, which writes it into the checkpoint, and load that again"
+        )
+    return max(1, world_model.trust_horizon)
 
 
 def departure(world_model: WorldModel, belief: Tensor, action: Tensor) -> Tensor:

@@ -13,6 +13,8 @@ from nextlat_rl.errors import UserError
 from nextlat_rl.noise import uniform
 from nextlat_rl.world_model import WorldModel
 
+_HORIZON = 3
+
 
 class ImaginedReplay(BaseCallback):
     """Keeps adding imagined transitions to the replay buffer of a DQN, SAC or TD3 that acts on beliefs.
@@ -24,7 +26,8 @@ class ImaginedReplay(BaseCallback):
     Args:
         world_model: the one that makes the agent's beliefs.
         ratio: imagined transitions for each real one.
-        horizon: length of a roll-out; an error of the model grows with every step.
+        horizon: length of a roll-out; an error of the model grows with every step. By default 3, or the world model's
+            trust horizon if that is shorter.
         recent: real steps to branch from, at most so many back.
         every: real steps (of each environment) between two batches of roll-outs.
         rollout: `sample` draws rewards, ends and observations, as MBPO does; `argmax` takes the most likely ones, which
@@ -40,7 +43,7 @@ class ImaginedReplay(BaseCallback):
         self,
         world_model: WorldModel,
         ratio: float = 1.0,
-        horizon: int = 3,
+        horizon: int | None = None,
         recent: int = 10_000,
         every: int = 64,
         rollout: Literal["sample", "argmax"] = "sample",
@@ -48,6 +51,7 @@ class ImaginedReplay(BaseCallback):
     ) -> None:
         super().__init__()
         world_model.check_dynamics("imagination", "")
+        horizon = world_model.trusted(_HORIZON) if horizon is None else horizon
         if ratio < 0 or horizon < 1 or recent < 1 or every < 1:
             raise UserError(f"ratio={ratio} must be at least 0, horizon, recent and every at least 1")
         self.world_model, self.ratio, self.horizon, self.recent, self.every = world_model, ratio, horizon, recent, every

@@ -13,6 +13,7 @@ from nextlat_rl.envs import resolve_env_id
 from nextlat_rl.jobs.commands import EvaluateCommand
 from nextlat_rl.jobs.evaluation import COLUMNS, ActingConfig, calibrated_tolerances, cells, check_env, eval_tags, score
 from nextlat_rl.jobs.requirements import check_trained
+from nextlat_rl.jobs.trust import warn_of_distrust
 from nextlat_rl.results import write_json
 from nextlat_rl.runtime import set_threads
 from nextlat_rl.training.checkpoint import load_config, run_folder, trained_objective
@@ -30,6 +31,7 @@ def evaluate(config: EvaluateCommand) -> None:
     env_id = resolve_env_id(config.env.id or saved["env_id"])
     world_model = WorldModel.load(config.checkpoint, config.device)
     check_env(world_model, env_id)
+    warn_of_distrust(world_model, config.planner.name, console)
     acting = _acting(config, world_model, console)
     shared = {"episodes": config.episodes, "n_envs": config.n_envs, "first_seed": config.first_seed}
     row, _ = score(world_model, env_id, acting, console=console, **shared)

@@ -17,6 +17,7 @@ from nextlat_rl.errors import UserError
 from nextlat_rl.jobs.commands import PlanCommand
 from nextlat_rl.jobs.evaluation import check_env
 from nextlat_rl.jobs.requirements import check_trained
+from nextlat_rl.jobs.trust import warn_of_distrust
 from nextlat_rl.plotting.plans import plan_figure
 from nextlat_rl.runtime import set_threads
 from nextlat_rl.training.checkpoint import load_config, run_folder, trained_objective
@@ -32,6 +33,7 @@ def plan(config: PlanCommand) -> None:
     env_id = resolve_env_id(config.env.id or saved["env_id"])
     world_model = WorldModel.load(config.checkpoint, config.device)
     check_env(world_model, env_id)
+    warn_of_distrust(world_model, config.planner.name, make_console(config.json))
     planner = make_planner(world_model, config.planner, deterministic=True)
     assert planner is not None  # `PlanCommand` refuses none
     agent = Agent(world_model, 1, config.acting, True, 0, planner)

@@ -8,7 +8,7 @@ from nextlat_rl.agents.planning.config import PLANNERS, PlannerConfig
 from nextlat_rl.drafting.config import DRAFTERS
 from nextlat_rl.envs.config import CollectConfig, EnvConfig
 from nextlat_rl.errors import UserError
-from nextlat_rl.seeds import EVALUATION_SEED
+from nextlat_rl.seeds import DIAGNOSIS_SEED, EVALUATION_SEED
 from nextlat_rl.settings import above_zero, at_least, literals
 
 Acting = Literal["trunk", "recurrent"]
@@ -120,6 +120,33 @@ class ImproveCommand(CheckpointCommand):
             raise UserError("improve=none improves nothing; choose improve=imagination or improve=reanalyse")
         at_least("", self, 1, "episodes")
         at_least("", self, 0, "first_seed")
+
+
+@dataclass
+class DiagnoseCommand(CheckpointCommand):
+    """`python -m nextlat_rl.diagnose`; see `CheckpointCommand` for the rest.
+
+    Attributes:
+        data: a Minari data set id; by default the one that the checkpoint was trained on.
+        episodes: real episodes to play, and dreams from the same starts; fewer than 32 measure no trust horizon.
+        first_seed: of the episodes; those from 10,000,000 on are for scores alone.
+        deterministic: most likely actions instead of drawn ones; by default as the run was evaluated.
+    """
+
+    data: str = ""
+    episodes: int = 256
+    first_seed: int = DIAGNOSIS_SEED
+    deterministic: bool | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least("", self, 2, "episodes")
+        at_least("", self, 0, "first_seed")
+        if self.first_seed + self.episodes > EVALUATION_SEED:
+            raise UserError(
+                f"first_seed={self.first_seed} reaches the seeds from {EVALUATION_SEED} on, which are for evaluation "
+                f"only; use one from {DIAGNOSIS_SEED} on"
+            )
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """Improving a trained policy in the imagination of its own world model."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -108,13 +108,14 @@ def improve_heads(
     Args:
         world_model: its policy and value heads are changed.
         store: whose beliefs to start from.
-        config: how.
+        config: how; `horizon` is cut to the world model's trust horizon.
         planner: of `reanalyse`.
         seed: of starts and noise.
         folder: gets the curves and the checkpoint.
         saved: the checkpoint's config so far.
         console: shows the progress.
     """
+    config = replace(config, horizon=world_model.trusted(config.horizon))
     batches = Batcher(store, _WINDOWS, window_length(store), seed)
     with bar(console, "Reading the data", config.beliefs, "beliefs") as shown:
         beliefs = real_beliefs(world_model, batches, config.beliefs, shown.update)
@@ -134,7 +135,8 @@ def improve_heads(
                 shown.update(improver.step, note)
     tracker.close()
     how = {"improve": asdict(config)}
-    kept = {key: saved[key] for key in ("env_id", "discount", "dataset_id", "train_config")}
+    names = ("env_id", "discount", "dataset_id", "train_config", "trust_horizon")
+    kept = {name: saved[name] for name in names if name in saved}
     checkpoint.save(folder / "checkpoints", saved["step"], world_model.model, None, kept | how)
 
 

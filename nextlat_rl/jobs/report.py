@@ -8,10 +8,12 @@ from nextlat_rl.agents.planning.config import planner_config
 from nextlat_rl.console import table
 from nextlat_rl.envs.drawing import observation_drawer
 from nextlat_rl.jobs.config import TrainConfig
+from nextlat_rl.jobs.diagnosis import Diagnosis, measure_world
 from nextlat_rl.jobs.evaluation import COLUMNS, ActingConfig, cells, eval_tags, score
 from nextlat_rl.jobs.imagined_gap import imagined_gap
 from nextlat_rl.jobs.improvement import improve_heads, improved_folder
 from nextlat_rl.jobs.run import RunContext
+from nextlat_rl.jobs.trust import log_diagnosis, trust_line
 from nextlat_rl.metrics.beliefs import belief_rank, latent_error_by_horizon
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.config import trains_dynamics
@@ -19,7 +21,7 @@ from nextlat_rl.plotting.dreams import dream_figure
 from nextlat_rl.plotting.lines import horizon_figure
 from nextlat_rl.results import provenance
 from nextlat_rl.statistics import bootstrap_interval
-from nextlat_rl.training.checkpoint import load_config
+from nextlat_rl.training.checkpoint import annotate, load_config
 from nextlat_rl.training.tracking import Tracker
 from nextlat_rl.training.trainer import total_steps
 from nextlat_rl.types import Batch
@@ -35,13 +37,15 @@ def final_report(context: RunContext, model: NextLat, held_out: Batch, tracker: 
     """Evaluate, diagnose, draw, log; the result rows: the policy in each way of acting, and its behaviour."""
     config = context.config
     world_model = WorldModel(model, context.env_id, config.objective.discount)
+    step = total_steps(config.trainer, config.objective.name)
+    found = _diagnose(context, world_model, tracker, step)
+    diagnosed: dict[str, Any] = found.row() if found is not None else {}
     rows, episodes = _score_ways(context, ways_of_acting(config), world_model, record=1)
     gap: dict[str, Any] = {}
     if trains_dynamics(config.objective.name):  # what untrained dynamics imagine means nothing
         gap = imagined_gap(world_model, episodes, context.limit, config.deterministic)
-    rows[0] |= gap
+    rows[0] |= diagnosed | gap
     rows.append(behaviour_row(context))
-    step = total_steps(config.trainer, config.objective.name)
     rank = belief_rank(model, held_out)
     tracker.scalars(eval_tags(rows[0]) | {"diagnostics/effective_rank": rank}, step)
     if gap:
@@ -50,16 +54,19 @@ def final_report(context: RunContext, model: NextLat, held_out: Batch, tracker: 
         tracker.animation("eval/episode", frames[:_MAX_FRAMES], step)
     _log_settings(config, rows[0], rank, tracker)
     _show(context, rows, gap)
+    if found is not None:
+        context.console.print(trust_line(found.trust), highlight=False)
     return rows
 
 
 def improved_report(context: RunContext, model: NextLat) -> Rows:
     """Improve the policy in imagination and score it; its result rows, with and without the planner."""
     config = context.config
+    saved = load_config(context.folder)
     world_model = WorldModel(model, context.env_id, config.objective.discount)
+    world_model.trust_horizon = saved.get("trust_horizon")
     folder = improved_folder(context.folder, config.improve.name)
     planner = config.planner if config.planner.name != "none" else planner_config({"name": "lookahead"})
-    saved = load_config(context.folder)
     improve_heads(world_model, context.store, config.improve, planner, config.seed, folder, saved, context.console)
     ways = [way for way in ways_of_acting(config) if way.acting == config.acting]
     rows, episodes = _score_ways(context, ways, world_model)
@@ -71,6 +78,27 @@ def improved_report(context: RunContext, model: NextLat) -> Rows:
     tracker.close()
     _show(context, rows, rows[0])
     return rows
+
+
+def _diagnose(context: RunContext, world_model: WorldModel, tracker: Tracker, step: int) -> Diagnosis | None:
+    """Measure how far dreams can be trusted, and keep it in `world_model` and in the checkpoint; None if not wanted."""
+    config = context.config
+    if not config.trainer.diagnosis_episodes or not trains_dynamics(config.objective.name):
+        return None
+    found = measure_world(
+        world_model,
+        context.env_id,
+        context.store,
+        context.console,
+        episodes=config.trainer.diagnosis_episodes,
+        deterministic=config.deterministic,
+        seed=config.seed,
+        split_seed=config.seed,
+    )
+    world_model.trust_horizon = found.trust.trust_horizon
+    annotate(context.folder, trust_horizon=found.trust.trust_horizon)
+    log_diagnosis(found, tracker, step)
+    return found
 
 
 def ways_of_acting(config: TrainConfig) -> list[ActingConfig]:

@@ -18,6 +18,7 @@ from nextlat_rl.models.config import ModelConfig
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.registry import attach_training_modules, training_modules
+from nextlat_rl.results import write_json
 from nextlat_rl.settings import from_dict
 from nextlat_rl.training.upgrade import FORMAT, upgraded
 from nextlat_rl.types import Spaces
@@ -108,6 +109,20 @@ def load_config(path: str | Path) -> dict[str, Any]:
         raise UserError(
             f"{file} is not a checkpoint of format {FORMAT} ({error}); it was made by another version"
         ) from None
+
+
+def annotate(path: str | Path, **values: Any) -> None:
+    """Add JSON values to the config of a checkpoint, or of a run's newest one, in one piece.
+
+    Raises:
+        UserError: there is no checkpoint, it is broken, or its folder cannot be written to.
+    """
+    load_config(path)
+    file = find(path) / "config.json"
+    try:
+        write_json(file, json.loads(file.read_text()) | values)
+    except OSError as error:
+        raise UserError(f"cannot write to {file} ({error.strerror}); check the disk and the permissions") from None
 
 
 def trained_objective(config: dict[str, Any]) -> ObjectiveConfig:

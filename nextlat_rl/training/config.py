@@ -26,6 +26,8 @@ class TrainerConfig:
         dynamics_finetune_learning_rate: peak in them; falls linearly to a tenth.
         eval_episodes: episodes of the final evaluation.
         eval_first_seed: seed of the first of them; data never uses seeds from 10,000,000 on. Tune on others.
+        diagnosis_episodes: real episodes that the dreams are compared with after training, on other seeds, see
+            `python -m nextlat_rl.diagnose`; 0 compares nothing and measures no trust horizon.
         log_every: steps between points of the curves.
         save_every: steps between checkpoints.
         threads: torch threads; 0 takes the cores at hand, at most 8.
@@ -48,6 +50,7 @@ class TrainerConfig:
     dynamics_finetune_learning_rate: float = 3e-3
     eval_episodes: int = 500
     eval_first_seed: int = EVALUATION_SEED
+    diagnosis_episodes: int = 256
     log_every: int = 50
     save_every: int = 250
     threads: int = 0
@@ -57,7 +60,7 @@ class TrainerConfig:
         counts = ("steps", "batch_size", "dynamics_finetune_batch_size", "eval_episodes", "log_every", "save_every")
         at_least(section, self, 1, *counts)
         at_least(section, self, 0, "dynamics_finetune_steps", "length", "weight_decay", "warmup", "cooldown", "threads")
-        at_least(section, self, 0, "eval_first_seed")
+        at_least(section, self, 0, "eval_first_seed", "diagnosis_episodes")
         above_zero(section, self, "learning_rate", "dynamics_finetune_learning_rate", "clip")
         fraction, windows = self.top_return_fraction, self.batch_size
         if not 0 <= fraction < 1 or (fraction and windows < 2):

@@ -32,7 +32,7 @@ class LookaheadConfig(PlannerConfig):
     Attributes:
         rollout: `open_loop` imagines the expected next belief, `argmax` the most likely observation, `sample` a drawn
             one, which prices information.
-        depth: imagined steps ahead.
+        depth: imagined steps ahead, at most the world model's trust horizon where that was measured.
         width: sequences kept at each step.
         value_scale: nats of preference for a difference of the whole value range; 0 follows the prior, more trusts the
             imagined values more.
@@ -196,6 +196,7 @@ class LookaheadPlanner(DiscretePlanner):
     """Batched sequence look-ahead, the whole search one traced function; see `SearchPlanner`."""
 
     config_class = LookaheadConfig
+    steps_setting = "depth"
 
     def __init__(
         self, world_model: WorldModel, config: LookaheadConfig, *, deterministic: bool = False, seed: int = 0

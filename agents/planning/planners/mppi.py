@@ -40,7 +40,7 @@ class MPPIConfig(PlannerConfig):
     """Size of the search; the defaults evaluate the dynamics 384 times for each decision.
 
     Attributes:
-        horizon: imagined steps ahead.
+        horizon: imagined steps ahead, at most the world model's trust horizon where that was measured.
         num_samples: action sequences in each iteration.
         num_policy_samples: sequences drawn from the policy, evaluated once and kept in every iteration.
         iterations: refits of the Gaussian.
@@ -137,6 +137,7 @@ class MPPIPlanner(SearchPlanner):
     """
 
     config_class = MPPIConfig
+    steps_setting = "horizon"
     check_space = staticmethod(check_continuous)
 
     def __init__(
