@@ -33,6 +33,7 @@ Options (name=value):
   runs         folder of training runs and of rows that are not kept (runs)
   json         true: print the rows and nothing else (false)
   d3rlpy       another Python that has d3rlpy, for the rivals that need it
+  sheeprl      another Python that has sheeprl, for DreamerV3's world model
 
 Suites and their parts (* measured only when only= names it):"""
 

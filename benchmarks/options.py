@@ -27,6 +27,7 @@ class Options:
         runs: folder of training runs and of rows that are not kept.
         json: print the rows and nothing else.
         d3rlpy: another Python in whose environment d3rlpy is installed, for the rivals that need it.
+        sheeprl: another Python in whose environment sheeprl is installed, for DreamerV3's world model.
 
     """
 
@@ -40,6 +41,7 @@ class Options:
     runs: str = "runs"
     json: bool = False
     d3rlpy: str = ""
+    sheeprl: str = ""
 
     def __post_init__(self) -> None:
         at_least("", self, 1, "seeds")
