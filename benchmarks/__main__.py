@@ -27,6 +27,7 @@ Options (name=value):
   only         parts, joined with +; default: all but those marked * below
   seeds        how many training seeds (1)
   first_seed   the first of them (0)
+  models       of suite=worlds, joined with +: ours, trunk (ours, dreaming by its trunk), cells, dreamer (all)
   size         of suites with several sizes (cpu)
   keep         true: write to benchmarks/results, which needs a checkout without changes (false)
   quick        true: a smoke test of the suite, not a measurement (false)

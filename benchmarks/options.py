@@ -21,6 +21,7 @@ class Options:
         only: parts, joined with `+`; empty takes all but those that are measured apart.
         seeds: how many training seeds.
         first_seed: the first of them.
+        models: of suite=worlds, joined with `+`; empty takes all.
         size: of suites with several sizes.
         quick: a smoke test of the suite itself, not a measurement.
         keep: rows go to `benchmarks/results` instead of `runs/benchmarks`; needs a checkout without changes.
@@ -35,6 +36,7 @@ class Options:
     only: str = ""
     seeds: int = 1
     first_seed: int = 0
+    models: str = ""
     size: str = "cpu"
     quick: bool = False
     keep: bool = False

@@ -17,17 +17,17 @@ import torch
 from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete
 
 from benchmarks.options import Options
-from benchmarks.rivals.worlds import Trajectories
 from benchmarks.rivals.worlds.cell_model import BINS, CellModel
 from benchmarks.rivals.worlds.cells import CellWorld, bits, count, matching
 from benchmarks.rivals.worlds.clock import rate
 from benchmarks.rivals.worlds.dreamer import DreamerWorld, _Rows
 from benchmarks.rivals.worlds.layout import Layout
+from benchmarks.rows import Row
 from benchmarks.suite import SUITES, chosen_parts
-from benchmarks.suites.worlds.diagnosed import converted, returns
-from benchmarks.suites.worlds.played import Stored, played
-from benchmarks.suites.worlds.tables import dreams_table, worlds_table
-from benchmarks.suites.worlds.tasks import OPTIONS, TASKS
+from benchmarks.suites.worlds import measured
+from benchmarks.suites.worlds.tables import dreams_table, events_table, trust_table, worlds_table
+from benchmarks.suites.worlds.tasks import MODELS, OPTIONS, QUICK, TASKS
+from nextlat_rl.console import make_console
 from nextlat_rl.data.batches import held_out_batch
 from nextlat_rl.data.episode import Episode
 from nextlat_rl.data.store import Store, store_of_episodes
@@ -147,12 +147,13 @@ def test_the_transformer_learns_and_dreams_what_it_has_seen() -> None:
     made = store_of_episodes(Discrete(3), Discrete(2), [round_trip] * 20)
     world = CellWorld(10_000, 4)
     world.fit(made, np.arange(20), 6.0, 0)
-    assert world.answer_bits(held_out_batch(made, np.arange(2)))["answer"] < 0.3
+    assert world.answer_bits(held_out_batch(made, np.arange(2)))["total"] < 0.3
     dream = world.dream({"observation": torch.zeros(16, dtype=torch.uint8)}, 6, 0)
     assert dream.returns.mean() > 0.7
-    assert (dream.taken.sum(1) == 3).float().mean() > 0.7
-    usual = dream.observation["observation"][:, :4].long() == torch.tensor([0, 1, 2, 0])
-    assert usual.float().mean() > 0.9 and not dream.reward[~dream.taken].any()
+    assert (dream.length == 3).mean() > 0.7
+    usual = dream.observation["observation"][:, :4] == np.array([0, 1, 2, 0])
+    assert usual[dream.length >= 3].mean() > 0.9 and not dream.reward[~dream.taken].any()
+    assert (dream.ended.argmax(1) == dream.length - 1)[dream.ended.any(1)].all()
     assert world.dream_seconds > 0
 
 
@@ -212,42 +213,43 @@ def test_sheeprls_world_is_fitted_asked_and_dreamed_in(action: gym.Space) -> Non
     world.fit(made, np.arange(40), 0.5, 0)
     batch = held_out_batch(made, np.arange(4))
     found = world.answer_bits(batch)
-    assert found["answer"] == pytest.approx(sum(found[name] for name in found if name != "answer"))
+    assert found["total"] == pytest.approx(sum(found[name] for name in found if name != "total"))
     first = {name: leaf[:, 0] for name, leaf in batch.observation.items()}
     dream = world.dream(first, 7, 0)
     assert dream.observation["speed"].shape[0] == 4 and dream.taken[:, 0].all()
-    assert torch.equal(dream.observation["place"][:, 0], first["place"])
+    assert np.array_equal(dream.observation["place"][:, 0], first["place"])
     assert world.player(4, 0).act(first, torch.zeros(4)).shape == dream.action[:, 0].shape
     world.close()
 
 
-def test_episodes_are_played_side_by_side_until_they_end_or_are_cut() -> None:
-    env = gym.make("CartPole-v1")
-    made = _episodes(env.observation_space, Discrete(2), [3, 3])
-    pushed = type("Right", (), {"act": lambda self, o, r: torch.ones(len(r), dtype=torch.uint8)})()
-    world = type("World", (), {"player": lambda self, count, seed: pushed})()
-    real = played(world, "CartPole-v1", made, [1, 2, 3], 40)
-    assert real.ended.any(1).all() and (real.taken.sum(1) < 15).all()
-    assert torch.equal(real.returns, real.taken.sum(1).float())
-    assert real.observation["observation"].shape == (3, real.taken.shape[1] + 1, 4)
-    cut = played(world, "CartPole-v1", made, [1, 2, 3], 4)
-    assert (
-        cut.taken.all()
-        and not cut.ended.any()
-        and torch.equal(cut.observation["observation"], real.observation["observation"][:, :5])
-    )
-    assert Stored(made).actions(torch.ones(2, dtype=torch.uint8)) == [1, 1]
+@pytest.mark.parametrize(("part", "models"), [("FourRooms", "ours+trunk"), ("CartPole", "")])
+def test_a_row_has_every_figure(part: str, models: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
+    monkeypatch.setenv("NEXTLAT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(measured, "QUICK", (*QUICK, "trainer.steps=3", "trainer.dynamics_finetune_steps=1"))
+    rows = list(measured.rows(part, 0, Options(quick=True, models=models), make_console(True)))
+    assert [row.agent for row in rows] == ["ours", "ours, by the trunk", "per-cell transformer"][: 2 if models else 3]
+    for row in rows:
+        figures = ["answer_bits_total", "answer_is_bound", "train_seconds", "trust_horizon", "trust_auc", "events"]
+        figures += ["imagined_gap", "imagined_gap_ci_low", "imagined_gap_ci_high", "impossible_returns", "dreams"]
+        figures += ["exist_share", "exist_share_real", "contradictions_per_step"] if models else ["nearest_distance"]
+        assert all(row.figure(name) is not None for name in figures)
+        gap = row.figure("imagined_return_mean") - row.return_mean
+        assert row.figure("imagined_gap") == pytest.approx(gap, abs=1e-4)
+        assert row.episodes == row.figure("dreams") == 32
+    first, second = (row.figure("imagined_return_mean") for row in rows[:2])
+    assert rows[0].figure("answer_bits_total") == rows[1].figure("answer_bits_total") and first != second
 
 
-def test_the_gap_is_that_of_paired_returns() -> None:
-    def made(reward: list[list[float]]) -> Trajectories:
-        rewards = torch.tensor(reward)
-        taken = torch.ones_like(rewards, dtype=torch.bool)
-        return Trajectories({"": torch.zeros(2, 3)}, torch.zeros(2, 2), rewards, ~taken, taken)
-
-    found = returns(made([[1.0, 0.0], [0.0, 0.0]]), made([[1.0, 1.0], [1.0, 0.0]]))
-    assert (found["return_mean"], found["imagined_return_mean"], found["imagined_gap"]) == (0.5, 1.5, 1.0)
-    assert converted(made([[1.0, 0.0], [0.0, 2.0]])).length.tolist() == [2, 2]
+def test_models_are_chosen_by_name() -> None:
+    console = make_console(True)
+    assert measured._wanted(Options(), console) == ["ours", "trunk", "cells"]
+    assert measured._wanted(Options(sheeprl="python"), console) == list(MODELS)
+    assert measured._wanted(Options(models="cells+ours"), console) == ["cells", "ours"]
+    with pytest.raises(UserError, match="models=mine is unknown"):
+        measured._wanted(Options(models="ours+mine"), console)
+    with pytest.raises(UserError, match="models=dreamer needs sheeprl="):
+        measured._wanted(Options(models="dreamer"), console)
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -258,7 +260,7 @@ def test_the_main_job_knows_every_task(name: str) -> None:
 
 
 def test_tables_show_bounds_and_leave_out_what_does_not_apply() -> None:
-    figures = {"answer_bits": 4.0, "imagined_return_mean": 2.0, "imagined_gap": 1.0, "train_seconds": 60.0}
+    figures = {"answer_bits_total": 4.0, "imagined_return_mean": 2.0, "imagined_gap": 1.0, "train_seconds": 60.0}
     rows = [
         made_row("A", "ours", suite="worlds", return_mean=1.0, extra=figures | {"answer_is_bound": False}),
         made_row("A", "RSSM", suite="worlds", return_mean=1.0, extra=figures | {"answer_is_bound": True}),
@@ -266,3 +268,15 @@ def test_tables_show_bounds_and_leave_out_what_does_not_apply() -> None:
     lines = worlds_table(rows).lines
     assert lines[0][:6] == ["A", "ours", "4.00", "1.000", "2.000", "+1.000"] and lines[1][2] == "<= 4.00"
     assert dreams_table(rows).lines[0] == ["A", "ours", "", "", "", "", "60", "", ""]
+
+
+def test_tables_of_horizons_and_of_events_are_means_over_seeds() -> None:
+    def row(seed: int, auc: float, real: list[float | None]) -> Row:
+        event = {"name": "a goal is in view for the first time", "real": real, "imagined": [None] * len(real)}
+        extra = {"trust_auc": {"1": auc}, "events": [event], "impossible_returns": 1, "dreams": 500}
+        return made_row("A", "ours", seed, suite="worlds", extra=extra)
+
+    rows = [row(0, 0.5, [0.1, 0.2]), row(1, 0.6, [0.3, None, 0.5])]
+    assert trust_table(rows).lines[0][:4] == ["A", "ours", "0.55", ""]
+    assert events_table(rows).lines[0][2:] == ["a goal is in view", "real", "0.2000", "0.2000", "0.5000", "", ""]
+    assert worlds_table(rows).lines[0][9] == "2"

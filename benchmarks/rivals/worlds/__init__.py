@@ -7,38 +7,13 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 
 import numpy as np
 from torch import Tensor
 
 from nextlat_rl.data.store import Store
+from nextlat_rl.metrics.trajectories import Trajectories
 from nextlat_rl.types import Batch
-
-
-@dataclass(frozen=True)
-class Trajectories:
-    """N trajectories of at most T steps, real or imagined; what lies behind an end is padding.
-
-    Attributes:
-        observation: leaf -> `[N, T + 1, *leaf]`, the first observation included.
-        action: `[N, T, *action]`.
-        reward: `[N, T]`, zero where a step was not taken.
-        ended: `[N, T]` bool, whether the step ended the episode for good.
-        taken: `[N, T]` bool, whether the step was taken: the episode had not ended or been cut before.
-
-    """
-
-    observation: dict[str, Tensor]
-    action: Tensor
-    reward: Tensor
-    ended: Tensor
-    taken: Tensor
-
-    @property
-    def returns(self) -> Tensor:
-        """Undiscounted returns `[N]`."""
-        return self.reward.sum(1)
 
 
 class Player(ABC):
@@ -54,7 +29,7 @@ class World(ABC):
 
     Attributes:
         name: what rows call it.
-        bound: whether `answer_bits` are an upper bound of the negative log-likelihood instead of itself.
+        bound: whether the total of `answer_bits` is an upper bound of the negative log-likelihood instead of itself.
         parameters: numbers that are trained, once `fit` was called.
         steps: optimiser steps that `fit` took.
         dream_seconds: of one core that the last call of `dream` took.
@@ -73,9 +48,9 @@ class World(ABC):
 
     @abstractmethod
     def answer_bits(self, batch: Batch) -> dict[str, float]:
-        """Mean bits a step of what the world answers: `answer`, and its parts `reward`, `end` and `observation`.
+        """Mean bits a step of what the world answers: `total` and its parts, among them `reward` and `end`.
 
-        `answer` is the negative log-likelihood, or an upper bound of it, of (reward, end, next observation) given the
+        `total` is the negative log-likelihood, or an upper bound of it, of (reward, end, next observation) given the
         history from the first column on and the action, over the columns that have a next one. Numbers are densities
         in the codecs' normalised units, everything else is a probability.
         """

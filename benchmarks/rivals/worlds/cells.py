@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks.rivals.worlds import Player, Trajectories, World
+from benchmarks.rivals.worlds import Player, World
 from benchmarks.rivals.worlds.cell_model import CellModel
 from benchmarks.rivals.worlds.clock import Clock, rate
 from nextlat_rl.data.batches import Batcher
 from nextlat_rl.data.store import Store
+from nextlat_rl.metrics.trajectories import Trajectories
 from nextlat_rl.models.transformer import KVCache
 from nextlat_rl.spaces.distributions import inverse_cdf
 from nextlat_rl.types import Batch
@@ -58,6 +59,7 @@ class CellWorld(World):
             optimizer.step()
             step += 1
         model.eval()
+        model.trunk.pack()
         self.steps = step
         return clock.spent
 
@@ -84,31 +86,41 @@ class CellWorld(World):
 
     @torch.no_grad()
     def _dream(self, first: dict[str, Tensor], horizon: int, seed: int) -> Trajectories:
-        """Token by token; every part is drawn."""
+        """Token by token; every part is drawn. Rows whose episode is over are left out."""
         model, n = self.model, len(next(iter(first.values())))
-        player = _CellPlayer(model, n, seed)
+        player, steps, rows = _CellPlayer(model, n, seed), [], torch.arange(n)
         draw, reader = player.draw, player.reader
-        action, alive = player.act(first, torch.zeros(n)), torch.ones(n, dtype=torch.bool)
-        steps, observations, taken = [], [first], []
+        action = player.act(first, torch.zeros(n))
         for _ in range(horizon):
             hidden = reader.read(model.embed_action(action))[:, -1]
             end, given = model.answer(hidden)
-            ended = draw(n) < torch.sigmoid(end)
-            reward = model.reward.sample(torch.where(ended[:, None], given[:, 1], given[:, 0]), draw(n, 1))
-            tokens = torch.zeros(n, model.tokens, dtype=torch.long)
+            ended = draw(len(rows)) < torch.sigmoid(end)
+            reward = model.reward.sample(torch.where(ended[:, None], given[:, 1], given[:, 0]), draw(len(rows), 1))
+            tokens = torch.zeros(len(rows), model.tokens, dtype=torch.long)
             for k in range(model.tokens):
-                tokens[:, k] = inverse_cdf(model.logits(hidden, k), draw(n))
+                tokens[:, k] = inverse_cdf(model.logits(hidden, k), draw(len(rows)))
                 hidden = reader.read(model.embed_token(tokens[:, k], k))[:, -1]
-            observations.append(model.decode(tokens, draw(n, model.layout.numbers)))
-            steps.append((action, reward * alive, ended & alive))
-            taken.append(alive)
-            alive = alive & ~ended
-            if not alive.any():
+            observation = model.decode(tokens, draw(len(rows), model.layout.numbers))
+            parts = (action, reward, ended, torch.ones_like(ended), *observation.values())
+            steps.append([part.new_zeros(n, *part.shape[1:]).index_copy(0, rows, part) for part in parts])
+            going = (~ended).nonzero()[:, 0]
+            if not len(going):
                 break
+            if len(going) < len(rows):
+                rows, hidden = rows[going], hidden[going]
+                reader.keep(going)
             action = player.choose(hidden)
-        actions, rewards, ends = (torch.stack(column, 1) for column in zip(*steps, strict=True))
-        seen = {name: torch.stack([o[name] for o in observations], 1) for name in first}
-        return Trajectories(seen, actions, rewards, ends, torch.stack(taken, 1))
+        action, reward, ended, taken, *seen = (torch.stack(column, 1) for column in zip(*steps, strict=True))
+        leaves = {
+            name: torch.cat((first[name][:, None], leaf), 1) for name, leaf in zip(observation, seen, strict=True)
+        }
+        return Trajectories(
+            observation={name: leaf.numpy() for name, leaf in leaves.items()},
+            action=action.numpy(),
+            reward=reward.numpy(),
+            ended=ended.numpy(),
+            length=taken.sum(1).numpy(),
+        )
 
 
 class _Reader:
@@ -121,6 +133,10 @@ class _Reader:
     def read(self, x: Tensor) -> Tensor:
         """States `[B, K, D]` after embedded tokens `[B, K, D]`."""
         return self._trunk.extend(x, self._cache)
+
+    def keep(self, rows: Tensor) -> None:
+        """Go on with some of the histories, `[R]` int."""
+        self._cache = self._cache.index_select(rows)
 
 
 class _CellPlayer(Player):
@@ -163,6 +179,6 @@ def matching(build: Callable[[int], nn.Module], wanted: int) -> int:
 
 
 def bits(nats: dict[str, float], steps: int) -> dict[str, float]:
-    """Sums over the steps to means in bits, and their sum as `answer`."""
+    """Sums over the steps to means in bits, and their sum as `total`."""
     parts = {name: value / math.log(2) / max(steps, 1) for name, value in nats.items()}
-    return parts | {"answer": sum(parts.values())}
+    return parts | {"total": sum(parts.values())}

@@ -12,11 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.rivals.worlds import Player, Trajectories, World
+from benchmarks.rivals.worlds import Player, World
 from benchmarks.rivals.worlds.cells import bits
 from benchmarks.rivals.worlds.layout import Layout
 from nextlat_rl.data.store import Store
 from nextlat_rl.errors import UserError
+from nextlat_rl.metrics.trajectories import Trajectories
 from nextlat_rl.spaces import build_codec, build_scalar
 from nextlat_rl.spaces.binned import BinnedCodec
 from nextlat_rl.spaces.categorical import DiscreteCodec
@@ -75,7 +76,7 @@ class DreamerWorld(World):
         return float(found["seconds"])
 
     def answer_bits(self, batch: Batch) -> dict[str, float]:
-        """The negative evidence lower bound given the first observation's posterior; `divergence` is a part of it."""
+        """The negative evidence lower bound given the first observation's posterior; `code` is the divergence in it."""
         found = self.ask("bits", **self._rows.of_batch(batch))
         return bits({name: float(value) for name, value in found.items()}, int(batch.has_next.sum()))
 
@@ -100,11 +101,11 @@ class DreamerWorld(World):
         running = torch.cumprod((~made["ended"]).long(), 1).bool()
         taken = torch.cat([torch.ones_like(running[:, :1]), running[:, :-1]], 1)
         return Trajectories(
-            observation={name: torch.cat([first[name][:, None], leaf], 1) for name, leaf in seen.items()},
-            action=self._rows.stored_actions(made["action"]),
-            reward=self._rows.reward.centres[made["reward"]] * taken,
-            ended=made["ended"] & taken,
-            taken=taken,
+            observation={name: torch.cat([first[name][:, None], leaf], 1).numpy() for name, leaf in seen.items()},
+            action=self._rows.stored_actions(made["action"]).numpy(),
+            reward=(self._rows.reward.centres[made["reward"]] * taken).numpy(),
+            ended=(made["ended"] & taken).numpy(),
+            length=taken.sum(1).numpy(),
         )
 
     def close(self) -> None:

@@ -222,7 +222,7 @@ class Server:
             "reward": two_hot_log_prob(model.reward(latent), batch["reward_lower"], batch["reward_weight"]),
             "end": F.logsigmoid(torch.where(batch["ended"], -1.0, 1.0) * model.go_on(latent)[..., 0]),
             "observation": seen,
-            "divergence": -categorical_kl(posterior, prior),
+            "code": -categorical_kl(posterior, prior),
         }
         return {name: -float(value[counted].double().sum()) for name, value in parts.items()}
 

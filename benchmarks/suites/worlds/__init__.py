@@ -9,7 +9,7 @@ from rich.console import Console
 from benchmarks.options import Options
 from benchmarks.rows import Row
 from benchmarks.suite import Part, Suite
-from benchmarks.suites.worlds.tables import dreams_table, worlds_table
+from benchmarks.suites.worlds.tables import dreams_table, events_table, trust_table, worlds_table
 from benchmarks.suites.worlds.tasks import TASKS
 from benchmarks.table import Table
 
@@ -32,7 +32,7 @@ class WorldsSuite(Suite):
 
     def tables(self, rows: Sequence[Row]) -> list[Table]:
         """See `Suite`."""
-        return [worlds_table(rows), dreams_table(rows)]
+        return [worlds_table(rows), dreams_table(rows), trust_table(rows), events_table(rows)]
 
 
 SUITE = WorldsSuite()

@@ -2,65 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-import gymnasium as gym
-import numpy as np
 import torch
-from torch import Tensor
 
-from benchmarks.rivals.worlds import Trajectories, World
-from nextlat_rl.data.store import Store
-from nextlat_rl.envs import make_env
-from nextlat_rl.spaces import codec_class, flatten_list, leaves
-
-
-class Stored:
-    """Elements of an environment's spaces to stored form, and actions back."""
-
-    def __init__(self, store: Store) -> None:
-        self._observation_space, self._action_space = store.observation_space, store.action_space
-
-    def observations(self, observations: list[Any]) -> dict[str, Tensor]:
-        """N elements to leaf -> `[N, *leaf]`."""
-        flat = flatten_list(self._observation_space, observations)
-        spaces = leaves(self._observation_space)
-        return {name: torch.from_numpy(codec_class(space).encode(space, flat[name])) for name, space in spaces.items()}
-
-    def actions(self, action: Tensor) -> list[Any]:
-        """`[N, *action]` to N elements."""
-        return codec_class(self._action_space, "action").decode(self._action_space, action.numpy())
+from benchmarks.rivals.worlds import Player, World
+from nextlat_rl.agents.episodes import run_episodes
+from nextlat_rl.metrics.trajectories import Trajectories, stored_episodes
+from nextlat_rl.world_model import WorldModel
 
 
-def first_observations(env_id: str, seeds: list[int]) -> tuple[list[gym.Env], list[Any]]:
-    """An environment for each seed, reset to it, and what it shows."""
-    envs = [make_env(env_id) for _ in seeds]
-    return envs, [env.reset(seed=seed)[0] for env, seed in zip(envs, seeds, strict=True)]
+def played(world: World, world_model: WorldModel, env_id: str, seeds: list[int], horizon: int) -> Trajectories:
+    """Play an episode for each seed side by side, all for at most `horizon` steps.
+
+    Args:
+        world: whose policy acts.
+        world_model: has the codecs of the stored form.
+        env_id: the environment.
+        seeds: of the episodes.
+        horizon: steps.
+
+    """
+    agent = _Acting(world.player(len(seeds), seed=0), world_model)
+    found, _ = run_episodes(env_id, agent, seeds, len(seeds), trajectory_steps=horizon)
+    return stored_episodes(world_model, [result.trajectory for result in found if result.trajectory is not None])
 
 
-def played(world: World, env_id: str, store: Store, seeds: list[int], horizon: int) -> Trajectories:
-    """Play an episode for each seed side by side, all for at most `horizon` steps."""
-    stored, count = Stored(store), len(seeds)
-    envs, seen = first_observations(env_id, seeds)
-    player, reward = world.player(count, seed=0), np.zeros(count, np.float32)
-    running = np.ones(count, bool)
-    observations, actions, rewards, ends, taken = [stored.observations(seen)], [], [], [], []
-    for _ in range(horizon):
-        action = player.act(observations[-1], torch.from_numpy(reward))
-        chosen, ended, cut = stored.actions(action), np.zeros(count, bool), np.zeros(count, bool)
-        reward = np.zeros(count, np.float32)
-        for i in np.flatnonzero(running):
-            seen[i], reward[i], ended[i], cut[i], _ = envs[i].step(chosen[i])
-        observations.append(stored.observations(seen))
-        actions.append(action)
-        rewards.append(torch.from_numpy(reward))
-        ends.append(torch.from_numpy(ended))
-        taken.append(torch.from_numpy(running))
-        running = running & ~ended & ~cut
-        if not running.any():
-            break
-    for env in envs:
-        env.close()
-    joined = {name: torch.stack([observation[name] for observation in observations], 1) for name in observations[0]}
-    columns = [torch.stack(column, 1) for column in (actions, rewards, ends, taken)]
-    return Trajectories(joined, *columns)
+class _Acting:
+    """A player among elements of the environment's spaces; rows whose episode is over go on unheeded."""
+
+    def __init__(self, player: Player, world_model: WorldModel) -> None:
+        self._player, self._codecs = player, world_model
+
+    def act(
+        self, observations: Sequence[Any], rewards: Sequence[float], is_first: Sequence[bool], episodes: Sequence[int]
+    ) -> list[Any]:
+        """See `BatchAgent.act`."""
+        seen = self._codecs.encode_observations(observations)
+        return self._codecs.decode_actions(self._player.act(seen, torch.tensor(rewards, dtype=torch.float32)))

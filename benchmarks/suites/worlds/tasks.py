@@ -13,6 +13,9 @@ TASKS: dict[str, str] = {
     "MountainCarContinuous": "MountainCarContinuous-v0",
 }
 
+MODELS = ("ours", "trunk", "cells", "dreamer")
+"""What `models=` may name: ours by its latent dynamics and by its trunk, the per-cell transformer, DreamerV3's."""
+
 # All models clone the data's behaviour and draw their actions, so that the policies are of the same kind.
 OPTIONS = ("planner=none", "objective.policy_temperature=0", "deterministic=false")
 QUICK = ("trainer=smoke",)
