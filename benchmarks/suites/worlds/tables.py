@@ -49,8 +49,8 @@ def trust_table(rows: Sequence[Row]) -> Table:
         found = [row.figure("trust_auc") or {} for row in group]
         aucs = [over_values([tests[str(h)] for tests in found if str(h) in tests]).mean for h in LADDER]
         lines.append([part, agent, *(number(auc, ".2f") for auc in aucs)])
-    columns = ["task", "world model", *(f"step {h}" for h in LADDER)]
-    return Table("Area under the curve of telling dreams from reality", columns, lines, list(rows))
+    columns = ["task", "world model", *map(str, LADDER)]
+    return Table("Area under the curve of telling dreams from reality, by step", columns, lines, list(rows))
 
 
 def events_table(rows: Sequence[Row]) -> Table:
