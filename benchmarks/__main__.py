@@ -27,12 +27,14 @@ Options (name=value):
   only         parts, joined with +; default: all but those marked * below
   seeds        how many training seeds (1)
   first_seed   the first of them (0)
+  models       of suite=worlds, joined with +: ours, trunk (ours, dreaming by its trunk), cells, dreamer (all)
   size         of suites with several sizes (cpu)
   keep         true: write to benchmarks/results, which needs a checkout without changes (false)
   quick        true: a smoke test of the suite, not a measurement (false)
   runs         folder of training runs and of rows that are not kept (runs)
   json         true: print the rows and nothing else (false)
   d3rlpy       another Python that has d3rlpy, for the rivals that need it
+  sheeprl      another Python that has sheeprl, for DreamerV3's world model
 
 Suites and their parts (* measured only when only= names it):"""
 

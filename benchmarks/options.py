@@ -21,12 +21,14 @@ class Options:
         only: parts, joined with `+`; empty takes all but those that are measured apart.
         seeds: how many training seeds.
         first_seed: the first of them.
+        models: of suite=worlds, joined with `+`; empty takes all.
         size: of suites with several sizes.
         quick: a smoke test of the suite itself, not a measurement.
         keep: rows go to `benchmarks/results` instead of `runs/benchmarks`; needs a checkout without changes.
         runs: folder of training runs and of rows that are not kept.
         json: print the rows and nothing else.
         d3rlpy: another Python in whose environment d3rlpy is installed, for the rivals that need it.
+        sheeprl: another Python in whose environment sheeprl is installed, for DreamerV3's world model.
 
     """
 
@@ -34,12 +36,14 @@ class Options:
     only: str = ""
     seeds: int = 1
     first_seed: int = 0
+    models: str = ""
     size: str = "cpu"
     quick: bool = False
     keep: bool = False
     runs: str = "runs"
     json: bool = False
     d3rlpy: str = ""
+    sheeprl: str = ""
 
     def __post_init__(self) -> None:
         at_least("", self, 1, "seeds")

@@ -125,6 +125,27 @@ def measure_world(
         imagined = dreams(world_model, [p.first_observation for p in played], steps, seed, deterministic, shown.update)
     training, held_out = split(store, HELD_OUT, split_seed)
     batch = held_out_batch(store, held_out[:_HELD_OUT_EPISODES], steps + 1).to(world_model.device)
+    bits = answer_bits(world_model.model, batch)
+    return compare(world_model, env_id, store, training, real, imagined, steps, bits, console, seed)
+
+
+def compare(
+    world_model: WorldModel,
+    env_id: str,
+    store: Store,
+    training: np.ndarray,
+    real: Trajectories,
+    imagined: Trajectories,
+    steps: int,
+    bits: dict[str, float],
+    console: Console,
+    seed: int = 0,
+) -> Diagnosis:
+    """Compare N dreams, of whichever model, with N real episodes from the same starts; both cut after `steps`.
+
+    `world_model` has the codecs; the model that dreamt was trained on the episodes `training` of the store, and its
+    answers cost `bits`. The rest is as in `measure_world`.
+    """
     maps = _maps(world_model, env_id, real, imagined)
     codecs, returns = world_model.observation_codecs, cut_returns(store.reward, store.episode_start, steps)
     extra = None if maps is None else (maps[0].so_far[..., None] > 0, maps[1].so_far[..., None] > 0)
@@ -134,13 +155,13 @@ def measure_world(
         trust = trust_test(real, imagined, codecs, world_model.action_codec, **known)  # type: ignore[arg-type]
     return Diagnosis(
         trust=trust,
-        bits=answer_bits(world_model.model, batch),
+        bits=bits,
         events=event_rates(real, imagined, codecs),
         existence=existence(data, real, imagined, {name: codec.discrete for name, codec in codecs.items()}),
         returns=return_gap(real.returns, imagined.returns, returns),
         maps=maps,
         shown=int(np.minimum(real.length, imagined.length).argmax()),
-        episodes=episodes,
+        episodes=len(real.length),
         steps=steps,
     )
 

@@ -1,4 +1,4 @@
-"""Experts of single tasks: CartPole's balances to the time limit, LunarLander's lands, Memory's remembers."""
+"""Experts of single tasks: CartPole's balances, MountainCar's climbs, LunarLander's lands, Memory's remembers."""
 
 from typing import Any
 
@@ -15,6 +15,10 @@ def returns(env_id: str, episodes: int) -> list[float]:
 
 def test_expert_balances_cartpole_to_the_time_limit() -> None:
     assert returns("CartPole-v1", 20) == [500] * 20
+
+
+def test_expert_climbs_the_mountain() -> None:
+    assert min(returns("MountainCarContinuous-v0", 20)) > 95
 
 
 @pytest.mark.parametrize("env_id", ["LunarLander-v3", "LunarLanderContinuous-v3"])
