@@ -8,7 +8,7 @@ from torch import Tensor
 from nextlat_rl.models.answer import end_log_prob, reward_log_prob
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.forward import forward
-from nextlat_rl.objectives.joint import joint_answer
+from nextlat_rl.objectives.joint import followed_positions, joint_answer
 from nextlat_rl.types import Batch
 
 
@@ -31,7 +31,7 @@ def answer_bits(model: NextLat, batch: Batch) -> dict[str, float]:
         `code` of a joint answer, `end`, `reward`, `observation/<leaf>` for each leaf, and their sum `total`.
     """
     out = forward(model, batch)
-    at = batch.has_next.nonzero(as_tuple=True)
+    at = followed_positions(batch)
     parts = {}
     if model.code is None:
         answer = model.transition(out.afterstate[at])

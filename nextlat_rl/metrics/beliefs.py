@@ -7,7 +7,7 @@ from torch import Tensor
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.forward import forward
-from nextlat_rl.objectives.joint import joint_losses
+from nextlat_rl.objectives.joint import followed_positions, joint_losses
 from nextlat_rl.objectives.latent import code_step
 from nextlat_rl.objectives.next_token import next_token_losses
 from nextlat_rl.types import Batch
@@ -30,7 +30,7 @@ def held_out_losses(model: NextLat, batch: Batch, config: ObjectiveConfig) -> di
     out = forward(model, batch)
     losses = next_token_losses(model, batch, out, config)
     if model.code is not None:
-        losses |= joint_losses(model, batch, out, config, batch.has_next.nonzero(as_tuple=True))
+        losses |= joint_losses(model, batch, out, config, followed_positions(batch))
     return {name: float(loss) for name, loss in losses.items()}
 
 

@@ -1,8 +1,10 @@
-"""The joint answer's losses: the code's prior and encoder, and the answer given the code. They do not train the trunk."""
+"""The joint answer's losses: the code's prior and encoder, and the answer given the code.
+
+The trunk learns from each part of the answer by itself; these losses do not train it.
+"""
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from nextlat_rl.models.answer import end_log_prob, observation_loss, reward_log_prob
@@ -22,6 +24,12 @@ class JointAnswer:
     prior: Tensor  # [R, G, C] logits of p(z_i | g_t, z_<i)
     posterior: Tensor  # [R, G, C] the encoder's logits
     transition: TransitionParams  # [R, P] given z_t
+
+
+def followed_positions(batch: Batch) -> BatchIndex:
+    """All positions that a step follows, those with a code."""
+    row, column = batch.has_next.nonzero(as_tuple=True)
+    return row, column
 
 
 def joint_answer(model: NextLat, batch: Batch, out: Forward, at: BatchIndex) -> JointAnswer:

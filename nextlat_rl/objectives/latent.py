@@ -68,4 +68,5 @@ def code_step(model: NextLat, batch: Batch, out: Forward, belief: Tensor, at: Ba
     with torch.no_grad():
         action = out.previous_action_embedding[at]
         features = model.decode(model.after(belief, action), out.code[row, column - 1])
-    return model.embed_code_step(action.detach(), features, {name: batch.observation[name][at] for name in model.followed})
+    observation = {name: batch.observation[name][at] for name in model.followed}
+    return model.embed_code_step(action.detach(), features, observation)

@@ -14,7 +14,7 @@ from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.base import Objective
 from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.forward import Forward
-from nextlat_rl.objectives.latent import code_step, head_kl, random_subset, random_positions
+from nextlat_rl.objectives.latent import code_step, head_kl, random_positions, random_subset
 from nextlat_rl.objectives.weights import prompts
 from nextlat_rl.types import Batch, BatchIndex
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.forward import Forward, forward
-from nextlat_rl.objectives.latent import random_subset, random_positions
+from nextlat_rl.objectives.latent import random_positions, random_subset
 from nextlat_rl.objectives.next_token import next_token_losses, policy_weights
 from nextlat_rl.objectives.nextlat import start_count
 from nextlat_rl.objectives.registry import make_objective
@@ -78,7 +78,7 @@ def slow_losses(model: NextLat, batch: Batch, config: ObjectiveConfig) -> dict[s
                 a = model.embed_action(batch.action[b, t + i - 1])
                 observation = {k: v[b, t + i] for k, v in batch.observation.items()}
                 x = (
-                    (a + model.code.embed(out.code[b, t + i - 1])).detach()  # type: ignore[union-attr]
+                    slow_code_step(model, h[s], a, out.code[b, t + i - 1])
                     if kind
                     else model.embed_step(a, batch.reward[b, t + i - 1], observation, torch.tensor(False))
                 )
@@ -90,6 +90,15 @@ def slow_losses(model: NextLat, batch: Batch, config: ObjectiveConfig) -> dict[s
     for name in ("kl", "kl_code"):
         latent[name] = [latent[name][i] for i in chosen]
     return {k: torch.stack(v).mean() for k, v in (sums | latent).items()}
+
+
+def slow_code_step(model: NextLat, h: Tensor, a: Tensor, code: Tensor) -> Tensor:
+    """What the roll-out reads in code: the data's code, decoded at its own belief, without a gradient to either."""
+    assert model.read_code is not None
+    g = model.after(h, a).detach()
+    assert model.decode_net is not None and model.code is not None
+    features = g + model.decode_net(torch.cat((g, model.code.embed(code)))).detach()
+    return a.detach() + model.read_code(features)
 
 
 def slow_joint(model: NextLat, batch: Batch, out: Forward, at: tuple[int, int]) -> dict[str, Tensor]:

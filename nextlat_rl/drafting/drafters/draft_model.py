@@ -11,7 +11,7 @@ from nextlat_rl.drafting.token import Token, embed_token
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.forward import Forward, forward
-from nextlat_rl.objectives.joint import answer_loss
+from nextlat_rl.objectives.joint import answer_loss, followed_positions
 from nextlat_rl.objectives.next_token import next_token_losses, next_token_weights
 from nextlat_rl.types import Batch
 
@@ -37,7 +37,7 @@ class DraftModelNet(DrafterNet):
         own = forward(self.model, batch, self.begin(out.belief))
         losses = next_token_losses(self.model, batch, own, config)
         if self.model.code is not None:
-            at = batch.has_next.nonzero(as_tuple=True)
+            at = followed_positions(batch)
             afterstate, code = own.afterstate[at].detach(), out.code[at]
             answer = answer_loss(self.model, batch, self.model.transition(afterstate, code), at)
             losses["joint"] = answer.mean()
