@@ -1,7 +1,7 @@
 """The one step of imagination: an action, the world's answer to it, and the next belief by the latent dynamics.
 
-Where the model has a code, an imagined step is an action and a code: the dynamics reads the code's embedding, and the
-observation is decoded only if somebody looks. Numbers are drawn at every step, because the next ones are changes of
+Where the model has a code, an imagined step is an action and a code: the dynamics reads the features that the code is
+decoded to, and the heads draw an observation from them only if somebody looks. Numbers are drawn at every step, because the next ones are changes of
 them.
 """
 
