@@ -1,7 +1,7 @@
 """The one step of imagination: an action, the world's answer to it, and the next belief by the latent dynamics.
 
-Where the model has a code, an imagined step is an action and a code: the dynamics reads the features that the code is
-decoded to, and the heads draw an observation from them only if somebody looks. Numbers are drawn at every step, because the next ones are changes of
+Where the model has a code, an imagined step is an action and a code: the dynamics reads the code's embedding, and the
+observation is decoded only if somebody looks. Numbers are drawn at every step, because the next ones are changes of
 them.
 """
 
@@ -126,14 +126,14 @@ def draft_step(model: NextLat, belief: Tensor, action: Tensor) -> tuple[Tensor, 
     # A value that can be drawn, and so come true: the mode may lie between two of them.
     reward = model.reward.likeliest_centre(given_end(transition.reward, answer.end))
     x = model.embed_step(embedded, reward, answer.observation, torch.zeros_like(answer.end))
-    after = next_belief(model, belief, embedded, answer, transition.features)
+    after = next_belief(model, belief, embedded, answer)
     return after, x, answer.code, reward, answer.end, *answer.observation.values()
 
 
-def next_belief(model: NextLat, belief: Tensor, action_embedding: Tensor, answer: Answer, features: Tensor) -> Tensor:
-    """The belief `[*B, D + N]` after an answer and its decoded features, by the latent dynamics."""
+def next_belief(model: NextLat, belief: Tensor, action_embedding: Tensor, answer: Answer) -> Tensor:
+    """The belief `[*B, D + N]` after an answer, by the latent dynamics; in code where the model has one."""
     if model.code is not None:
-        x = model.embed_code_step(action_embedding, features, answer.observation)
+        x = model.embed_code_step(action_embedding, answer.code, answer.observation)
     else:
         x = model.embed_step(action_embedding, answer.reward, answer.observation, torch.zeros_like(answer.end))
     return model.dynamics(belief, x)
@@ -149,4 +149,4 @@ def _step(
         answer, transition = sample_answer(model, afterstate, noise, model.followed)
     else:
         answer, transition = likely_answer(model, afterstate, model.followed)
-    return answer, transition, next_belief(model, belief, embedded, answer, transition.features)
+    return answer, transition, next_belief(model, belief, embedded, answer)

@@ -32,14 +32,13 @@ def test_imagine_shapes(world_model: WorldModel, rollout: RolloutMode) -> None:
     assert (imagined.alive[:, 0] == 1).all()
 
 
-def test_imagination_in_code_reads_what_the_code_decodes_to(world_model: WorldModel) -> None:
+def test_imagination_in_code_reads_the_codes_embedding(world_model: WorldModel) -> None:
     model, belief = world_model.model, torch.randn(4, 16)
     action = torch.tensor([0, 1, 2, 1])
     with torch.no_grad():
         embedded = model.embed_action(action)
-        after = model.after(belief, embedded)
-        features = model.decode(after, model.likely_code(after))
-        expected = model.dynamics(belief, embedded + model.read_code(features))  # type: ignore[misc]
+        code = model.likely_code(model.after(belief, embedded))
+        expected = model.dynamics(belief, embedded + model.code.embed(code))  # type: ignore[union-attr]
     dream = world_model.imagine(belief, action[:, None], rollout="argmax")
     torch.testing.assert_close(dream.belief[:, 1], expected)
     assert set(dream.observation) == set(model.observation)

@@ -8,7 +8,7 @@ from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.forward import forward
 from nextlat_rl.objectives.joint import followed_positions, joint_losses
-from nextlat_rl.objectives.latent import code_step
+from nextlat_rl.objectives.latent import code_windows
 from nextlat_rl.objectives.next_token import next_token_losses
 from nextlat_rl.types import Batch
 
@@ -51,21 +51,18 @@ def latent_error_by_horizon(model: NextLat, batch: Batch, horizon: int) -> dict[
         horizon that an episode reaches.
     """
     out = forward(model, batch)
-    rolled = {"grounded": out.belief} | ({} if model.code is None else {"code": out.belief})
-    rows, columns = torch.ones_like(batch.has_next).nonzero(as_tuple=True)
-    rows, columns = rows.view_as(batch.has_next), columns.view_as(batch.has_next)
+    steps = {"grounded": out.step_embedding}
+    if model.code is not None:
+        steps["code"] = code_windows(model, batch, out)
+    rolled = {name: out.belief for name in steps}
     alive = torch.ones_like(batch.has_next)
-    errors: dict[str, list[float]] = {name: [] for name in (*rolled, "still")}
+    errors: dict[str, list[float]] = {name: [] for name in (*steps, "still")}
     for i in range(1, min(horizon, batch.has_next.shape[1] - 1) + 1):
         # Column t of `rolled` holds the roll-out that began at column t, now i - 1 steps on.
         alive = alive[:, :-1] & batch.has_next[:, i - 1 : -1]
         if not alive.any():
             break
-        before = {name: belief[:, :-1] for name, belief in rolled.items()}
-        steps = {"grounded": out.step_embedding[:, i:]}
-        if model.code is not None:
-            steps["code"] = code_step(model, batch, out, before["code"], (rows[:, i:], columns[:, i:]))
-        rolled = {name: model.dynamics(belief, steps[name]) for name, belief in before.items()}
+        rolled = {name: model.dynamics(belief[:, :-1], steps[name][:, i:]) for name, belief in rolled.items()}
         truth = out.belief[:, i:]
         for name, guess in (rolled | {"still": out.belief[:, :-i]}).items():
             error = F.smooth_l1_loss(guess, truth, reduction="none").mean(-1)

@@ -23,7 +23,7 @@ def accuracy_by_length(model: NextLat, batch: Batch, scored: Tensor | None = Non
         only the latent dynamics updates from the first step on (arXiv 2511.05963).
     """
     out = forward(model, batch)
-    carried, _ = carry(model, batch, out, in_code=False)
+    carried, _ = carry(model, batch, out, out.step_embedding[None])
     counted = batch.has_action if scored is None else batch.has_action & scored
     total = counted.sum(0)
     lengths = total.nonzero().squeeze(1)

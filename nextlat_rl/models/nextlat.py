@@ -78,7 +78,7 @@ class NextLat(nn.Module):
         self.after_net = nn.Sequential(
             nn.Linear(2 * width + self.num_numbers, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
         )
-        self.code = self.decode_net = self.read_code = None
+        self.code = self.decode_net = None
         if wants_code(config, self.observation):
             self.code = AnswerCode(width, config.code_groups, config.code_classes, config.code_width)
             self.decode_net = nn.Sequential(
@@ -87,7 +87,6 @@ class NextLat(nn.Module):
                 nn.GELU(),
                 nn.Linear(config.code_width, width),
             )
-            self.read_code = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width))
         self.followed = list(self.observation) if self.code is None else self._numeric
         # Modules that only training needs; see `nextlat_rl.objectives.registry.attach_training_modules`.
         self.baseline: nn.Module | None = None
@@ -113,16 +112,12 @@ class NextLat(nn.Module):
         before = torch.where(is_first[..., None], self.start, action_embedding + self.reward.embed(reward))
         return self.with_numbers(before + self.embed_observation(observation), observation)
 
-    def embed_code_step(self, action_embedding: Tensor, features: Tensor, observation: dict[str, Tensor]) -> Tensor:
-        """emb(x_t) `[*B, D + N]` of an imagined step, of which nothing is decoded but the numbers.
-
-        Args:
-            action_embedding: `[*B, D]` emb(a_{t-1}).
-            features: `[*B, D + N]` what `decode` gives at g_{t-1} for the step's code.
-            observation: the leaves `followed` of o_t.
-        """
-        assert self.read_code is not None
-        return self.with_numbers(action_embedding + self.read_code(self.split(features)[0]), observation)
+    def embed_code_step(self, action_embedding: Tensor, code: Tensor, observation: dict[str, Tensor]) -> Tensor:
+        """emb(x_t) `[*B, D + N]` of an imagined step: the code `[*B, G]` stands for all but the numbers of o_t."""
+        assert self.code is not None
+        parts = [action_embedding, self.code.embed(code)]
+        parts += [self.observation[name].embed(observation[name]) for name in self._numeric]
+        return self.with_numbers(reduce(torch.add, parts), observation)
 
     def with_numbers(self, hidden: Tensor, observation: dict[str, Tensor]) -> Tensor:
         """`[*B, D]` with the normalised numbers of an observation behind, `[*B, D + N]`."""
@@ -166,14 +161,6 @@ class NextLat(nn.Module):
         after = hidden + self.after_net(torch.cat((joined, numbers), dim=-1))
         return torch.cat((after, numbers), dim=-1)
 
-    def decode(self, afterstate: Tensor, code: Tensor | None) -> Tensor:
-        """What the heads of the answer read, `[*B, D + N]`; see `transition`."""
-        if code is None or self.code is None or self.decode_net is None:
-            return afterstate
-        features, numbers = self.split(afterstate)
-        features = features + self.decode_net(torch.cat((features, self.code.embed(code)), dim=-1))
-        return torch.cat((features, numbers), dim=-1) if self._numeric else features
-
     def transition(
         self, afterstate: Tensor, code: Tensor | None = None, leaves: list[str] | None = None
     ) -> TransitionParams:
@@ -185,9 +172,11 @@ class NextLat(nn.Module):
                 part's own distribution p(. | g_t).
             leaves: of the observation; by default all.
         """
-        decoded = self.decode(afterstate, code)
-        features, _ = self.split(decoded)
+        features, numbers = self.split(afterstate)
+        if code is not None and self.code is not None and self.decode_net is not None:
+            features = features + self.decode_net(torch.cat((features, self.code.embed(code)), dim=-1))
         reward = self.reward.head(torch.stack((features, features + self.ending), dim=-2))
+        decoded = torch.cat((features, numbers), dim=-1)
         return TransitionParams(
             end=self.end(features).squeeze(-1),
             reward=reward + self.reward_support,

@@ -12,7 +12,7 @@ from torch import Tensor
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.forward import Forward, forward, roots
-from nextlat_rl.objectives.latent import code_step, head_kl, random_subset
+from nextlat_rl.objectives.latent import code_windows, head_kl, random_subset
 from nextlat_rl.objectives.nextlat import latent_losses
 from nextlat_rl.types import Batch
 
@@ -27,9 +27,12 @@ def dynamics_finetune_losses(
     """
     with torch.no_grad():
         out = forward(model, batch, generator=generator)
-    carried, known = carry(model, batch, out, in_code=model.code is not None and config.code_weight > 0)
+        steps = out.step_embedding[None]
+        if model.code is not None and config.code_weight:
+            steps = torch.cat((steps, code_windows(model, batch, out)[None]))
+    carried, known = carry(model, batch, out, steps)
     at = known.nonzero(as_tuple=True)
-    true = out.belief[at].expand(len(carried), -1, -1)
+    true = out.belief[at].expand(len(steps), -1, -1)
     smooth_l1 = F.smooth_l1_loss(carried[:, at[0], at[1]], true)
     chosen = random_subset(len(at[0]), config.min_rollouts, generator).to(known.device)
     at = (at[0][chosen], at[1][chosen])
@@ -37,21 +40,17 @@ def dynamics_finetune_losses(
     return latent_losses(model, batch, out, config, generator) | {"latent_finetune": smooth_l1, "kl_finetune": kl}
 
 
-def carry(model: NextLat, batch: Batch, out: Forward, in_code: bool) -> tuple[Tensor, Tensor]:
+def carry(model: NextLat, batch: Batch, out: Forward, steps: Tensor) -> tuple[Tensor, Tensor]:
     """Beliefs `[K, B, L, D + N]` that the dynamics carries along whole windows, and where they exist, `[B, L]`.
 
     Each roll-out starts from the trunk's belief, at an episode's first step or in column 0; those columns hold no
-    prediction. The first of K is grounded, the second, if wanted, in code.
+    prediction. `steps: [K, B, L, D + N]` is what the dynamics reads.
     """
     starts = roots(batch)
-    rows = torch.arange(len(starts), device=starts.device)
-    belief = out.belief[:, 0].expand(1 + in_code, -1, -1)
+    belief = out.belief[:, 0].expand(len(steps), -1, -1)
     beliefs = [belief]
     for t in range(1, starts.shape[1]):
-        steps = [out.step_embedding[:, t]]
-        if in_code:
-            steps.append(code_step(model, batch, out, belief[1], (rows, torch.full_like(rows, t))))
-        carried = model.dynamics(belief, torch.stack(steps))
+        carried = model.dynamics(belief, steps[:, :, t])
         belief = torch.where(starts[:, t, None], out.belief[:, t], carried)
         beliefs.append(belief)
     return torch.stack(beliefs, 2), batch.valid & ~starts

@@ -51,22 +51,17 @@ def head_kl(
     return torch.where(batch.has_action[at], policy + transition, 0.0) + config.value_weight * value
 
 
-def code_step(model: NextLat, batch: Batch, out: Forward, belief: Tensor, at: BatchIndex) -> Tensor:
-    """emb(x_t) `[*R, D + N]` in code, as a roll-out reads it that was at `belief: [*R, D + N]` the step before.
-
-    The code is that of the data, what it decodes to depends on the belief, as in a dream: the dynamics then learns to
-    follow its own roll-outs. Of the weights it trains `read_code` alone.
-
-    Args:
-        model: the network.
-        batch: the windows.
-        out: the trunk's pass over them.
-        belief: `[*R, D + N]`, passes no gradient on.
-        at: positions `[*R]` of x_t, other than column 0.
-    """
+@torch.no_grad()
+def code_steps(model: NextLat, batch: Batch, out: Forward, at: BatchIndex) -> Tensor:
+    """emb(x_t) `[*R, D + N]` in code at positions `at: [*R]` other than column 0; without gradients."""
     row, column = at
-    with torch.no_grad():
-        action = out.previous_action_embedding[at]
-        features = model.decode(model.after(belief, action), out.code[row, column - 1])
     observation = {name: batch.observation[name][at] for name in model.followed}
-    return model.embed_code_step(action.detach(), features, observation)
+    return model.embed_code_step(out.previous_action_embedding[at], out.code[row, column - 1], observation)
+
+
+def code_windows(model: NextLat, batch: Batch, out: Forward) -> Tensor:
+    """emb(x_t) in code at all positions, `[B, L, D + N]`; column 0 is meaningless."""
+    rows, columns = batch.has_next.shape
+    column = torch.arange(columns, device=out.belief.device).expand(rows, -1)
+    row = torch.arange(rows, device=out.belief.device)[:, None].expand(-1, columns)
+    return code_steps(model, batch, out, (row, column))

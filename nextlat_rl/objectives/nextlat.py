@@ -14,7 +14,7 @@ from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.base import Objective
 from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.forward import Forward
-from nextlat_rl.objectives.latent import code_step, head_kl, random_positions, random_subset
+from nextlat_rl.objectives.latent import code_steps, head_kl, random_positions, random_subset
 from nextlat_rl.objectives.weights import prompts
 from nextlat_rl.types import Batch, BatchIndex
 
@@ -61,14 +61,15 @@ def latent_losses(
     """
     (row, column), at, inside = _rollout_positions(model, batch, config, generator)
     # One look-up for all steps: each has a backward pass over a whole batch of embeddings.
-    steps = out.step_embedding[at]  # [H, S, D + N]
+    steps = out.step_embedding[at][:, None]  # [H, 1, S, D]
     start = out.belief[row, column]
-    in_code = model.code is not None and config.code_weight > 0
-    belief = torch.stack((start, start.detach())) if in_code else start[None]
+    belief = start[None]
+    if model.code is not None and config.code_weight:
+        belief = torch.stack((start, start.detach()))
+        steps = torch.cat((steps, code_steps(model, batch, out, at)[:, None]), dim=1)
     beliefs = []
-    for grounded, *place in zip(steps, *at, strict=True):
-        step = (grounded, code_step(model, batch, out, belief[1], (place[0], place[1]))) if in_code else (grounded,)
-        belief = model.dynamics(belief, torch.stack(step))
+    for step_embedding in steps.unbind():
+        belief = model.dynamics(belief, step_embedding)
         beliefs.append(belief)
     at = (at[0].flatten()[inside], at[1].flatten()[inside])
     rolled = torch.cat(beliefs, 1)[:, inside]  # [1 or 2, R, D + N], grounded and in code

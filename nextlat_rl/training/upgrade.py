@@ -7,7 +7,7 @@ from torch import Tensor
 
 from nextlat_rl.renamed import RENAMED, RENAMED_VALUES
 
-FORMAT = 5
+FORMAT = 4
 
 _NORMS = {"dynamics_net": "input_norm", "after_net": "after_norm"}
 # Format 2 kept the settings of all planners beside each other; now there are only those of the chosen one.
@@ -22,7 +22,7 @@ def upgraded(config: Any) -> dict[str, Any]:
     """A checkpoint's config in format `FORMAT`; the argument is left as it is.
 
     Args:
-        config: what the checkpoint's config.json holds, of format 2, 3 or 5 (4 was never released).
+        config: what the checkpoint's config.json holds, of format 2, 3 or 4.
 
     Raises:
         ValueError: another format.
@@ -33,7 +33,7 @@ def upgraded(config: Any) -> dict[str, Any]:
     if config["format"] not in (2, 3):
         raise ValueError(f"format {config['format']}")
     new = dict(config) if config["format"] == 3 else _from_2(config)
-    # Before format 5 the parts of an answer were independent, and beliefs were also rolled out without observations.
+    # Before format 4 the parts of an answer were independent, and beliefs were also rolled out without observations.
     new["format"], new["weights_format"] = FORMAT, 3
     new["model"] = {**new["model"], "answer": "product"}
     if "train_config" in new:

@@ -32,7 +32,7 @@ def test_follows_each_episode_from_its_first_step() -> None:
     """Against a plain loop over episodes."""
     model, batch = tiny_model(), make_batch(LENGTHS)
     out = forward(model, batch)
-    carried, known = carry(model, batch, out, in_code=False)
+    carried, known = carry(model, batch, out, out.step_embedding[None])
     followed = carried[0]
     for b, window in enumerate(LENGTHS):
         t = 0
@@ -50,7 +50,7 @@ def test_follows_each_episode_from_its_first_step() -> None:
 def test_loss_is_the_mean_over_what_was_followed() -> None:
     model, batch = tiny_model(), make_batch(LENGTHS)
     out = forward(model, batch)
-    carried, known = carry(model, batch, out, in_code=False)
+    carried, known = carry(model, batch, out, out.step_embedding[None])
     followed = carried[0]
     losses = dynamics_finetune_losses(model, batch, ObjectiveConfig(code_weight=0), torch.Generator().manual_seed(0))
     pairs = zip(followed[known], out.belief[known], strict=True)
@@ -70,7 +70,7 @@ def test_only_the_dynamics_learns_and_follows_better() -> None:
         assert trainer.finetuning
         errors.append(trainer.train_step()["latent_finetune"])
     changed = {name for name, parameter in model.named_parameters() if not torch.equal(parameter, before[name])}
-    assert changed == {name for name in before if name.startswith(("dynamics_net.", "input_norm.", "read_code."))}
+    assert changed == {name for name in before if name.startswith(("dynamics_net.", "input_norm."))}
     assert errors[-1] < 0.5 * errors[0]
 
 

@@ -78,7 +78,7 @@ def slow_losses(model: NextLat, batch: Batch, config: ObjectiveConfig) -> dict[s
                 a = model.embed_action(batch.action[b, t + i - 1])
                 observation = {k: v[b, t + i] for k, v in batch.observation.items()}
                 x = (
-                    slow_code_step(model, h[s], a, out.code[b, t + i - 1])
+                    (a + model.code.embed(out.code[b, t + i - 1])).detach()  # type: ignore[union-attr]
                     if kind
                     else model.embed_step(a, batch.reward[b, t + i - 1], observation, torch.tensor(False))
                 )
@@ -90,15 +90,6 @@ def slow_losses(model: NextLat, batch: Batch, config: ObjectiveConfig) -> dict[s
     for name in ("kl", "kl_code"):
         latent[name] = [latent[name][i] for i in chosen]
     return {k: torch.stack(v).mean() for k, v in (sums | latent).items()}
-
-
-def slow_code_step(model: NextLat, h: Tensor, a: Tensor, code: Tensor) -> Tensor:
-    """What the roll-out reads in code: the data's code, decoded at its own belief, without a gradient to either."""
-    assert model.read_code is not None
-    g = model.after(h, a).detach()
-    assert model.decode_net is not None and model.code is not None
-    features = g + model.decode_net(torch.cat((g, model.code.embed(code)))).detach()
-    return a.detach() + model.read_code(features)
 
 
 def slow_joint(model: NextLat, batch: Batch, out: Forward, at: tuple[int, int]) -> dict[str, Tensor]:

@@ -112,6 +112,6 @@ def test_a_checkpoint_without_settings_is_upgraded_too() -> None:
 def test_another_format_is_one_clear_line(tmp_path: Path, content: object) -> None:
     folder = shutil.copytree(checkpoint.find(RUN), tmp_path / "checkpoint")
     (folder / "config.json").write_text(json.dumps(content))
-    with pytest.raises(UserError, match=r"config.json is not a checkpoint of format 5") as error:
+    with pytest.raises(UserError, match=r"config.json is not a checkpoint of format 4") as error:
         checkpoint.load_config(folder)
     assert "\n" not in str(error.value)

@@ -28,9 +28,7 @@ class NextLatDrafter(SequentialDrafter):
     def next_feature(self, feature: Tensor, token: Token) -> Tensor:
         """Equation 9; in code where the trunk's model has one."""
         answer = Answer(token.code, token.reward, token.end, token.observation)
-        action = self.heads.embed_action(token.action)
-        features = self.heads.decode(self.heads.after(feature, action), answer.code)
-        return next_belief(self.heads, feature, action, answer, features)
+        return next_belief(self.heads, feature, self.heads.embed_action(token.action), answer)
 
     def guess(self, feature: Tensor, token: Token, uniform: Tensor) -> tuple[Tensor, Token]:
         """See `SequentialDrafter.guess`; both in one trace, for this is where the time of a draft goes."""
