@@ -1,5 +1,6 @@
 """The training loop around a `Trainer`: progress, curves, checkpoints, Ctrl-C."""
 
+import copy
 import json
 import signal
 import time
@@ -11,17 +12,21 @@ from typing import NoReturn
 from omegaconf import OmegaConf
 from torch import Tensor
 
-from nextlat_rl.console import Bar, bar
+from nextlat_rl.console import Bar, bar, make_console
 from nextlat_rl.errors import UserError
+from nextlat_rl.jobs.evaluation import ActingConfig, eval_tags, score
 from nextlat_rl.jobs.run import RunContext
 from nextlat_rl.metrics.beliefs import belief_rank, held_out_losses, latent_error_by_horizon
 from nextlat_rl.results import git_revision
+from nextlat_rl.seeds import DIAGNOSIS_SEED
 from nextlat_rl.training import checkpoint
 from nextlat_rl.training.tracking import Tracker
 from nextlat_rl.training.trainer import Trainer
 from nextlat_rl.types import Batch
+from nextlat_rl.world_model import WorldModel
 
 _ERROR_HORIZONS = (1, 2, 4, 8, 16)
+_CURVE_EPISODES = 32
 
 
 class TrainingLoop:
@@ -85,6 +90,8 @@ class TrainingLoop:
                 if trainer.step % settings.save_every == 0:
                     self.save()
                     self._diagnose(held_out)
+                if settings.eval_every and trainer.step % settings.eval_every == 0 and trainer.step < settings.steps:
+                    self._evaluate()
                 return self.interrupted
 
             trainer.run(after_step)
@@ -119,6 +126,23 @@ class TrainingLoop:
         self.tracker.scalars(curves, step)
         parts = [f"{name} {losses[name]:.4f}" for name in ("policy", "latent", "latent_finetune") if name in losses]
         shown.update(step, "  ".join([f"loss {losses['loss']:.3f}", *parts]))
+
+    def _evaluate(self) -> None:
+        """A point of the curve of returns: a copy acts, for an agent's traces and packed weights slow training."""
+        config = self.config
+        world_model = WorldModel(
+            copy.deepcopy(self.trainer.model), self.context.env_id, config.objective.discount, config.objective.name
+        )
+        acting = ActingConfig(config.acting, deterministic=config.deterministic, seed=config.seed)
+        row, _ = score(
+            world_model,
+            self.context.env_id,
+            acting,
+            episodes=_CURVE_EPISODES,
+            console=make_console(quiet=False, silent=True),
+            first_seed=DIAGNOSIS_SEED,
+        )
+        self.tracker.scalars(eval_tags(row), self.trainer.step)
 
     def _diagnose(self, held_out: Batch) -> None:
         model = self.trainer.model.eval()

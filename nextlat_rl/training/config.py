@@ -29,6 +29,8 @@ class TrainerConfig:
         dynamics_finetune_batch_size: windows per batch in them.
         dynamics_finetune_learning_rate: peak in them; falls linearly to a tenth.
         eval_episodes: episodes of the final evaluation.
+        eval_every: steps between evaluations of the policy while it learns, each on the same 32 episodes of the
+            diagnosis' seeds; 0 evaluates at the end only.
         eval_first_seed: seed of the first of them; data never uses seeds from 10,000,000 on. Tune on others.
         diagnosis_episodes: real episodes that the dreams are compared with after training, on other seeds, see
             `python -m nextlat_rl.diagnose`; 0 compares nothing and measures no trust horizon.
@@ -55,6 +57,7 @@ class TrainerConfig:
     dynamics_finetune_batch_size: int = 32
     dynamics_finetune_learning_rate: float = 3e-3
     eval_episodes: int = 500
+    eval_every: int = 500
     eval_first_seed: int = EVALUATION_SEED
     diagnosis_episodes: int = 256
     log_every: int = 50
@@ -66,7 +69,7 @@ class TrainerConfig:
         counts = ("steps", "batch_size", "dynamics_finetune_batch_size", "eval_episodes", "log_every", "save_every")
         at_least(section, self, 1, *counts)
         at_least(section, self, 0, "dynamics_finetune_steps", "length", "weight_decay", "warmup", "cooldown", "threads")
-        at_least(section, self, 0, "eval_first_seed", "diagnosis_episodes")
+        at_least(section, self, 0, "eval_first_seed", "diagnosis_episodes", "eval_every")
         literals(section, self)
         above_zero(section, self, "learning_rate", "muon_learning_rate", "dynamics_finetune_learning_rate", "clip")
         fraction, windows = self.top_return_fraction, self.batch_size

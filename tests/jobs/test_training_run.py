@@ -10,6 +10,7 @@ import sys
 import time
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -110,7 +111,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 def test_main_job_leaves_everything_behind(tmp_path: Path) -> None:
     done = subprocess.run(
-        command(tmp_path, *SMALL, "planner=lookahead", "json=true"),
+        command(tmp_path, *SMALL, "planner=lookahead", "trainer.eval_every=12", "json=true"),
         env=environment(tmp_path),
         capture_output=True,
         text=True,
@@ -128,6 +129,9 @@ def test_main_job_leaves_everything_behind(tmp_path: Path) -> None:
     assert rows[0]["answer_bits_total"] == pytest.approx(rows[0]["answer_bits_observation_observation"], abs=3)
     for name in ("config.yaml", "diagnosis.png", "imagination-real_against_imagined.png", "eval-episode.gif"):
         assert (run / name).stat().st_size > 0
+    returns = _events(run).Scalars("eval/mean_reward")
+    assert [point.step for point in returns] == [12, 24, 35]  # 30 steps, then 5 on the dynamics
+    assert returns[-1].value == pytest.approx(rows[0]["return_mean"])
     tags = _tensorboard_tags(run)
     for tag in (
         "train/grad_norm",
@@ -238,12 +242,16 @@ def test_killed_run_resumes_bit_for_bit(tmp_path: Path) -> None:
     assert expected.read_bytes() == resumed.read_bytes()
 
 
-def _tensorboard_tags(run: Path) -> set[str]:
+def _events(run: Path) -> Any:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     events = EventAccumulator(str(run))
     events.Reload()
-    tags = events.Tags()
+    return events
+
+
+def _tensorboard_tags(run: Path) -> set[str]:
+    tags = _events(run).Tags()
     return {*tags["scalars"], *tags["images"], *tags["tensors"]}
 
 
