@@ -25,9 +25,9 @@ class TrainerConfig:
         clip: largest norm of the gradient.
         warmup: steps of linear warm-up.
         cooldown: fraction of the steps.
-        dynamics_finetune_steps: further steps that train the latent dynamics alone, on whole windows.
+        dynamics_finetune_steps: further steps that train the latent dynamics alone, on whole windows. The learning rates
+            begin at their peaks again and fall to a tenth.
         dynamics_finetune_batch_size: windows per batch in them.
-        dynamics_finetune_learning_rate: peak in them; falls linearly to a tenth.
         eval_episodes: episodes of the final evaluation.
         eval_every: steps between evaluations of the policy while it learns, each on the same 32 episodes of the
             diagnosis' seeds; 0 evaluates at the end only.
@@ -55,7 +55,6 @@ class TrainerConfig:
     cooldown: float = 0.4
     dynamics_finetune_steps: int = 100
     dynamics_finetune_batch_size: int = 32
-    dynamics_finetune_learning_rate: float = 3e-3
     eval_episodes: int = 500
     eval_every: int = 500
     eval_first_seed: int = EVALUATION_SEED
@@ -71,7 +70,7 @@ class TrainerConfig:
         at_least(section, self, 0, "dynamics_finetune_steps", "length", "weight_decay", "warmup", "cooldown", "threads")
         at_least(section, self, 0, "eval_first_seed", "diagnosis_episodes", "eval_every")
         literals(section, self)
-        above_zero(section, self, "learning_rate", "muon_learning_rate", "dynamics_finetune_learning_rate", "clip")
+        above_zero(section, self, "learning_rate", "muon_learning_rate", "clip")
         fraction, windows = self.top_return_fraction, self.batch_size
         if not 0 <= fraction < 1 or (fraction and windows < 2):
             raise UserError(

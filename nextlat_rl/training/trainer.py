@@ -94,8 +94,8 @@ class Trainer:
         settings, step = self.settings, self.step
         if self.finetuning:
             step -= settings.steps
-            peak, steps = settings.dynamics_finetune_learning_rate, settings.dynamics_finetune_steps
-            return peak * min(1.0, (step + 1) / _FINETUNE_WARMUP) * (1 - (1 - _LR_FLOOR) * step / steps)
+            falling = 1 - (1 - _LR_FLOOR) * step / settings.dynamics_finetune_steps
+            return settings.learning_rate * min(1.0, (step + 1) / _FINETUNE_WARMUP) * falling
         warm = min(1.0, (step + 1) / max(settings.warmup, 1))
         remaining = (settings.steps - step) / max(settings.cooldown * settings.steps, 1)
         cool = min(1.0, _LR_FLOOR + (1 - _LR_FLOOR) * max(remaining, 0.0))

@@ -9,6 +9,7 @@ from nextlat_rl.renamed import RENAMED, RENAMED_VALUES
 
 FORMAT = 4
 
+_GONE = ("trainer.follow_learning_rate", "trainer.dynamics_finetune_learning_rate")
 _NORMS = {"dynamics_net": "input_norm", "after_net": "after_norm"}
 # Format 2 kept the settings of all planners beside each other; now there are only those of the chosen one.
 _PLANNER_SETTINGS = {
@@ -92,6 +93,8 @@ def _renamed(section: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of one section under today's names, with today's names of their values."""
     new = {}
     for name, value in settings.items():
+        if f"{section}.{name}" in _GONE:
+            continue
         option = RENAMED.get(f"{section}.{name}", f"{section}.{name}")
         values = RENAMED_VALUES.get(option, {})
         new[option.rpartition(".")[2]] = values.get(value, value) if isinstance(value, str) else value
