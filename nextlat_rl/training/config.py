@@ -26,7 +26,7 @@ class TrainerConfig:
         warmup: steps of linear warm-up.
         cooldown: fraction of the steps.
         dynamics_finetune_steps: further steps that train the latent dynamics alone, on whole windows; their learning
-            rates begin at 0.3 of the peaks and fall to a tenth of that.
+            rates begin at the peaks again and fall to a tenth.
         dynamics_finetune_batch_size: windows per batch in them.
         eval_episodes: episodes of the final evaluation.
         eval_every: steps between evaluations of the policy while it learns, each on the same 32 episodes of the

@@ -18,7 +18,6 @@ from nextlat_rl.types import Batch
 
 _LR_FLOOR = 0.1
 _FINETUNE_WARMUP = 10
-_FINETUNE_PEAK = 0.3  # at the full rates what the dynamics knows is lost first
 
 
 class Batches(Protocol):
@@ -96,7 +95,7 @@ class Trainer:
         if self.finetuning:
             step -= settings.steps
             falling = 1 - (1 - _LR_FLOOR) * step / settings.dynamics_finetune_steps
-            return _FINETUNE_PEAK * settings.learning_rate * min(1.0, (step + 1) / _FINETUNE_WARMUP) * falling
+            return settings.learning_rate * min(1.0, (step + 1) / _FINETUNE_WARMUP) * falling
         warm = min(1.0, (step + 1) / max(settings.warmup, 1))
         remaining = (settings.steps - step) / max(settings.cooldown * settings.steps, 1)
         cool = min(1.0, _LR_FLOOR + (1 - _LR_FLOOR) * max(remaining, 0.0))

@@ -14,7 +14,7 @@ from tests.helpers.tiny import make_batch, tiny_model
 LENGTHS = [[5, 4, 3], [12], [2, 2, 8], [1, 11]]
 SETTINGS = TrainerConfig(
     steps=3,
-    dynamics_finetune_steps=300,
+    dynamics_finetune_steps=100,
     batch_size=4,
     dynamics_finetune_batch_size=4,
     learning_rate=1e-3,
