@@ -17,7 +17,6 @@ RENAMED = {
     "env.planner": "planner",
     "trainer.best_share": "trainer.top_return_fraction",
     "trainer.follow_steps": "trainer.dynamics_finetune_steps",
-    "trainer.follow_batch_size": "trainer.dynamics_finetune_batch_size",
     "objective.fewest_starts": "objective.min_rollouts",
     "objective.blind_weight": "objective.code_weight",
     "objective.open_loop_weight": "objective.code_weight",

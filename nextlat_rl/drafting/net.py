@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.forward import Forward
-from nextlat_rl.objectives.latent import head_kl, random_subset
+from nextlat_rl.objectives.latent import rollout_losses, targets
 from nextlat_rl.types import Batch, BatchIndex
 
 
@@ -39,11 +39,10 @@ class FeatureNet(DrafterNet):
         self, model: NextLat, batch: Batch, out: Forward, config: ObjectiveConfig, generator: torch.Generator
     ) -> dict[str, Tensor]:
         """Smooth-L1 on all guesses, KL on a random subset of them as in the latent losses."""
-        (row, column), feature = self.predict(model, batch, out, generator)
-        latent = F.smooth_l1_loss(feature, out.belief[row, column])
-        chosen = random_subset(len(row), config.min_rollouts, generator).to(row.device)
-        kl = head_kl(model, batch, out, (row[chosen], column[chosen]), feature[chosen], config).mean()
-        return {"latent": config.latent_weight * latent, "kl": config.kl_weight * kl}
+        at, feature = self.predict(model, batch, out, generator)
+        true = targets(batch, out).at(at)
+        found = rollout_losses(model, feature[None], true, config.min_rollouts, config, generator)
+        return {"latent": config.latent_weight * found["latent"], "kl": config.kl_weight * found["kl"]}
 
 
 def rolled_places(batch: Batch, starts: BatchIndex, length: int) -> tuple[BatchIndex, Tensor]:

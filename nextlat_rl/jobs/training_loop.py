@@ -124,7 +124,7 @@ class TrainingLoop:
             "time/steps_per_second": speed,
         }
         self.tracker.scalars(curves, step)
-        parts = [f"{name} {losses[name]:.4f}" for name in ("policy", "latent", "latent_finetune") if name in losses]
+        parts = [f"{name} {losses[name]:.4f}" for name in ("policy", "latent") if name in losses]
         shown.update(step, "  ".join([f"loss {losses['loss']:.3f}", *parts]))
 
     def _evaluate(self) -> None:

@@ -1,56 +1,79 @@
-"""Fine-tuning of the latent dynamics on whole windows, after training, for recurrent acting.
+"""Fine-tuning of the latent dynamics on the beliefs of a trunk that no longer changes.
 
-While the trunk still learns, the dynamics has a moving target and short roll-outs. Once the trunk is fixed, its beliefs
-are targets without a backward pass, so roll-outs as long as a window become cheap: they begin at every episode's first
-step and at the first column of a window, and run to the end.
+While the trunk learns, the dynamics has a moving target, and most of a step is the trunk's. Afterwards the beliefs of
+some windows are read once. A step then costs short roll-outs and the heads at some of their beliefs, so thousands of
+steps take as long as hundreds with the trunk.
 """
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.config import ObjectiveConfig
-from nextlat_rl.objectives.forward import Forward, forward, roots
-from nextlat_rl.objectives.latent import code_windows, head_kl, random_subset
-from nextlat_rl.objectives.nextlat import latent_losses
+from nextlat_rl.objectives.forward import draw_codes, embed_windows
+from nextlat_rl.objectives.latent import Targets, random_subset, rollout_losses
 from nextlat_rl.types import Batch
+
+_ROLLOUTS = 128  # a step
+_HORIZON = 8
+_KL_POSITIONS = 256
+_NUMBERS = 2**23  # of all beliefs that are read: 32 MB
+
+
+@dataclass
+class FrozenBeliefs:
+    """What a model that stays as it is says of P positions, window after window; without gradients."""
+
+    true: Targets  # [P]
+    steps: Tensor  # [K, P, D + N] emb(x_t), grounded and, of a model with a code, in code
+    has_next: Tensor  # [P] bool, the position after it is the next step of the same episode
+
+
+def positions_read(steps: int, belief_size: int) -> int:
+    """How many positions are read for `steps` steps: as many as these start from, at most 32 MB of beliefs."""
+    return min(steps * _ROLLOUTS, _NUMBERS // belief_size)
+
+
+@torch.no_grad()
+def read_beliefs(
+    model: NextLat, batches: Iterable[Batch], config: ObjectiveConfig, generator: torch.Generator
+) -> FrozenBeliefs:
+    """Read the beliefs of all windows of the batches; `generator` draws the codes."""
+    parts = []
+    for batch in batches:
+        action_embedding, previous, x = embed_windows(model, batch)
+        belief = model.beliefs(x, batch.segment)
+        code = draw_codes(model, batch, x, model.after(belief, action_embedding), generator)
+        steps = [x]
+        if model.code is not None and config.code_weight:
+            observation = {name: batch.observation[name] for name in model.followed}
+            steps.append(model.embed_code_step(previous, code.roll(1, 1), observation))
+        windows = (belief, action_embedding, code, batch.has_action, batch.has_next, *steps)
+        parts.append([tensor.flatten(0, 1) for tensor in windows])
+    belief, action_embedding, code, has_action, has_next, *steps = (
+        torch.cat(column) for column in zip(*parts, strict=True)
+    )
+    return FrozenBeliefs(Targets(belief, action_embedding, code, has_action), torch.stack(steps), has_next)
 
 
 def dynamics_finetune_losses(
-    model: NextLat, batch: Batch, config: ObjectiveConfig, generator: torch.Generator
+    model: NextLat, beliefs: FrozenBeliefs, config: ObjectiveConfig, generator: torch.Generator
 ) -> dict[str, Tensor]:
-    """Smooth-L1 and KL of roll-outs over whole windows, beside the usual latent losses, as unweighted scalars.
-
-    Only the latent dynamics gets gradients. The usual losses keep roll-outs from the middle of an episode as good as
-    they were.
-    """
-    with torch.no_grad():
-        out = forward(model, batch, generator=generator)
-        steps = out.step_embedding[None]
-        if model.code is not None and config.code_weight:
-            steps = torch.cat((steps, code_windows(model, batch, out)[None]))
-    carried, known = carry(model, batch, out, steps)
-    at = known.nonzero(as_tuple=True)
-    true = out.belief[at].expand(len(steps), -1, -1)
-    smooth_l1 = F.smooth_l1_loss(carried[:, at[0], at[1]], true)
-    chosen = random_subset(len(at[0]), config.min_rollouts, generator).to(known.device)
-    at = (at[0][chosen], at[1][chosen])
-    kl = head_kl(model, batch, out, at, carried[:, at[0], at[1]], config).mean()
-    return latent_losses(model, batch, out, config, generator) | {"latent_finetune": smooth_l1, "kl_finetune": kl}
-
-
-def carry(model: NextLat, batch: Batch, out: Forward, steps: Tensor) -> tuple[Tensor, Tensor]:
-    """Beliefs `[K, B, L, D + N]` that the dynamics carries along whole windows, and where they exist, `[B, L]`.
-
-    Each roll-out starts from the trunk's belief, at an episode's first step or in column 0; those columns hold no
-    prediction. `steps: [K, B, L, D + N]` is what the dynamics reads.
-    """
-    starts = roots(batch)
-    belief = out.belief[:, 0].expand(len(steps), -1, -1)
-    beliefs = [belief]
-    for t in range(1, starts.shape[1]):
-        carried = model.dynamics(belief, steps[:, :, t])
-        belief = torch.where(starts[:, t, None], out.belief[:, t], carried)
-        beliefs.append(belief)
-    return torch.stack(beliefs, 2), batch.valid & ~starts
+    """The losses of `rollout_losses` on roll-outs from random positions. Only the latent dynamics gets gradients."""
+    candidates = beliefs.has_next.nonzero().squeeze(1)
+    start = candidates[random_subset(len(candidates), _ROLLOUTS, generator).to(candidates.device)]
+    ahead = torch.arange(1, _HORIZON + 1, device=start.device)[:, None]
+    last = len(beliefs.has_next) - 1
+    at = (start + ahead).clamp_max(last)  # [H, S]
+    inside = beliefs.has_next[(start + ahead - 1).clamp_max(last)].cumprod(0).flatten().nonzero().squeeze(1)
+    steps = beliefs.steps[:, at]
+    belief = beliefs.true.belief[start].expand(len(steps), -1, -1)
+    rolled = []
+    for i in range(_HORIZON):
+        belief = model.dynamics(belief, steps[:, i])
+        rolled.append(belief)
+    true = beliefs.true.at(at.flatten()[inside])
+    return rollout_losses(model, torch.cat(rolled, 1)[:, inside], true, _KL_POSITIONS, config, generator)

@@ -1,10 +1,14 @@
 """Parts of losses on rolled-out beliefs: random positions, and the divergence of the heads."""
 
+from dataclasses import dataclass
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from nextlat_rl.models.answer import observation_kl, reward_and_end_kl
 from nextlat_rl.models.nextlat import NextLat
+from nextlat_rl.models.transition import TransitionParams
 from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.forward import Forward
 from nextlat_rl.types import Batch, BatchIndex
@@ -22,33 +26,76 @@ def random_subset(total: int, count: int, generator: torch.Generator) -> Tensor:
     return torch.randperm(total, generator=generator)[:count]
 
 
-def head_kl(
-    model: NextLat, batch: Batch, out: Forward, at: BatchIndex, belief: Tensor, config: ObjectiveConfig
-) -> Tensor:
-    """KL between the heads' distributions given the true beliefs at `at` (R positions) and given `belief: [*, R, D]`.
+@dataclass
+class Targets:
+    """What the trunk and the code's encoder say of positions of any batch shape, without gradients."""
+
+    belief: Tensor  # [*B, D + N] h_t
+    action_embedding: Tensor  # [*B, D] emb(a_t)
+    code: Tensor  # [*B, G] z_t
+    has_action: Tensor  # [*B] bool
+
+    def at(self, index: Tensor | BatchIndex) -> "Targets":
+        """Those at R of the positions."""
+        return Targets(self.belief[index], self.action_embedding[index], self.code[index], self.has_action[index])
+
+
+def targets(batch: Batch, out: Forward) -> Targets:
+    """Those of a whole batch, `[B, L]`."""
+    return Targets(out.belief.detach(), out.action_embedding.detach(), out.code, batch.has_action)
+
+
+def rollout_losses(
+    model: NextLat, rolled: Tensor, true: Targets, count: int, config: ObjectiveConfig, generator: torch.Generator
+) -> dict[str, Tensor]:
+    """Smooth-L1 and KL between beliefs of roll-outs and the true ones, `latent` and `kl`, as unweighted scalars.
+
+    The heads cost more than the dynamics, so the KL's mean is estimated on a random subset.
+
+    Args:
+        model: the network.
+        rolled: `[K, R, D + N]`, grounded and in code; the latter's losses are `latent_code` and `kl_code`.
+        true: of the R positions; 0 of them give losses of 0.
+        count: size of the subset.
+        config: weights inside the KL.
+        generator: draws the subset.
+    """
+    smooth_l1 = F.smooth_l1_loss(rolled, true.belief.expand_as(rolled), reduction="none").mean(2)
+    chosen = random_subset(rolled.shape[1], count, generator).to(rolled.device)
+    kl = head_kl(model, true.at(chosen), rolled[:, chosen], config)
+    return {
+        f"{name}{kind}": loss.sum() / max(loss.numel(), 1)
+        for name, losses in (("latent", smooth_l1), ("kl", kl))
+        for kind, loss in zip(("", "_code"), losses, strict=False)
+    }
+
+
+def head_kl(model: NextLat, true: Targets, belief: Tensor, config: ObjectiveConfig) -> Tensor:
+    """KL between the heads' distributions given the true beliefs at R positions and given `belief: [*K, R, D + N]`.
 
     The sum over the policy, the value, and the code and the answer given it of the action that was taken, where there
-    was one; `[*, R]`. The heads' own weights are frozen.
+    was one; `[*K, R]`. The heads' own weights are frozen.
     """
 
-    def target(parameters: Tensor) -> Tensor:
-        chosen = parameters.detach()[at]
-        return chosen.expand(*belief.shape[:-2], *chosen.shape)
+    def expand(x: Tensor) -> Tensor:
+        return x.expand(*belief.shape[:-2], *x.shape)
 
-    code = target(out.code)
+    def answer(belief: Tensor) -> tuple[TransitionParams, Tensor]:
+        afterstate = model.after(belief, expand(true.action_embedding))
+        return model.transition(afterstate, code), model.code_prior(afterstate, code)
+
+    code, of = expand(true.code), expand(true.belief)
     with torch.no_grad():
-        afterstate = target(out.afterstate)
-        true, prior = model.transition(afterstate, code), model.code_prior(afterstate, code)
+        true_policy, true_value, (true_transition, true_prior) = model.action.head(of), model.value.head(of), answer(of)
     with model.frozen_heads():
-        afterstate = model.after(belief, target(out.action_embedding))
-        predicted = model.transition(afterstate, code)
-        policy = model.action.kl(target(out.policy), model.action.head(belief))
-        value = model.value.kl(target(out.value), model.value.head(belief))
-        observation = observation_kl(model, true, predicted)
+        transition, prior = answer(belief)
+        policy = model.action.kl(true_policy, model.action.head(belief))
+        value = model.value.kl(true_value, model.value.head(belief))
+        observation = observation_kl(model, true_transition, transition)
         if model.code is not None:
-            observation = observation + model.code.kl(prior, model.code_prior(afterstate, code))
-        transition = reward_and_end_kl(model, true, predicted) + config.observation_weight * observation
-    return torch.where(batch.has_action[at], policy + transition, 0.0) + config.value_weight * value
+            observation = observation + model.code.kl(true_prior, prior)
+        following = reward_and_end_kl(model, true_transition, transition) + config.observation_weight * observation
+    return torch.where(true.has_action, policy + following, 0.0) + config.value_weight * value
 
 
 @torch.no_grad()

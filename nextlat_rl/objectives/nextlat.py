@@ -7,14 +7,13 @@ codes of the answers in their place (in code).
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.base import Objective
 from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.forward import Forward
-from nextlat_rl.objectives.latent import code_steps, head_kl, random_positions, random_subset
+from nextlat_rl.objectives.latent import code_steps, random_positions, rollout_losses, targets
 from nextlat_rl.objectives.weights import prompts
 from nextlat_rl.types import Batch, BatchIndex
 
@@ -43,8 +42,6 @@ class NextLatent(Objective):
             "latent_code": config.code_weight * latent,
             "kl": kl,
             "kl_code": config.code_weight * kl,
-            "latent_finetune": latent,
-            "kl_finetune": kl,
         }
 
 
@@ -56,8 +53,8 @@ def latent_losses(
 ) -> dict[str, Tensor]:
     """Smooth-L1 and KL of the roll-outs, grounded and in code, means over steps that stay inside an episode.
 
-    The heads cost more than the dynamics, so the KL's mean is estimated on a random subset of the rolled-out steps, as
-    many as there are roll-outs. A model without a code has the grounded roll-outs alone, as in the paper.
+    The KL is that of as many steps as there are roll-outs. A model without a code has the grounded roll-outs alone, as in
+    the paper.
     """
     (row, column), at, inside = _rollout_positions(model, batch, config, generator)
     # One look-up for all steps: each has a backward pass over a whole batch of embeddings.
@@ -71,16 +68,8 @@ def latent_losses(
     for step_embedding in steps.unbind():
         belief = model.dynamics(belief, step_embedding)
         beliefs.append(belief)
-    at = (at[0].flatten()[inside], at[1].flatten()[inside])
-    rolled = torch.cat(beliefs, 1)[:, inside]  # [1 or 2, R, D + N], grounded and in code
-    smooth_l1 = F.smooth_l1_loss(rolled, out.belief[at].detach().expand_as(rolled), reduction="none").mean(2)
-    chosen = random_subset(inside.numel(), row.numel(), generator).to(row.device)
-    kl = head_kl(model, batch, out, (at[0][chosen], at[1][chosen]), rolled[:, chosen], config)
-    return {
-        f"{name}{kind}": loss.sum() / max(loss.numel(), 1)  # 0 where nothing was rolled out
-        for name, losses in (("latent", smooth_l1), ("kl", kl))
-        for kind, loss in zip(("", "_code"), losses, strict=False)
-    }
+    true = targets(batch, out).at((at[0].flatten()[inside], at[1].flatten()[inside]))
+    return rollout_losses(model, torch.cat(beliefs, 1)[:, inside], true, row.numel(), config, generator)
 
 
 def _rollout_positions(

@@ -83,12 +83,11 @@ def make_trainer(
     part = rank_and_world_size()
     if config.batch_size < part[1]:
         raise UserError(f"a batch of {config.batch_size} windows has none for each of {part[1]} processes")
-    sizes = (config.batch_size, config.dynamics_finetune_batch_size)
-    batches, finetune_batches = (Batcher(store, size, length, seed, episodes, part) for size in sizes)
+    batches = Batcher(store, config.batch_size, length, seed, episodes, part)
     chosen: Batches = batches
     if fraction := config.top_return_fraction:
         chosen = TopReturnBatcher(store, config.batch_size, length, seed, episodes, fraction)
-    return Trainer(model, chosen, objective, config, seed, finetune_batches)
+    return Trainer(model, chosen, objective, config, seed, batches)
 
 
 def drafter_batches(store: Store, trainer: dict[str, Any], context: int, seed: int) -> Batcher:

@@ -25,9 +25,8 @@ class TrainerConfig:
         clip: largest norm of the gradient.
         warmup: steps of linear warm-up.
         cooldown: fraction of the steps.
-        dynamics_finetune_steps: further steps that train the latent dynamics alone, on whole windows; their learning
-            rates begin at the peaks again and fall to a tenth.
-        dynamics_finetune_batch_size: windows per batch in them.
+        dynamics_finetune_steps: further steps that train the latent dynamics alone, on beliefs of the fixed trunk. They
+            are short; their learning rates begin at half of the peaks.
         eval_episodes: episodes of the final evaluation.
         eval_every: steps between evaluations of the policy while it learns, each on the same 32 episodes of the
             diagnosis' seeds; 0 evaluates at the end only.
@@ -53,8 +52,7 @@ class TrainerConfig:
     clip: float = 1.0
     warmup: int = 100
     cooldown: float = 0.4
-    dynamics_finetune_steps: int = 100
-    dynamics_finetune_batch_size: int = 32
+    dynamics_finetune_steps: int = 1000
     eval_episodes: int = 500
     eval_every: int = 500
     eval_first_seed: int = EVALUATION_SEED
@@ -65,7 +63,7 @@ class TrainerConfig:
 
     def __post_init__(self) -> None:
         section = "trainer."
-        counts = ("steps", "batch_size", "dynamics_finetune_batch_size", "eval_episodes", "log_every", "save_every")
+        counts = ("steps", "batch_size", "eval_episodes", "log_every", "save_every")
         at_least(section, self, 1, *counts)
         at_least(section, self, 0, "dynamics_finetune_steps", "length", "weight_decay", "warmup", "cooldown", "threads")
         at_least(section, self, 0, "eval_first_seed", "diagnosis_episodes", "eval_every")

@@ -1,6 +1,6 @@
 """The optimisation. A step depends on (seed, step) and on the weights and optimiser state before it only."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import torch
@@ -9,7 +9,12 @@ from torch import Tensor
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.base import weighted_sum
 from nextlat_rl.objectives.config import ObjectiveConfig
-from nextlat_rl.objectives.dynamics_finetune import dynamics_finetune_losses
+from nextlat_rl.objectives.dynamics_finetune import (
+    FrozenBeliefs,
+    dynamics_finetune_losses,
+    positions_read,
+    read_beliefs,
+)
 from nextlat_rl.objectives.registry import OBJECTIVES, make_objective
 from nextlat_rl.training.config import TrainerConfig
 from nextlat_rl.training.distributed import average_gradients
@@ -17,7 +22,9 @@ from nextlat_rl.training.optimizer import make_optimizer
 from nextlat_rl.types import Batch
 
 _LR_FLOOR = 0.1
-_FINETUNE_WARMUP = 10
+_FINETUNE_WARMUP = 100
+_FINETUNE_FLOOR = 0.02
+_FINETUNE_PEAK = 0.5  # of the peaks of training: its batches are smaller
 
 
 class Batches(Protocol):
@@ -38,7 +45,8 @@ class Trainer:
         objective: what is minimised.
         settings: of the optimisation.
         seed: keys the random choices together with the step.
-        dynamics_finetune_batches: for the `settings.dynamics_finetune_steps` steps that follow; by default `batches`.
+        dynamics_finetune_batches: whose beliefs the `settings.dynamics_finetune_steps` steps that follow learn from; by
+            default `batches`.
     """
 
     def __init__(
@@ -55,6 +63,7 @@ class Trainer:
         self.optimizer = make_optimizer(model, settings)
         self.step = 0
         self.total_steps = total_steps(settings, objective.name)
+        self._beliefs: FrozenBeliefs | None = None
 
     @property
     def finetuning(self) -> bool:
@@ -83,19 +92,34 @@ class Trainer:
 
     def _losses(self) -> dict[str, Tensor]:
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)
-        device = self.model.start.device
         if self.finetuning:
-            batch = self.dynamics_finetune_batches.batch(self.step).to(device)
-            return dynamics_finetune_losses(self.model, batch, self.objective.config, generator)
-        return self.objective.losses(self.model, self.batches.batch(self.step).to(device), generator)
+            if self._beliefs is None:
+                self._beliefs = self._read_beliefs()
+            return dynamics_finetune_losses(self.model, self._beliefs, self.objective.config, generator)
+        batch = self.batches.batch(self.step).to(self.model.start.device)
+        return self.objective.losses(self.model, batch, generator)
+
+    def _read_beliefs(self) -> FrozenBeliefs:
+        """The same ones whenever fine-tuning is resumed."""
+        generator = torch.Generator().manual_seed(self.seed)
+        return read_beliefs(self.model, self._finetune_batches(), self.objective.config, generator)
+
+    def _finetune_batches(self) -> Iterator[Batch]:
+        wanted = positions_read(self.settings.dynamics_finetune_steps, self.model.belief_size)
+        step = self.settings.steps
+        while wanted > 0:
+            batch = self.dynamics_finetune_batches.batch(step).to(self.model.start.device)
+            yield batch
+            wanted -= batch.has_next.numel()
+            step += 1
 
     def learning_rate(self) -> float:
-        """Linear warm-up, constant, linear cool-down to a tenth; without the constant part in the fine-tuning."""
+        """Linear warm-up, constant, linear cool-down; without the constant part in the fine-tuning."""
         settings, step = self.settings, self.step
         if self.finetuning:
             step -= settings.steps
-            falling = 1 - (1 - _LR_FLOOR) * step / settings.dynamics_finetune_steps
-            return settings.learning_rate * min(1.0, (step + 1) / _FINETUNE_WARMUP) * falling
+            falling = 1 - (1 - _FINETUNE_FLOOR) * step / settings.dynamics_finetune_steps
+            return settings.learning_rate * _FINETUNE_PEAK * min(1.0, (step + 1) / _FINETUNE_WARMUP) * falling
         warm = min(1.0, (step + 1) / max(settings.warmup, 1))
         remaining = (settings.steps - step) / max(settings.cooldown * settings.steps, 1)
         cool = min(1.0, _LR_FLOOR + (1 - _LR_FLOOR) * max(remaining, 0.0))

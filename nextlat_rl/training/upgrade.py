@@ -9,7 +9,12 @@ from nextlat_rl.renamed import RENAMED, RENAMED_VALUES
 
 FORMAT = 4
 
-_GONE = ("trainer.follow_learning_rate", "trainer.dynamics_finetune_learning_rate")
+_GONE = (
+    "trainer.follow_learning_rate",
+    "trainer.follow_batch_size",
+    "trainer.dynamics_finetune_learning_rate",
+    "trainer.dynamics_finetune_batch_size",
+)
 _NORMS = {"dynamics_net": "input_norm", "after_net": "after_norm"}
 # Format 2 kept the settings of all planners beside each other; now there are only those of the chosen one.
 _PLANNER_SETTINGS = {
@@ -29,17 +34,18 @@ def upgraded(config: Any) -> dict[str, Any]:
         ValueError: another format.
         KeyError, TypeError, AttributeError: not a checkpoint's config at all.
     """
-    if config["format"] == FORMAT:
-        return dict(config)
-    if config["format"] not in (2, 3):
+    if config["format"] not in (2, 3, FORMAT):
         raise ValueError(f"format {config['format']}")
-    new = dict(config) if config["format"] == 3 else _from_2(config)
+    new = dict(config) if config["format"] != 2 else _from_2(config)
+    if "train_config" in new:
+        sections = new["train_config"].items()
+        new["train_config"] = {k: _renamed(k, v) if isinstance(v, Mapping) else v for k, v in sections}
+    if config["format"] == FORMAT:
+        return new
     # Before format 4 the parts of an answer were independent, and beliefs were also rolled out without observations.
     new["format"], new["weights_format"] = FORMAT, 3
     new["model"] = {**new["model"], "answer": "product"}
     if "train_config" in new:
-        sections = new["train_config"].items()
-        new["train_config"] = {k: _renamed(k, v) if isinstance(v, Mapping) else v for k, v in sections}
         new["train_config"]["model"] = {**new["train_config"]["model"], "answer": "product"}
     return new
 

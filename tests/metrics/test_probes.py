@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from nextlat_rl.metrics.lengths import accuracy_by_length
+from nextlat_rl.metrics.lengths import accuracy_by_length, carry
 from nextlat_rl.metrics.probes import probe_cross_entropy, probe_curve
 from nextlat_rl.objectives.forward import forward
 from tests.helpers.tiny import make_batch, tiny_model
@@ -93,3 +93,20 @@ def test_accuracy_by_length_of_trunk_and_recurrent_beliefs() -> None:
         expected = [sum(by_length[int(n)]) / len(by_length[int(n)]) for n in table["length"]]
         assert table[name] == pytest.approx(expected)
     assert table["trunk"] != table["recurrent"]
+
+
+def test_carries_each_episode_from_its_first_step() -> None:
+    """Against a plain loop over episodes."""
+    model, windows = tiny_model(), [[5, 4, 3], [12], [2, 2, 8], [1, 11]]
+    batch = make_batch(windows)
+    out = forward(model, batch)
+    carried = carry(model, batch, out)
+    for b, window in enumerate(windows):
+        t = 0
+        for rows in window:
+            belief = out.belief[b, t]
+            torch.testing.assert_close(carried[b, t], belief)
+            for i in range(t + 1, t + rows):
+                belief = model.dynamics(belief, out.step_embedding[b, i])
+                torch.testing.assert_close(carried[b, i], belief)
+            t += rows

@@ -14,7 +14,7 @@ from nextlat_rl.models.answer import end_log_prob, observation_loss
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.forward import forward
-from nextlat_rl.objectives.latent import head_kl
+from nextlat_rl.objectives.latent import head_kl, targets
 from nextlat_rl.objectives.weights import prompts, token_weights, weighted_mean
 from nextlat_rl.types import Batch
 from tests.helpers.tiny import compute_losses, make_batch, tiny_model
@@ -107,7 +107,7 @@ def test_roll_outs_can_begin_at_answers_alone() -> None:
     found = losses(model, one, horizon=1, start_in_prompts=False)
     torch.testing.assert_close(found["latent"], F.smooth_l1_loss(rolled, out.belief[:, 6]))
     at = (torch.tensor([0]), torch.tensor([6]))
-    torch.testing.assert_close(found["kl"], head_kl(model, one, out, at, rolled, ObjectiveConfig())[0])
+    torch.testing.assert_close(found["kl"], head_kl(model, targets(one, out).at(at), rolled, ObjectiveConfig())[0])
     everywhere = losses(model, one, horizon=1)
     assert all(found[name] != everywhere[name] for name in names)
 

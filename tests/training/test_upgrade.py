@@ -66,7 +66,7 @@ def test_old_settings_get_their_new_places_and_names() -> None:
     assert new["env"] == {"id": "CartPole-v1"}
     assert new["collect"] == {**old["collect"], "sb3": old["env"]["sb3"]}
     assert new["trainer"]["steps"] == 4 and new["trainer"]["dynamics_finetune_steps"] == 2
-    assert new["trainer"]["dynamics_finetune_batch_size"] == 4
+    assert "follow_batch_size" not in new["trainer"] and "dynamics_finetune_batch_size" not in new["trainer"]
     assert new["objective"]["min_rollouts"] == 8 and new["objective"]["code_weight"] == 0.1
     assert new["planner"] == {"name": "lookahead", "rollout": "sample", "depth": 8, "width": 16, "value_scale": 20.0}
     assert new["deterministic"] is True
