@@ -21,6 +21,7 @@ _ROLLOUTS = 128  # a step
 _HORIZON = 8
 _KL_POSITIONS = 256
 _NUMBERS = 2**23  # of all beliefs that are read: 32 MB
+_LATENT = 100.0  # weight of the smooth-L1, times that of training: its gradients are small beside the KL's
 
 
 @dataclass
@@ -57,6 +58,12 @@ def read_beliefs(
         torch.cat(column) for column in zip(*parts, strict=True)
     )
     return FrozenBeliefs(Targets(belief, action_embedding, code, has_action), torch.stack(steps), has_next)
+
+
+def dynamics_finetune_weights(config: ObjectiveConfig) -> dict[str, float]:
+    """Weights of `dynamics_finetune_losses` in the sum that is minimised."""
+    latent, kl, code = _LATENT * config.latent_weight, config.kl_weight, config.code_weight
+    return {"latent": latent, "kl": kl, "latent_code": code * latent, "kl_code": code * kl}
 
 
 def dynamics_finetune_losses(

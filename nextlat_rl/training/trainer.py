@@ -12,6 +12,7 @@ from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.dynamics_finetune import (
     FrozenBeliefs,
     dynamics_finetune_losses,
+    dynamics_finetune_weights,
     positions_read,
     read_beliefs,
 )
@@ -81,7 +82,7 @@ class Trainer:
         self.model.train()
         self.optimizer.scale_learning_rate(self.learning_rate() / self.settings.learning_rate)
         losses = self._losses()
-        loss = weighted_sum(losses, self.objective.weights(self.step / self.settings.steps))
+        loss = weighted_sum(losses, self._weights())
         self.optimizer.zero_grad()
         loss.backward()
         average_gradients(self.model)
@@ -98,6 +99,11 @@ class Trainer:
             return dynamics_finetune_losses(self.model, self._beliefs, self.objective.config, generator)
         batch = self.batches.batch(self.step).to(self.model.start.device)
         return self.objective.losses(self.model, batch, generator)
+
+    def _weights(self) -> dict[str, float]:
+        if self.finetuning:
+            return dynamics_finetune_weights(self.objective.config)
+        return self.objective.weights(self.step / self.settings.steps)
 
     def _read_beliefs(self) -> FrozenBeliefs:
         """The same ones whenever fine-tuning is resumed."""
