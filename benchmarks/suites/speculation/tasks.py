@@ -9,7 +9,6 @@ _LARGE = (
     "model=large",
     "trainer.batch_size=12",
     "trainer.steps=400",
-    "trainer.dynamics_finetune_steps=60",
     "trainer.learning_rate=0.001",
     "trainer.eval_episodes=64",
 )
