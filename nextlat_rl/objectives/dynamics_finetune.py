@@ -6,7 +6,7 @@ steps take as long as hundreds with the trunk.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -17,11 +17,13 @@ from nextlat_rl.objectives.forward import draw_codes, embed_windows
 from nextlat_rl.objectives.latent import Targets, random_subset, rollout_losses
 from nextlat_rl.types import Batch
 
-_ROLLOUTS = 128  # a step
-_HORIZON = 8
+# Roll-outs of a step and their length, in turn: short ones teach most, long ones keep a dream from drifting away.
+_ROLLOUTS = ((128, 8), (16, 64))
 _KL_POSITIONS = 256
 _NUMBERS = 2**23  # of all beliefs that are read: 32 MB
-_LATENT = 100.0  # weight of the smooth-L1, times that of training: its gradients are small beside the KL's
+# Weights, times those of training: gradients of the smooth-L1 are small beside the KL's, and dreams show every part of
+# an observation.
+_LATENT, _OBSERVATION = 100.0, 5.0
 
 
 @dataclass
@@ -35,7 +37,7 @@ class FrozenBeliefs:
 
 def positions_read(steps: int, belief_size: int) -> int:
     """How many positions are read for `steps` steps: as many as these start from, at most 32 MB of beliefs."""
-    return min(steps * _ROLLOUTS, _NUMBERS // belief_size)
+    return min(steps * _ROLLOUTS[0][0], _NUMBERS // belief_size)
 
 
 @torch.no_grad()
@@ -71,16 +73,18 @@ def dynamics_finetune_losses(
 ) -> dict[str, Tensor]:
     """The losses of `rollout_losses` on roll-outs from random positions. Only the latent dynamics gets gradients."""
     candidates = beliefs.has_next.nonzero().squeeze(1)
-    start = candidates[random_subset(len(candidates), _ROLLOUTS, generator).to(candidates.device)]
-    ahead = torch.arange(1, _HORIZON + 1, device=start.device)[:, None]
+    count, horizon = _ROLLOUTS[int(torch.randint(len(_ROLLOUTS), (), generator=generator))]
+    start = candidates[random_subset(len(candidates), count, generator).to(candidates.device)]
+    ahead = torch.arange(1, horizon + 1, device=start.device)[:, None]
     last = len(beliefs.has_next) - 1
     at = (start + ahead).clamp_max(last)  # [H, S]
     inside = beliefs.has_next[(start + ahead - 1).clamp_max(last)].cumprod(0).flatten().nonzero().squeeze(1)
     steps = beliefs.steps[:, at]
     belief = beliefs.true.belief[start].expand(len(steps), -1, -1)
     rolled = []
-    for i in range(_HORIZON):
+    for i in range(horizon):
         belief = model.dynamics(belief, steps[:, i])
         rolled.append(belief)
     true = beliefs.true.at(at.flatten()[inside])
+    config = replace(config, observation_weight=_OBSERVATION * config.observation_weight)
     return rollout_losses(model, torch.cat(rolled, 1)[:, inside], true, _KL_POSITIONS, config, generator)

@@ -53,8 +53,8 @@ def latent_losses(
 ) -> dict[str, Tensor]:
     """Smooth-L1 and KL of the roll-outs, grounded and in code, means over steps that stay inside an episode.
 
-    The KL is that of as many steps as there are roll-outs. A model without a code has the grounded roll-outs alone, as in
-    the paper.
+    The KL is that of as many steps as there are roll-outs. A model without a code has the grounded roll-outs alone, as
+    in the paper.
     """
     (row, column), at, inside = _rollout_positions(model, batch, config, generator)
     # One look-up for all steps: each has a backward pass over a whole batch of embeddings.

@@ -1,5 +1,7 @@
 """The last phase of training: the latent dynamics alone, on beliefs of a fixed trunk."""
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -44,13 +46,12 @@ def test_reads_what_the_trunk_and_the_encoder_say() -> None:
 
 
 @pytest.mark.parametrize("code_weight", [0, 1])
-def test_losses_are_means_over_the_steps_inside_an_episode(
-    code_weight: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_losses_are_means_over_the_steps_inside_an_episode(code_weight: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Against plain loops from all positions, up to three steps ahead."""
-    monkeypatch.setattr(dynamics_finetune, "_HORIZON", 3)
+    monkeypatch.setattr(dynamics_finetune, "_ROLLOUTS", ((100, 3),))
     monkeypatch.setattr(dynamics_finetune, "_KL_POSITIONS", 10_000)
     model, batch, config = tiny_model(), make_batch(LENGTHS), ObjectiveConfig(code_weight=code_weight)
+    weighted = dataclasses.replace(config, observation_weight=5 * config.observation_weight)
     out = forward(model, batch, generator=generator())
     steps = {"": out.step_embedding} | ({"_code": code_windows(model, batch, out)} if code_weight else {})
     beliefs = read_beliefs(model, [batch], config, generator())
@@ -65,7 +66,7 @@ def test_losses_are_means_over_the_steps_inside_an_episode(
                     break
                 belief, at = model.dynamics(belief, embedding[row, t + 1]), (torch.tensor([row]), torch.tensor([t + 1]))
                 errors.append(torch.nn.functional.smooth_l1_loss(belief, out.belief[row, t + 1]))
-                divergence.append(head_kl(model, targets(batch, out).at(at), belief[None], config))
+                divergence.append(head_kl(model, targets(batch, out).at(at), belief[None], weighted))
         torch.testing.assert_close(losses[f"latent{kind}"], torch.stack(errors).mean())
         torch.testing.assert_close(losses[f"kl{kind}"], torch.stack(divergence).mean())
 
