@@ -38,6 +38,11 @@ def read_json(path: Path) -> Any:
         raise ValueError(f"{path.name} is nested too deeply") from None
 
 
+def digest(content: Any) -> str:
+    """The SHA-256 of what a JSON file holds, whatever its layout."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
 def seal(path: Path) -> dict[str, Any]:
     """The size in bytes and the SHA-256 of a file, as manifests hold them."""
     with path.open("rb") as file:

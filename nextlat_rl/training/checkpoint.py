@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from nextlat_rl.errors import UserError
-from nextlat_rl.files import read_json, seal
+from nextlat_rl.files import digest, read_json, seal
 from nextlat_rl.models.config import ModelConfig
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.config import ObjectiveConfig
@@ -73,7 +73,7 @@ def save(folder: Path, step: int, model: NextLat, optimizer: Optimizer | None, c
         if optimizer is not None:
             save_file(optimizer.tensors(), scratch / "optimizer.safetensors")
         model_config["files"] = {file.name: seal(file) for file in sorted(scratch.glob("*.safetensors"))}
-        (scratch / "config.json").write_text(json.dumps(model_config, indent=1))
+        (scratch / "config.json").write_text(json.dumps(_sealed(model_config), indent=1))
         os.replace(scratch, target)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -114,6 +114,8 @@ def load_config(path: str | Path) -> dict[str, Any]:
     file = find(path) / "config.json"
     try:
         content = read_json(file)
+        if isinstance(content, dict) and "seal" in content and content != _sealed(content):
+            raise ValueError("it is not what was written: its SHA-256 differs")
     except (OSError, ValueError) as error:
         raise UserError(f"{file} is broken ({error}); use another checkpoint") from None
     try:
@@ -129,6 +131,12 @@ def load_config(path: str | Path) -> dict[str, Any]:
     return config
 
 
+def _sealed(config: dict[str, Any]) -> dict[str, Any]:
+    """A config with the digest of everything else in it, against damage."""
+    plain = {name: value for name, value in config.items() if name != "seal"}
+    return plain | {"seal": digest(plain)}
+
+
 def annotate(path: str | Path, **values: Any) -> None:
     """Add JSON values to the config of a checkpoint, or of a run's newest one, in one piece.
 
@@ -138,7 +146,7 @@ def annotate(path: str | Path, **values: Any) -> None:
     load_config(path)
     file = find(path) / "config.json"
     try:
-        write_json(file, read_json(file) | values)
+        write_json(file, _sealed(read_json(file) | values))
     except OSError as error:
         raise UserError(f"cannot write to {file} ({error.strerror}); check the disk and the permissions") from None
 

@@ -33,6 +33,7 @@ class SavedConfig:
         trust_horizon: see `nextlat_rl.diagnose`.
         weights_format: of the weights, where they are older.
         files: size and SHA-256 of the files with the weights, by name.
+        seal: SHA-256 of the other entries.
 
     Raises:
         UserError: a value outside its range.
@@ -53,6 +54,7 @@ class SavedConfig:
     trust_horizon: int | None = None
     weights_format: int | None = None
     files: dict[str, Any] = field(default_factory=dict)
+    seal: str = ""
 
     def __post_init__(self) -> None:
         at_least("", self, 0, "step", "trust_horizon")
