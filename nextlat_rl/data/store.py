@@ -80,7 +80,7 @@ class Store:
 
         Args:
             path: its folder.
-            verify: compare the SHA-256 of every array with the manifest, which reads all of them (0.5 to 2 s a GB).
+            verify: compare the SHA-256 of every array with the manifest, which reads all of them (about 1 s a GB).
                 Sizes, types, shapes, and the small files' contents are compared always.
 
         Raises:
