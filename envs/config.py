@@ -19,6 +19,11 @@ class EnvConfig:
 
     id: str = "MiniGrid-FourRooms"
 
+    @property
+    def consent(self) -> str:
+        """What to type again, beside a checkpoint, for code of a module to be imported; empty for other environments."""
+        return f" env={self.id}" if ":" in self.id else ""
+
 
 @dataclass
 class CollectConfig:

@@ -228,11 +228,11 @@ def _model(config: TrainConfig, store: Store, length: int, device: torch.device)
 def _say_what_next(config: TrainConfig, folder: Path, started: float, console: Console) -> None:
     minutes = (time.monotonic() - started) / 60
     acting = " acting=recurrent" if trains_dynamics(config.objective.name) else ""
-    more = 2 * config.trainer.steps
+    more, again = 2 * config.trainer.steps, config.env.consent
     for line in (
         f"\nDone in {minutes:.1f} min. Everything lies in {folder}",
         f"  look:      tensorboard --logdir {config.runs}",
-        f"  evaluate:  python -m nextlat_rl.evaluate checkpoint={folder}{acting}",
-        f"  go on:     python -m nextlat_rl.train resume={folder} trainer.steps={more}",
+        f"  evaluate:  python -m nextlat_rl.evaluate checkpoint={folder}{again}{acting}",
+        f"  go on:     python -m nextlat_rl.train resume={folder}{again} trainer.steps={more}",
     ):
         console.print(line, highlight=False)
