@@ -21,7 +21,7 @@ class EnvConfig:
 
     @property
     def consent(self) -> str:
-        """What to type again, beside a checkpoint, for code of a module to be imported; empty for other environments."""
+        """What to type again beside a checkpoint, if the environment is code of a module; else empty."""
         return f" env={self.id}" if ":" in self.id else ""
 
 

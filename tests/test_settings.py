@@ -62,7 +62,7 @@ def test_what_is_wrong_is_named(values: dict[str, object], line: str) -> None:
 @pytest.mark.parametrize("value", ["a/b", "..\\b", "../x", "a\0b", "a\nb", "x" * 151, "ü" * 76])
 def test_a_name_is_no_path(value: str) -> None:
     path_component("name", "lr+wd [ü] 1.5")
-    with pytest.raises(UserError, match="^name=.* must be a name of at most 150 bytes"):
+    with pytest.raises(UserError, match=r"^name=.* must be a name of at most 150 bytes"):
         path_component("name", value)
 
 
