@@ -13,6 +13,7 @@ from nextlat_rl.agents.acceptance import WithinTolerance
 from nextlat_rl.agents.agent import Agent, BatchAgent
 from nextlat_rl.agents.episodes import EpisodeResult, run_episodes
 from nextlat_rl.agents.speculative import SpeculativeAgent
+from nextlat_rl.envs import saved_env_id
 from nextlat_rl.spaces import Codec
 from nextlat_rl.types import Step
 
@@ -108,7 +109,7 @@ def _play(
     risk: float = float("inf"),
 ) -> None:
     """Up to `episodes` episodes, until enough decisions were made ahead or too many of them differ to pass."""
-    env_id, rows = agent.exact.world_model.env_id, len(agent.exact.last_action)
+    env_id, rows = saved_env_id(agent.exact.world_model.env_id), len(agent.exact.last_action)
     for first in range(0, episodes, rows):
         seeds = range(seed + first, seed + min(first + rows, episodes))
         run_episodes(env_id, agent, seeds, rows, on_episode)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nextlat_rl.envs.factory import make_env, time_limit
-    from nextlat_rl.envs.registry import resolve_env_id
+    from nextlat_rl.envs.registry import resolve_env_id, saved_env_id
 
-__all__ = ["make_env", "resolve_env_id", "time_limit"]
+__all__ = ["make_env", "resolve_env_id", "saved_env_id", "time_limit"]
 
-_MODULES = {"make_env": "factory", "resolve_env_id": "registry", "time_limit": "factory"}
+_MODULES = {"make_env": "factory", "resolve_env_id": "registry", "saved_env_id": "registry", "time_limit": "factory"}
 
 
 def __getattr__(name: str) -> Any:

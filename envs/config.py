@@ -6,6 +6,8 @@ from typing import Any, ClassVar
 from nextlat_rl.errors import UserError
 from nextlat_rl.settings import at_least
 
+_MOST_WORKERS = 1024
+
 
 @dataclass
 class EnvConfig:
@@ -16,6 +18,11 @@ class EnvConfig:
     """
 
     id: str = "MiniGrid-FourRooms"
+
+    @property
+    def consent(self) -> str:
+        """What to type again beside a checkpoint, if the environment is code of a module; else empty."""
+        return f" env={self.id}" if ":" in self.id else ""
 
 
 @dataclass
@@ -49,5 +56,7 @@ class CollectConfig:
     def __post_init__(self) -> None:
         at_least(self.section, self, 1, "steps", "episodes")
         at_least(self.section, self, 0, "epsilon", "seed", "workers")
+        if self.workers > _MOST_WORKERS:
+            raise UserError(f"{self.section}workers={self.workers} must be at most {_MOST_WORKERS}")
         if self.epsilon > 1:
             raise UserError(f"{self.section}epsilon={self.epsilon} must be at most 1")

@@ -2,6 +2,7 @@
 
 import difflib
 import importlib
+import sys
 from importlib.util import find_spec
 
 import gymnasium as gym
@@ -35,6 +36,24 @@ def resolve_env_id(name: str) -> str:
     if full not in gym.registry:
         raise _unknown(name)
     return f"{module}:{full}" if module else full
+
+
+def saved_env_id(saved: str, typed: str = "") -> str:
+    """Full id of the environment that was typed, or else of the one that a file names.
+
+    Importing a module runs its code. What is typed is consent, what a file says is not: of a file's `module:Name-v0`
+    the module must have been imported before.
+
+    Raises:
+        UserError: see `resolve_env_id`; or the file names a module, and nobody asked for it.
+    """
+    module = saved.rpartition(":")[0]
+    if not typed and module and module not in sys.modules:
+        raise UserError(
+            f"the environment '{saved}' that the file names is code of the module '{module}', which is imported only "
+            f"if you ask for it: add env={saved}, or import it in Python first, if you trust it"
+        )
+    return resolve_env_id(typed or saved)
 
 
 def _import_module(module: str, name: str) -> None:

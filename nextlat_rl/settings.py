@@ -4,11 +4,12 @@ import dataclasses
 import difflib
 from collections.abc import Iterable, Mapping
 from types import UnionType
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from nextlat_rl.errors import UserError
 
 Settings = TypeVar("Settings")
+_LONGEST_NAME = 150  # bytes, with what is put around it; file systems take 255
 
 
 def at_least(section: str, settings: object, minimum: float, *names: str) -> None:
@@ -53,6 +54,16 @@ def one_of(name: str, value: str, allowed: Iterable[str]) -> None:
         raise UserError(f"{name}={value} is unknown; choose one of: {', '.join(choices)}")
 
 
+def path_component(name: str, value: str) -> None:
+    """Require a text that is, as a part of a file's name, a name and no path.
+
+    Raises:
+        UserError: it names another folder, or is longer than file systems take.
+    """
+    if not value.isprintable() or set(value) & set("/\\") or len(value.encode()) > _LONGEST_NAME:
+        raise UserError(f"{name}={value[:40]!r} must be a name of at most {_LONGEST_NAME} bytes without / and \\")
+
+
 def literals(section: str, settings: Any) -> None:
     """Require every field that is annotated as a Literal to hold one of its values.
 
@@ -88,6 +99,8 @@ def from_dict(cls: type[Settings], values: Mapping[str, Any], where: str = "") -
             built[name] = hint.from_settings(value)
         elif isinstance(value, Mapping) and dataclasses.is_dataclass(hint):
             built[name] = from_dict(hint, value, f"{option}.")  # type: ignore[arg-type]
+        elif dataclasses.is_dataclass(hint) and not isinstance(value, hint):  # type: ignore[arg-type]
+            raise UserError(f"{option}={value} must be settings by name")
         else:
             _check_type(option, value, hint)
             built[name] = value
@@ -104,12 +117,13 @@ _KINDS: dict[Any, tuple[tuple[type, ...], str]] = {
     int: ((int,), "a whole number"),
     float: ((int, float), "a number"),
     str: ((str,), "a text"),
+    dict: ((dict,), "settings by name"),
 }
 
 
 def _check_type(option: str, value: Any, hint: Any) -> None:
     """Require `value` to be of the plain type that the annotation `hint` asks for; other annotations pass."""
-    parts = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+    parts = [get_origin(part) or part for part in (get_args(hint) if isinstance(hint, UnionType) else (hint,))]
     allowed = [part for part in parts if isinstance(part, type) and part in _KINDS]
     if not allowed or (value is None and type(None) in parts):
         return

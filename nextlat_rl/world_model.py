@@ -92,16 +92,14 @@ class WorldModel:
         """From a run folder or a checkpoint folder.
 
         Raises:
-            UserError: there is no checkpoint, or it is broken.
+            UserError: there is no checkpoint, it is broken, or it does not say what it was trained for.
         """
         from nextlat_rl.runtime import pick_device
-        from nextlat_rl.training.checkpoint import load_model
+        from nextlat_rl.training.checkpoint import load_model, trained_for
 
         model, config = load_model(path, pick_device(device))
         model.trunk.pack()
-        trained = config.get("train_config", {}).get("objective", {})  # a checkpoint of one's own may lack it
-        name = trained.get("name", "nextlat")
-        return cls(model, config["env_id"], config["discount"], name, config.get("trust_horizon"))
+        return cls(model, **trained_for(config))
 
     def traced(self, function: Callable[..., Any]) -> Traced:
         """A function of tensors that uses this model's weights, traced for each shape of its arguments."""

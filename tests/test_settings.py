@@ -10,7 +10,7 @@ import pytest
 
 from nextlat_rl.errors import UserError
 from nextlat_rl.registry import Registry
-from nextlat_rl.settings import above_zero, at_least, from_dict, literals, share
+from nextlat_rl.settings import above_zero, at_least, from_dict, literals, path_component, share
 
 
 @dataclass
@@ -50,11 +50,20 @@ def test_nested_settings_are_built_from_plain_dictionaries() -> None:
         ({"inner": {"kind": "c"}}, "inner.kind=c is unknown; choose one of: a, b"),
         ({"flag": 1}, "flag=1 must be true or false"),
         ({"name": 3}, "name=3 must be a text"),
+        ({"inner": 3}, "inner=3 must be settings by name"),
+        ({"extra": "x"}, "extra=x must be settings by name"),
     ],
 )
 def test_what_is_wrong_is_named(values: dict[str, object], line: str) -> None:
     with pytest.raises(UserError, match=f"^{line}"):
         from_dict(Outer, values)
+
+
+@pytest.mark.parametrize("value", ["a/b", "..\\b", "../x", "a\0b", "a\nb", "x" * 151, "ü" * 76])
+def test_a_name_is_no_path(value: str) -> None:
+    path_component("name", "lr+wd [ü] 1.5")
+    with pytest.raises(UserError, match=r"^name=.* must be a name of at most 150 bytes"):
+        path_component("name", value)
 
 
 def test_ranges() -> None:

@@ -10,7 +10,7 @@ import gymnasium as gym
 import numpy as np
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor
 
-from nextlat_rl.envs import make_env
+from nextlat_rl.envs import make_env, saved_env_id
 from nextlat_rl.spaces import leaves
 from nextlat_rl.world_model import WorldModel
 
@@ -21,9 +21,10 @@ def make_real_env(world_model: WorldModel, n_envs: int = 1, seed: int = 0) -> Ve
     Row i starts with seed `seed + i`.
 
     Raises:
-        UserError: the environment's spaces are no longer the model's.
+        UserError: the environment's spaces are no longer the model's; see `saved_env_id`.
     """
-    venv = DummyVecEnv([lambda: StoredObservations(make_env(world_model.env_id), world_model) for _ in range(n_envs)])
+    env_id = saved_env_id(world_model.env_id)
+    venv = DummyVecEnv([lambda: StoredObservations(make_env(env_id), world_model) for _ in range(n_envs)])
     venv.seed(seed)
     return VecMonitor(venv)
 

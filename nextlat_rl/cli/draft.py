@@ -17,7 +17,7 @@ from nextlat_rl.drafting.weights import load_net, save_net
 from nextlat_rl.jobs.commands import DraftCommand
 from nextlat_rl.jobs.data import open_store
 from nextlat_rl.jobs.draft_race import ALONE, COLUMNS, cells, race
-from nextlat_rl.jobs.evaluation import check_env
+from nextlat_rl.jobs.evaluation import load_world_model
 from nextlat_rl.results import provenance, write_json
 from nextlat_rl.runtime import set_threads
 from nextlat_rl.training import checkpoint
@@ -32,8 +32,7 @@ def draft(config: DraftCommand) -> None:
     """Train the drafter if it needs training, race it against drawing step by step, and keep the rows."""
     console = make_console(config.json)
     set_threads(config.threads)
-    world_model = WorldModel.load(config.checkpoint, config.device)
-    check_env(world_model, world_model.env_id)
+    world_model = load_world_model(config)
     check_verified(config.drafter, world_model.observation_codecs)
     net = _net(world_model, config, console) if needs_training(config.drafter) else None
     longest = _LONGEST if config.drafter == "nextlat" else 8

@@ -9,9 +9,16 @@ from rich.console import Console
 from nextlat_rl.console import make_console, table
 from nextlat_rl.drafting.exactness import can_come_true
 from nextlat_rl.drafting.length import draft_length
-from nextlat_rl.envs import resolve_env_id
 from nextlat_rl.jobs.commands import EvaluateCommand
-from nextlat_rl.jobs.evaluation import COLUMNS, ActingConfig, calibrated_tolerances, cells, check_env, eval_tags, score
+from nextlat_rl.jobs.evaluation import (
+    COLUMNS,
+    ActingConfig,
+    calibrated_tolerances,
+    cells,
+    eval_tags,
+    load_world_model,
+    score,
+)
 from nextlat_rl.jobs.requirements import check_trained
 from nextlat_rl.jobs.trust import warn_of_distrust
 from nextlat_rl.results import write_json
@@ -28,9 +35,8 @@ def evaluate(config: EvaluateCommand) -> None:
     saved = load_config(config.checkpoint)
     objective = trained_objective(saved)
     check_trained(objective, planner=config.planner.name, acting=config.acting, speculate=config.speculate)
-    env_id = resolve_env_id(config.env.id or saved["env_id"])
-    world_model = WorldModel.load(config.checkpoint, config.device)
-    check_env(world_model, env_id)
+    world_model = load_world_model(config)
+    env_id = world_model.env_id
     warn_of_distrust(world_model, config.planner.name, console)
     acting = _acting(config, world_model, console)
     shared = {"episodes": config.episodes, "n_envs": config.n_envs, "first_seed": config.first_seed}

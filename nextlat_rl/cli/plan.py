@@ -11,11 +11,11 @@ from nextlat_rl.agents.agent import Agent
 from nextlat_rl.agents.planning.imagined import every_action
 from nextlat_rl.agents.planning.planner import Explanation, make_planner
 from nextlat_rl.console import make_console, table
-from nextlat_rl.envs import make_env, resolve_env_id
+from nextlat_rl.envs import make_env
 from nextlat_rl.envs.drawing import observation_drawer
 from nextlat_rl.errors import UserError
 from nextlat_rl.jobs.commands import PlanCommand
-from nextlat_rl.jobs.evaluation import check_env
+from nextlat_rl.jobs.evaluation import load_world_model
 from nextlat_rl.jobs.requirements import check_trained
 from nextlat_rl.jobs.trust import warn_of_distrust
 from nextlat_rl.plotting.plans import plan_figure
@@ -30,9 +30,8 @@ def plan(config: PlanCommand) -> None:
     set_threads(config.threads)
     saved = load_config(config.checkpoint)
     check_trained(trained_objective(saved), planner=config.planner.name, acting=config.acting)
-    env_id = resolve_env_id(config.env.id or saved["env_id"])
-    world_model = WorldModel.load(config.checkpoint, config.device)
-    check_env(world_model, env_id)
+    world_model = load_world_model(config)
+    env_id = world_model.env_id
     warn_of_distrust(world_model, config.planner.name, make_console(config.json))
     planner = make_planner(world_model, config.planner, deterministic=True)
     assert planner is not None  # `PlanCommand` refuses none

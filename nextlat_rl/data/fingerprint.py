@@ -31,6 +31,20 @@ def content_digest(dataset: MinariDataset, memo: Path) -> str:
     return hashlib.blake2b(digest.encode() + choice, digest_size=16).hexdigest()
 
 
+def is_verified(folder: Path, memo: Path) -> bool:
+    """Whether `remember_verified` was called for the folder and its files kept their sizes and modification times."""
+    return _read(memo).get(str(folder)) == _verified(folder)
+
+
+def remember_verified(folder: Path, memo: Path) -> None:
+    """Note in `memo` that the contents of a folder's files were compared with their manifest."""
+    replace_file(memo, json.dumps(_read(memo) | {str(folder): _verified(folder)}, indent=1))
+
+
+def _verified(folder: Path) -> str:
+    return f"{_stamp(folder, sorted(path for path in folder.rglob('*') if path.is_file()))} verified"
+
+
 def joint_digest(datasets: Sequence[MinariDataset], memo: Path) -> str:
     """The digest of one data set, or of several in their order."""
     digests = [content_digest(dataset, memo) for dataset in datasets]

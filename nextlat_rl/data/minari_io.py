@@ -25,6 +25,8 @@ from nextlat_rl.data.disk import all_or_nothing, explain_disk_errors, replace_fi
 from nextlat_rl.data.episode import Episode
 from nextlat_rl.data.hub import HubError, download
 from nextlat_rl.errors import UserError
+from nextlat_rl.files import read_json, require_regular
+from nextlat_rl.spaces.saved import read_space
 
 ROOT_VARIABLE = "MINARI_DATASETS_PATH"
 # HDF5 crashes the process when the disk fills up under it, so writing stops while its caches can still be flushed.
@@ -199,6 +201,7 @@ def load_dataset(dataset_id: str) -> MinariDataset:
             ) from reason
     folder = get_dataset_path(dataset_id) / "data"
     file = folder / "metadata.json"
+    _refuse_strange(dataset_id, folder)
     try:
         dataset = MinariDataset(folder)
         if dataset.storage.FORMAT == "hdf5":
@@ -212,6 +215,33 @@ def load_dataset(dataset_id: str) -> MinariDataset:
             f"({type(error).__name__}: {error}); delete {folder.parent} and collect or download it again"
         ) from error
     return dataset
+
+
+def _refuse_strange(dataset_id: str, folder: Path) -> None:
+    """Require plain files and metadata with a well-formed id and both spaces.
+
+    For a space that is not written down Minari makes the environment that the metadata name, which can be any code.
+
+    Raises:
+        UserError: naming what is wrong.
+    """
+    file = folder / "metadata.json"
+    try:
+        for path in folder.rglob("*"):
+            if not path.is_dir():
+                require_regular(path)
+        metadata = read_json(file)
+        missing = {"observation_space", "action_space", "dataset_id"} - metadata.keys()
+        if missing:
+            raise ValueError(f"it has no {min(missing)}, and the environment that it names is not run to find it")
+        read_space(metadata["observation_space"])
+        read_space(metadata["action_space"])
+        _check_id(metadata["dataset_id"])
+    except (OSError, ValueError, AttributeError, UserError) as error:
+        raise UserError(
+            f"data set '{dataset_id}' cannot be read: {file} is broken ({error}); delete {folder.parent} and collect "
+            "or download it again"
+        ) from None
 
 
 def load_datasets(ids: str) -> list[MinariDataset]:

@@ -1,6 +1,5 @@
 """The flat, memory-mapped copy of a data set that training reads: T+1 encoded rows per episode, one after the other."""
 
-import json
 import os
 import shutil
 import tempfile
@@ -13,14 +12,14 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from minari import MinariDataset
-from minari.serialization import deserialize_space
 
 from nextlat_rl.data.disk import all_or_nothing, explain_disk_errors
 from nextlat_rl.data.episode import Episode
-from nextlat_rl.data.fingerprint import joint_digest
+from nextlat_rl.data.fingerprint import is_verified, joint_digest, remember_verified
 from nextlat_rl.data.rows import rows_of_episodes
 from nextlat_rl.data.store_writer import (
     FORMAT,
+    MANIFEST,
     PER_ROW,
     episode_starts,
     joint_id,
@@ -31,7 +30,9 @@ from nextlat_rl.data.store_writer import (
     write_store,
 )
 from nextlat_rl.errors import UserError
-from nextlat_rl.spaces import leaves
+from nextlat_rl.files import check_seal, read_json
+from nextlat_rl.spaces import codec_class, leaves
+from nextlat_rl.spaces.saved import read_space
 
 CACHE_VARIABLE = "NEXTLAT_CACHE"
 _LONGEST_NAME = 150  # of the readable part of a folder's name; file systems allow 255
@@ -74,35 +75,73 @@ class Store:
         return self.num_rows - self.num_episodes
 
     @classmethod
-    def open(cls, path: str | Path) -> "Store":
-        """Map a store that `build_store` wrote; UserError when it is missing, incomplete or of another version."""
+    def open(cls, path: str | Path, verify: bool = False) -> "Store":
+        """Map a store that `build_store` wrote.
+
+        Args:
+            path: its folder.
+            verify: compare the SHA-256 of every array with the manifest, which reads all of them (about 1 s a GB).
+                Sizes, types, shapes, and the small files' contents are compared always.
+
+        Raises:
+            UserError: it is missing, incomplete, changed or of another version.
+        """
         path = Path(path)
         try:
-            meta = json.loads((path / "meta.json").read_text(encoding="utf-8"))
+            _check_files(path, verify)
+            meta = read_json(path / "meta.json")
             if meta["format"] != FORMAT:
                 raise ValueError(f"format {meta['format']}, expected {FORMAT}")
-            observation_space = deserialize_space(meta["observation_space"])
-            names = [leaf_file(leaf) for leaf in leaves(observation_space)] + list(PER_ROW)
-            arrays = {name: np.load(path / f"{name}.npy", mmap_mode="r") for name in names}
-            store = cls(
+            observation_space, action_space = read_space(meta["observation_space"]), read_space(meta["action_space"])
+            starts, returns = (np.load(path / f"episode_{name}.npy") for name in ("start", "return"))
+            _check_episodes(starts, returns)
+            arrays = _mapped(path, observation_space, action_space, int(starts[-1]))
+            return cls(
                 path=path,
                 dataset_id=meta["dataset_id"],
                 observation_space=observation_space,
-                action_space=deserialize_space(meta["action_space"]),
+                action_space=action_space,
                 observation={leaf: arrays[leaf_file(leaf)] for leaf in leaves(observation_space)},
                 **{name: arrays[name] for name in PER_ROW},
-                episode_start=np.array(np.load(path / "episode_start.npy")),
-                episode_return=np.array(np.load(path / "episode_return.npy")),
+                episode_start=starts,
+                episode_return=returns,
                 statistics=meta["statistics"],
                 summary=meta["summary"],
             )
-            if any(len(array) != store.num_rows for array in arrays.values()):
-                raise ValueError("arrays of unequal length")
         except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
             raise UserError(
                 f"the store {path} is incomplete or broken ({type(error).__name__}: {error}); delete it, it is rebuilt"
             ) from error
-        return store
+
+
+def _check_files(path: Path, verify: bool) -> None:
+    """Require the files of the manifest; those with arrays of rows are read only if `verify` asks for it."""
+    manifest = read_json(path / MANIFEST)
+    if not {"meta.json", "episode_start.npy", "episode_return.npy"} <= manifest.keys():
+        raise ValueError(f"{MANIFEST} does not name the files of a store")
+    for name, sealed in manifest.items():
+        check_seal(path / name, sealed, content=verify or name.startswith(("meta.", "episode_")))
+
+
+def _check_episodes(starts: np.ndarray, returns: np.ndarray) -> None:
+    """Require the first rows `[E+1]` of episodes of at least two rows, and a return `[E]` of each."""
+    if (starts.dtype, starts.ndim, returns.dtype) != (np.int64, 1, np.float64) or returns.shape != (len(starts) - 1,):
+        raise ValueError("the episodes' beginnings and returns are of another type or number")
+    if not len(returns) or starts[0] != 0 or np.diff(starts).min() < 2 or not np.isfinite(returns).all():
+        raise ValueError("the episodes' beginnings are not in order, or a return is not finite")
+
+
+def _mapped(path: Path, observation: gym.Space, action: gym.Space, rows: int) -> dict[str, np.ndarray]:
+    """The arrays `[rows, ...]` by name, memory-mapped, in the types and shapes that the spaces are stored in."""
+    flag = np.dtype(bool), ()
+    kinds = {leaf_file(leaf): codec_class(space).storage(space) for leaf, space in leaves(observation).items()}
+    kinds |= {"action": codec_class(action, "action").storage(action), "reward": (np.dtype(np.float32), ())}
+    arrays = {}
+    for name, (dtype, shape) in (kinds | {"terminated": flag, "truncated": flag}).items():
+        arrays[name] = np.load(path / f"{name}.npy", mmap_mode="r")
+        if (arrays[name].dtype, arrays[name].shape) != (dtype, (rows, *shape)) or not arrays[name].flags.c_contiguous:
+            raise ValueError(f"{name}.npy holds {arrays[name].dtype} {arrays[name].shape}: another type or shape")
+    return arrays
 
 
 def default_cache() -> Path:
@@ -128,11 +167,12 @@ def build_store(
     cache = Path(cache_dir) if cache_dir is not None else default_cache()
     with explain_disk_errors(cache, CACHE_VARIABLE):
         cache.mkdir(parents=True, exist_ok=True)
-        digest = joint_digest(datasets, cache / "hashes.json")
+        memo = cache / "hashes.json"
+        digest = joint_digest(datasets, memo)
         path = cache / f"{joint_id(datasets).replace('/', '_')[:_LONGEST_NAME]}-{digest[:20]}-{FORMAT}"
         if path.exists():
             try:
-                return Store.open(path)
+                return _open_built(path, memo)
             except UserError as error:
                 warnings.warn(f"{error}: rebuilding", stacklevel=2)
                 shutil.rmtree(path)
@@ -140,11 +180,21 @@ def build_store(
             write_store(datasets, folder, on_progress)
             try:
                 os.replace(folder, path)
+                remember_verified(path, memo)  # what has just been written is not read again
             except OSError:
                 if not path.exists():
                     raise
                 shutil.rmtree(folder)  # another process has built the same store meanwhile
-    return Store.open(path)
+        return _open_built(path, memo)
+
+
+def _open_built(path: Path, memo: Path) -> Store:
+    """Open a store of the cache; arrays that have changed since they were last verified are verified again."""
+    known = is_verified(path, memo)
+    store = Store.open(path, verify=not known)
+    if not known:
+        remember_verified(path, memo)
+    return store
 
 
 def store_of_episodes(observation_space: gym.Space, action_space: gym.Space, episodes: Iterable[Episode]) -> Store:

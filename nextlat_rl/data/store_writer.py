@@ -16,11 +16,13 @@ from minari.serialization import serialize_space
 from nextlat_rl.data.npy import NpyAppender
 from nextlat_rl.data.rows import Rows, read_rows
 from nextlat_rl.errors import UserError
+from nextlat_rl.files import seal
 from nextlat_rl.spaces import codec_class, leaves, reward_statistics
 from nextlat_rl.spaces.box import BoxCodec
 from nextlat_rl.spaces.codec import Role
 
-FORMAT = 2
+FORMAT = 3
+MANIFEST = "manifest.json"  # size and SHA-256 of every other file of a store
 PER_ROW = ("action", "reward", "terminated", "truncated")
 _SAMPLE_ROWS = 50_000
 _SAMPLE_BYTES = 256 * 2**20
@@ -60,6 +62,8 @@ def write_store(
         "summary": summary(lengths, returns),
     }
     (folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
+    files = {file.relative_to(folder).as_posix(): seal(file) for file in sorted(folder.rglob("*.*")) if file.is_file()}
+    (folder / MANIFEST).write_text(json.dumps(files, indent=1), encoding="utf-8")
 
 
 def joint_id(datasets: Sequence[MinariDataset]) -> str:

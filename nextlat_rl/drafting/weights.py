@@ -1,17 +1,19 @@
 """Saving and loading drafters' weights in the run folder of their trunk."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from nextlat_rl.drafting.make import make_net
 from nextlat_rl.drafting.net import DrafterNet
 from nextlat_rl.errors import UserError
+from nextlat_rl.files import read_json, seal
+from nextlat_rl.results import write_json
 from nextlat_rl.training import checkpoint
+from nextlat_rl.training.weights import check_header, read_header, read_tensors
 from nextlat_rl.world_model import WorldModel
 
 
@@ -19,8 +21,9 @@ def save_net(name: str, net: DrafterNet, run: str | Path, record: Mapping[str, o
     """Write the weights to `drafters/<name>` of the trunk's run folder, with the trunk's fingerprint."""
     folder = checkpoint.run_folder(run) / "drafters" / name
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({key: value.contiguous() for key, value in net.state_dict().items()}, folder / "drafter.safetensors")
-    (folder / "drafter.json").write_text(json.dumps({"drafter": name, "trunk": fingerprint(run), **record}, indent=1))
+    file = folder / "drafter.safetensors"
+    save_file({key: value.contiguous() for key, value in net.state_dict().items()}, file)
+    write_json(folder / "drafter.json", {"drafter": name, "trunk": fingerprint(run), "file": seal(file), **record})
     return folder
 
 
@@ -36,11 +39,13 @@ def load_net(world_model: WorldModel, name: str, run: str | Path) -> DrafterNet:
         raise UserError(f"drafter={name} was not trained for '{run}' yet: {how}")
     net = make_net(world_model, name)
     try:
-        record = json.loads((folder / "drafter.json").read_text())
+        record = read_json(folder / "drafter.json")
         if record["trunk"] != fingerprint(run):
             raise UserError(f"{folder} was trained with another trunk than '{run}' (fingerprints differ): {how}")
-        net.load_state_dict(load_file(folder / "drafter.safetensors"))
-    except (OSError, SafetensorError, RuntimeError, KeyError, json.JSONDecodeError) as error:
+        file = folder / "drafter.safetensors"
+        check_header(read_header(file), net.state_dict())
+        net.load_state_dict(read_tensors(file, record.get("file")))
+    except (OSError, SafetensorError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise UserError(f"{folder} is broken ({str(error).splitlines()[0]}); train it again: {how}") from None
     return net.eval()
 

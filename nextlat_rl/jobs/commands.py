@@ -30,6 +30,8 @@ class CheckpointCommand:
 
     Attributes:
         checkpoint: a run folder or checkpoint folder.
+        env: the environment; by default the one that the checkpoint was trained for. One of a module of your own has to
+            be named here: a checkpoint's word alone does not import it.
         seed: of the noise.
         device: `auto`, `cpu`, `cuda`, ...
         threads: torch threads; 0 takes the cores at hand, at most 8.
@@ -40,6 +42,7 @@ class CheckpointCommand:
     """
 
     checkpoint: str = ""
+    env: EnvConfig = field(default_factory=lambda: EnvConfig(id=""))
     seed: int = 0
     device: str = "auto"
     threads: int = 0
@@ -57,7 +60,6 @@ class EvaluateCommand(CheckpointCommand):
     """`python -m nextlat_rl.evaluate`; see `CheckpointCommand` for the rest.
 
     Attributes:
-        env: the environment; by default the one that the checkpoint was trained for.
         planner: looks ahead from the beliefs; without one the policy acts.
         acting: `trunk` (exact beliefs) or `recurrent` (the latent dynamics alone).
         speculate: `lossless` drafts steps ahead and decides in all of them at once; the actions stay the same.
@@ -70,7 +72,6 @@ class EvaluateCommand(CheckpointCommand):
         n_envs: environments stepped side by side.
     """
 
-    env: EnvConfig = field(default_factory=lambda: EnvConfig(id=""))
     planner: PlannerConfig = field(default_factory=PlannerConfig)
     acting: Acting = "trunk"
     speculate: Literal["off", "lossless", "tolerant"] = "off"
@@ -154,7 +155,6 @@ class PlanCommand(CheckpointCommand):
     """`python -m nextlat_rl.plan`; see `CheckpointCommand` for the rest.
 
     Attributes:
-        env: the environment; by default the one that the checkpoint was trained for.
         planner: as in `evaluate`.
         acting: as in `evaluate`.
         step: the decision to show, counted from the episode's first; the planner itself plays until then.
@@ -162,7 +162,6 @@ class PlanCommand(CheckpointCommand):
         out: the picture; empty writes `plan-<time>.png` into the run folder.
     """
 
-    env: EnvConfig = field(default_factory=lambda: EnvConfig(id=""))
     planner: PlannerConfig = field(default_factory=PlannerConfig)
     acting: Acting = "trunk"
     step: int = 0

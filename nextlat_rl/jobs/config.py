@@ -10,8 +10,10 @@ from nextlat_rl.errors import UserError
 from nextlat_rl.jobs.requirements import check_trained
 from nextlat_rl.models.config import ModelConfig
 from nextlat_rl.objectives.config import ObjectiveConfig
-from nextlat_rl.settings import at_least, literals
+from nextlat_rl.settings import at_least, literals, path_component
 from nextlat_rl.training.config import TrainerConfig
+
+_SEEDS = 2**32
 
 
 @dataclass
@@ -67,6 +69,9 @@ class TrainConfig:
         literals("", self)
         at_least("", self, 1, "rounds", "round_steps")
         at_least("", self, 0, "seed")
+        path_component("name", self.name)
+        if self.seed >= _SEEDS:
+            raise UserError(f"seed={self.seed} must be below {_SEEDS}")
         if self.resume and self.rounds > 1:
             raise UserError("rounds= does not go with resume=: a round trains anew; leave one of them out")
         check_trained(self.objective, planner=self.planner.name, acting=self.acting, improve=self.improve.name)

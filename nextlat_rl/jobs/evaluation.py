@@ -17,7 +17,8 @@ from nextlat_rl.agents.planning.planner import make_planner
 from nextlat_rl.agents.speculative import SpeculativeAgent
 from nextlat_rl.console import bar, make_console
 from nextlat_rl.drafting.length import DraftLength, FixedLength
-from nextlat_rl.envs import make_env, resolve_env_id
+from nextlat_rl.envs import make_env, saved_env_id
+from nextlat_rl.jobs.commands import CheckpointCommand
 from nextlat_rl.results import provenance
 from nextlat_rl.seeds import EVALUATION_SEED
 from nextlat_rl.statistics import bootstrap_interval
@@ -144,7 +145,8 @@ def evaluate_agent(
     Args:
         agent: of any batch size; as many environments are stepped side by side.
         episodes: how many.
-        env: the environment; by default the one that the world model was trained for.
+        env: the environment; by default the one that the world model was trained for, whose module, if it has one of
+            its own, must have been imported.
         first_seed: seed of the first episode, episode i has `first_seed + i`. No data is gathered from 10,000,000 on.
         quiet: no progress bar.
 
@@ -155,11 +157,23 @@ def evaluate_agent(
     Raises:
         UserError: the environment's spaces are not the model's.
     """
-    env_id = resolve_env_id(env or agent.world_model.env_id)
+    env_id = saved_env_id(agent.world_model.env_id, env or "")
     check_env(agent.world_model, env_id)
     n_envs = len(agent.last_action)
     console = make_console(quiet=False, silent=quiet)
     return play(agent, env_id, n_envs, "agent", 0, episodes, first_seed, console)[0]
+
+
+def load_world_model(config: CheckpointCommand) -> WorldModel:
+    """The world model of a command's checkpoint, for the environment that was typed or else for its own.
+
+    Raises:
+        UserError: no checkpoint, or a broken one; see `saved_env_id`; the environment's spaces are not the model's.
+    """
+    world_model = WorldModel.load(config.checkpoint, config.device)
+    world_model.env_id = saved_env_id(world_model.env_id, config.env.id)
+    check_env(world_model, world_model.env_id)
+    return world_model
 
 
 def check_env(world_model: WorldModel, env_id: str) -> None:

@@ -20,7 +20,7 @@ from nextlat_rl.envs import make_env, time_limit
 from nextlat_rl.jobs.commands import ImproveCommand
 from nextlat_rl.jobs.compose import compose
 from nextlat_rl.jobs.data import open_store
-from nextlat_rl.jobs.evaluation import ActingConfig, check_env, score
+from nextlat_rl.jobs.evaluation import ActingConfig, load_world_model, score
 from nextlat_rl.jobs.imagined_gap import imagined_gap
 from nextlat_rl.jobs.requirements import check_trained
 from nextlat_rl.jobs.run import TrainingRun
@@ -69,9 +69,8 @@ def improve(config: ImproveCommand, console: Console) -> list[dict[str, Any]]:
     saved = checkpoint.load_config(config.checkpoint)
     objective = checkpoint.trained_objective(saved)
     check_trained(objective, planner=config.planner.name, acting=config.acting, improve=config.improve.name)
-    env_id = saved["env_id"]
-    world_model = WorldModel.load(config.checkpoint, config.device)
-    check_env(world_model, env_id)
+    world_model = load_world_model(config)
+    env_id = world_model.env_id
     store = open_store(load_datasets(config.data or saved["dataset_id"]), console)
     deterministic = saved["train_config"]["deterministic"] if config.deterministic is None else config.deterministic
     acting = ActingConfig(config.acting, deterministic=deterministic, seed=config.seed)

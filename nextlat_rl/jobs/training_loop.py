@@ -104,7 +104,7 @@ class TrainingLoop:
         self.tracker.close()
         self.console.print(
             f"\nStopped at step {self.trainer.step:,} of {self.trainer.total_steps:,}; the checkpoint is kept. Resume "
-            f"with:\n  python -m nextlat_rl.train resume={self.folder}",
+            f"with:\n  python -m nextlat_rl.train resume={self.folder}{self.config.env.consent}",
             highlight=False,
         )
         raise SystemExit(130)

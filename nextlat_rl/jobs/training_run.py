@@ -15,11 +15,13 @@ from rich.console import Console
 from nextlat_rl.agents.planning.planner import check_space
 from nextlat_rl.console import make_console
 from nextlat_rl.data.batches import held_out_batch, split
+from nextlat_rl.data.minari_io import exists
 from nextlat_rl.data.space_check import check_spaces
 from nextlat_rl.data.store import Store
-from nextlat_rl.envs import make_env, resolve_env_id, time_limit
+from nextlat_rl.envs import make_env, resolve_env_id, saved_env_id, time_limit
 from nextlat_rl.envs.paper.diagnostics import log_task
-from nextlat_rl.jobs.collection import ensure_dataset, gather, slug
+from nextlat_rl.errors import UserError
+from nextlat_rl.jobs.collection import default_dataset_id, ensure_dataset, gather, slug
 from nextlat_rl.jobs.compose import compose
 from nextlat_rl.jobs.config import TrainConfig
 from nextlat_rl.jobs.data import open_store
@@ -96,22 +98,58 @@ def train(config: TrainConfig, console: Console) -> list[dict[str, Any]]:
 def resumed_config(resume: str, typed: Sequence[str]) -> TrainConfig:
     """A run's own settings, changed by the options that were typed.
 
-    `env=`, `model=`, `objective=` and `trainer=` choose whole groups, which a run cannot change: they are ignored.
+    `model=`, `objective=` and `trainer=` choose whole groups, which a run cannot change: they are ignored. `env=` must
+    be the run's own; it is needed where that is code of a module, see `saved_env_id`.
 
     Raises:
-        UserError: no such run, or an option or value that does not exist.
+        UserError: no such run, an option or value that does not exist, another environment, or settings of the run that
+            would run code which nobody asked for.
     """
-    saved = checkpoint.load_config(resume)["train_config"]
-    plain = [option for option in typed if option.split("=", 1)[0] not in ("env", "model", "objective", "trainer")]
+    config = checkpoint.load_config(resume)
+    if not config.get("train_config"):
+        raise UserError(f"'{resume}' does not say how it was trained: it cannot be resumed, give another run")
+    saved = config["train_config"]
+    env_id = _own_env_id(resume, saved["env"]["id"], config.get("env_id", ""), typed)
+    groups = ("env", "env.id", "model", "objective", "trainer")
+    plain = [option for option in typed if option.split("=", 1)[0] not in groups]
     named = [option for option in plain if option.split("=", 1)[0] in ("planner", "improve")]
-    merged = OmegaConf.create(saved)
-    for option in named:
-        group, _, choice = option.partition("=")
-        merged[group] = {"name": choice}
-    merged.merge_with_dotlist([option for option in plain if option not in named])
-    values = OmegaConf.to_container(merged, resolve=False)
-    assert isinstance(values, dict)
-    return from_dict(TrainConfig, {str(key): value for key, value in values.items()} | {"resume": resume})
+    chosen = {option.partition("=")[0]: {"name": option.partition("=")[2]} for option in named}
+    changes = OmegaConf.from_dotlist([option for option in plain if option not in named])
+    values = _merged(saved | chosen, OmegaConf.to_container(changes, resolve=True))
+    merged = from_dict(TrainConfig, values | {"env": {"id": env_id}, "resume": resume})
+    _refuse_saved_policy(merged, env_id, typed)
+    return merged
+
+
+def _merged(settings: dict[str, Any], changes: Any) -> dict[str, Any]:
+    """Settings with changes at any depth; the settings are plain values, nothing in them is filled in."""
+    new = dict(settings)
+    for name, value in changes.items():
+        both = isinstance(value, dict) and isinstance(new.get(name), dict)
+        new[name] = _merged(new[name], value) if both else value
+    return new
+
+
+def _own_env_id(resume: str, saved: str, full: str, typed: Sequence[str]) -> str:
+    """The full id of the environment that a run was trained in; `env=` among what was typed must be the same."""
+    names = [option.partition("=")[2] for option in typed if option.partition("=")[0] in ("env", "env.id")]
+    env_id = saved_env_id(saved, names[-1] if names else "")
+    if names and env_id not in (saved, full):
+        raise UserError(f"'{resume}' was trained in {saved}, which env={names[-1]} cannot change: leave it out")
+    return env_id
+
+
+def _refuse_saved_policy(config: TrainConfig, env_id: str, typed: Sequence[str]) -> None:
+    """Gather anew with a policy of Stable-Baselines3 only if it was typed: loading one runs code that it contains."""
+    behaviour = config.collect.behaviour
+    named = any(option.partition("=")[0] == "collect.behaviour" for option in typed)
+    if named or config.data != "auto" or "sb3:" not in behaviour:
+        return
+    if not exists(default_dataset_id(env_id, config.collect)):
+        raise UserError(
+            f"the data of '{config.resume}' are gone, and gathering them again would load a policy that can run code: "
+            f"add collect.behaviour={behaviour} if you trust it"
+        )
 
 
 def _next_round(config: TrainConfig, number: int, rows: list[dict[str, Any]], console: Console) -> TrainConfig:
@@ -190,11 +228,11 @@ def _model(config: TrainConfig, store: Store, length: int, device: torch.device)
 def _say_what_next(config: TrainConfig, folder: Path, started: float, console: Console) -> None:
     minutes = (time.monotonic() - started) / 60
     acting = " acting=recurrent" if trains_dynamics(config.objective.name) else ""
-    more = 2 * config.trainer.steps
+    more, again = 2 * config.trainer.steps, config.env.consent
     for line in (
         f"\nDone in {minutes:.1f} min. Everything lies in {folder}",
         f"  look:      tensorboard --logdir {config.runs}",
-        f"  evaluate:  python -m nextlat_rl.evaluate checkpoint={folder}{acting}",
-        f"  go on:     python -m nextlat_rl.train resume={folder} trainer.steps={more}",
+        f"  evaluate:  python -m nextlat_rl.evaluate checkpoint={folder}{again}{acting}",
+        f"  go on:     python -m nextlat_rl.train resume={folder}{again} trainer.steps={more}",
     ):
         console.print(line, highlight=False)

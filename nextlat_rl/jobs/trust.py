@@ -11,7 +11,7 @@ from nextlat_rl.jobs.commands import DiagnoseCommand
 from nextlat_rl.jobs.compose import compose
 from nextlat_rl.jobs.data import open_store
 from nextlat_rl.jobs.diagnosis import Diagnosis, measure_world
-from nextlat_rl.jobs.evaluation import check_env
+from nextlat_rl.jobs.evaluation import load_world_model
 from nextlat_rl.jobs.run import TrainingRun
 from nextlat_rl.metrics.trust_horizon import LARGEST_AUC, TrustTest
 from nextlat_rl.objectives.config import check_dynamics
@@ -55,9 +55,8 @@ def diagnose_checkpoint(config: DiagnoseCommand, console: Console) -> Diagnosis:
     set_threads(config.threads)
     saved = checkpoint.load_config(config.checkpoint)
     check_dynamics(checkpoint.trained_objective(saved).name, "diagnose", "")
-    env_id, trained = saved["env_id"], saved["train_config"]
-    world_model = WorldModel.load(config.checkpoint, config.device)
-    check_env(world_model, env_id)
+    world_model = load_world_model(config)
+    env_id, trained = world_model.env_id, saved["train_config"]
     store = open_store(load_datasets(config.data or saved["dataset_id"]), console)
     world_model.check_spaces(store.observation_space, store.action_space)
     found = measure_world(

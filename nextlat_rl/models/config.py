@@ -6,6 +6,8 @@ from typing import ClassVar, Literal
 from nextlat_rl.errors import UserError
 from nextlat_rl.settings import at_least, literals
 
+_LONGEST = 2**16  # steps; a memory is kept of as many
+
 
 @dataclass(frozen=True)
 class TrunkConfig:
@@ -31,6 +33,8 @@ class TrunkConfig:
     def __post_init__(self) -> None:
         at_least(self.section, self, 1, "layers", "heads", "width")
         at_least(self.section, self, 0, "context")
+        if self.context > _LONGEST:
+            raise UserError(f"model.context={self.context} must be at most {_LONGEST}")
         if self.width % (2 * self.heads):
             raise UserError(f"model.width={self.width} must be a multiple of 2 * model.heads={self.heads}")
 

@@ -13,7 +13,7 @@ CODECS = Registry(
     "nextlat_rl.spaces",
     "codec",
     "CODECS",
-    skip=frozenset({"codec", "distributions", "numeric", "registry", "scalar", "tree"}),
+    skip=frozenset({"codec", "distributions", "numeric", "registry", "saved", "scalar", "tree"}),
 )
 
 

@@ -9,22 +9,29 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from minari.serialization import deserialize_space, serialize_space
+from minari.serialization import serialize_space
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from nextlat_rl.errors import UserError
+from nextlat_rl.files import digest, read_json, seal
 from nextlat_rl.models.config import ModelConfig
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.registry import attach_training_modules, training_modules
 from nextlat_rl.results import write_json
 from nextlat_rl.settings import from_dict
+from nextlat_rl.training import saved_config
 from nextlat_rl.training.optimizer import Optimizer
 from nextlat_rl.training.upgrade import FORMAT, upgraded, upgraded_weights
-from nextlat_rl.types import Spaces
+from nextlat_rl.training.weights import Allowance, Header, check_header, read_header, read_tensors
 
 _STEP = re.compile(r"step-(\d+)$")
+# What reading weights and building a network from a damaged file can raise.
+_FAULTS = (
+    *(UserError, OSError, SafetensorError, RuntimeError, ValueError, TypeError, KeyError, IndexError, AttributeError),
+    *(AssertionError, OverflowError),
+)
 
 
 def save(folder: Path, step: int, model: NextLat, optimizer: Optimizer | None, config: dict[str, Any]) -> Path:
@@ -35,11 +42,16 @@ def save(folder: Path, step: int, model: NextLat, optimizer: Optimizer | None, c
         step: optimiser steps done.
         model: saved as `model.safetensors`.
         optimizer: saved as `optimizer.safetensors`; without one the checkpoint cannot be trained further.
-        config: more JSON for `config.json`, such as `env_id` and `train_config`.
+        config: more JSON for `config.json`, such as `env_id` and `train_config`; see `SavedConfig`.
 
     Raises:
-        UserError: the disk is full; older checkpoints are untouched.
+        UserError: the disk is full, a weight is no longer finite, or `config` has an entry that no checkpoint has;
+            older checkpoints are untouched.
     """
+    if not all(torch.isfinite(weight).all() for weight in model.state_dict().values()):
+        raise UserError(
+            f"the weights are no longer finite at step {step}: nothing is saved; use a smaller trainer.learning_rate"
+        )
     target = folder / f"step-{step:08d}"
     if target.exists():  # the same one, as training is a function of the step
         return target
@@ -54,12 +66,14 @@ def save(folder: Path, step: int, model: NextLat, optimizer: Optimizer | None, c
         "statistics": model.spaces.statistics,
         **config,
     }
+    saved_config.check(model_config)  # what is written can be read again
     try:
         scratch.mkdir(parents=True, exist_ok=True)
         save_file({k: v.contiguous() for k, v in model.state_dict().items()}, scratch / "model.safetensors")
         if optimizer is not None:
             save_file(optimizer.tensors(), scratch / "optimizer.safetensors")
-        (scratch / "config.json").write_text(json.dumps(model_config, indent=1))
+        model_config["files"] = {file.name: seal(file) for file in sorted(scratch.glob("*.safetensors"))}
+        (scratch / "config.json").write_text(json.dumps(_sealed(model_config), indent=1))
         os.replace(scratch, target)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -99,13 +113,28 @@ def load_config(path: str | Path) -> dict[str, Any]:
     """
     file = find(path) / "config.json"
     try:
-        return upgraded(json.loads(file.read_text()))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        content = read_json(file)
+        if isinstance(content, dict) and "seal" in content and content != _sealed(content):
+            raise ValueError("it is not what was written: its SHA-256 differs")
+    except (OSError, ValueError) as error:
         raise UserError(f"{file} is broken ({error}); use another checkpoint") from None
+    try:
+        config = upgraded(content)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"{file} is not a checkpoint of format {FORMAT} ({error}); it was made by another version"
         ) from None
+    try:
+        saved_config.check(config)
+    except (UserError, ValueError, TypeError, AttributeError) as error:
+        raise UserError(f"{file} is refused ({error}); use another checkpoint") from None
+    return config
+
+
+def _sealed(config: dict[str, Any]) -> dict[str, Any]:
+    """A config with the digest of everything else in it, against damage."""
+    plain = {name: value for name, value in config.items() if name != "seal"}
+    return plain | {"seal": digest(plain)}
 
 
 def annotate(path: str | Path, **values: Any) -> None:
@@ -117,7 +146,7 @@ def annotate(path: str | Path, **values: Any) -> None:
     load_config(path)
     file = find(path) / "config.json"
     try:
-        write_json(file, json.loads(file.read_text()) | values)
+        write_json(file, _sealed(read_json(file) | values))
     except OSError as error:
         raise UserError(f"cannot write to {file} ({error.strerror}); check the disk and the permissions") from None
 
@@ -134,6 +163,23 @@ def trained_objective(config: dict[str, Any]) -> ObjectiveConfig:
         raise UserError(f"the checkpoint does not say what it was trained on ({error}); use another") from None
 
 
+def trained_for(config: dict[str, Any]) -> dict[str, Any]:
+    """What `WorldModel` takes beside the model, by name, from a checkpoint's config.
+
+    Raises:
+        UserError: it does not name an environment or a discount.
+    """
+    if not {"env_id", "discount"} <= config.keys():
+        raise UserError("the checkpoint does not say what it was trained for (no env_id or no discount); use another")
+    objective = config.get("train_config", {}).get("objective", {})  # a checkpoint of one's own may lack it
+    return {
+        "env_id": config["env_id"],
+        "discount": config["discount"],
+        "objective": objective.get("name", "nextlat"),
+        "trust_horizon": config.get("trust_horizon"),
+    }
+
+
 def load_model(path: str | Path, device: torch.device) -> tuple[NextLat, dict[str, Any]]:
     """The model on `device`, and the checkpoint's config.
 
@@ -143,19 +189,23 @@ def load_model(path: str | Path, device: torch.device) -> tuple[NextLat, dict[st
     config = load_config(path)
     file = find(path) / "model.safetensors"
     try:
-        spaces = Spaces(
-            deserialize_space(config["observation_space"]),
-            deserialize_space(config["action_space"]),
-            config["statistics"],
-        )
-        model = NextLat(spaces, ModelConfig(**config["model"]))
-        if modules := config["training_modules"]:
-            attach_training_modules(model, **modules)
-        model.load_state_dict(upgraded_weights(load_file(file), config))
-    except (OSError, SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+        header = read_header(file)
+        model = _build(config, header)
+        check_header(upgraded_weights(header, config), model.state_dict())
+        model.load_state_dict(upgraded_weights(read_tensors(file, config.get("files", {}).get(file.name)), config))
+    except _FAULTS as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{file} is broken or does not fit its config ({reason}); use another checkpoint") from None
     return model.to(device), config
+
+
+def _build(config: dict[str, Any], header: Header) -> NextLat:
+    """The network that a checked config describes, if it is about as large as the weights are."""
+    with Allowance(header):
+        model = NextLat(saved_config.saved_spaces(config), ModelConfig(**config["model"]))
+        if modules := config["training_modules"]:
+            attach_training_modules(model, **modules)
+    return model
 
 
 def load_optimizer(path: str | Path, optimizer: Optimizer) -> None:
@@ -167,10 +217,13 @@ def load_optimizer(path: str | Path, optimizer: Optimizer) -> None:
     file = find(path) / "optimizer.safetensors"
     if not file.exists():
         raise UserError(f"{path} keeps no optimiser state (an improved policy does not): resume the run it came from")
-    if load_config(path).get("weights_format", FORMAT) != FORMAT:
+    config = load_config(path)
+    if config.get("weights_format", FORMAT) != FORMAT:
         raise UserError(f"{path} was saved by an older version: it acts and plans, but train anew, without resume=")
     try:
-        optimizer.load_tensors(load_file(file))
+        header = read_header(file)
+        check_header(header, optimizer.expected(header, begun=config["step"] > 0))
+        optimizer.load_tensors(read_tensors(file, config.get("files", {}).get(file.name)))
     except (OSError, SafetensorError, ValueError) as error:
         raise UserError(f"{file} is broken ({str(error).splitlines()[0]}); the run cannot be resumed") from None
 

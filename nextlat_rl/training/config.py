@@ -7,6 +7,9 @@ from nextlat_rl.errors import UserError
 from nextlat_rl.seeds import EVALUATION_SEED
 from nextlat_rl.settings import above_zero, at_least, literals
 
+_MOST_THREADS = 1024
+_MOST_POSITIONS = 2**24
+
 
 @dataclass
 class TrainerConfig:
@@ -67,6 +70,11 @@ class TrainerConfig:
         at_least(section, self, 1, *counts)
         at_least(section, self, 0, "dynamics_finetune_steps", "length", "weight_decay", "warmup", "cooldown", "threads")
         at_least(section, self, 0, "eval_first_seed", "diagnosis_episodes", "eval_every")
+        if self.threads > _MOST_THREADS or self.batch_size * max(self.length, 1) > _MOST_POSITIONS:
+            raise UserError(
+                f"trainer.threads={self.threads}, trainer.batch_size={self.batch_size}, trainer.length={self.length}: "
+                f"use at most {_MOST_THREADS} threads, and batches of at most {_MOST_POSITIONS:,} steps"
+            )
         literals(section, self)
         above_zero(section, self, "learning_rate", "muon_learning_rate", "clip")
         fraction, windows = self.top_return_fraction, self.batch_size

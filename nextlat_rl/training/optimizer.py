@@ -1,6 +1,6 @@
 """The optimiser: Muon for the matrices inside the networks, AdamW for everything else."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +9,11 @@ from nextlat_rl.training.config import TrainerConfig
 
 # Embeddings, heads, norms and biases are AdamW's, as Muon's author has it.
 _HIDDEN = ("trunk.blocks.", "dynamics_net.", "after_net.", "decode_net.", "code.encoder.", "code.context.")
+
+_STATE: dict[type[torch.optim.Optimizer], tuple[str, ...]] = {
+    torch.optim.AdamW: ("step", "exp_avg", "exp_avg_sq"),
+    torch.optim.Muon: ("momentum_buffer",),
+}
 
 
 class Optimizer:
@@ -47,18 +52,41 @@ class Optimizer:
             for name, value in entry.items()
         }
 
-    def load_tensors(self, tensors: dict[str, Tensor]) -> None:
-        """Restore what `tensors` gave.
+    def expected(self, saved: Collection[str], begun: bool) -> dict[str, Tensor]:
+        """Tensors of the names, shapes and types that the state has of those weights that are among `saved`.
+
+        Weights that the objective does not use have none.
+
+        Args:
+            saved: names, as `tensors` gives them.
+            begun: whether a step has been taken; before it there is no state at all.
 
         Raises:
-            ValueError: it is the state of another optimiser.
+            ValueError: it is the state of other optimisers.
+        """
+        numbers = {name.partition(".")[0] for name in saved}
+        if numbers != {str(i) for i in range(len(self.parts) if begun else 0)}:
+            raise ValueError(f"the state of {len(numbers)} optimisers for {len(self.parts)}: trainer.optimizer differs")
+        weights = {name.rpartition(".")[0] for name in saved}
+        return {
+            f"{i}.{j}.{name}": torch.empty(()) if name == "step" else weight
+            for i, part in enumerate(self.parts)
+            for j, weight in enumerate(weight for group in part.param_groups for weight in group["params"])
+            for name in _STATE[type(part)]
+            if f"{i}.{j}" in weights
+        }
+
+    def load_tensors(self, tensors: dict[str, Tensor]) -> None:
+        """Restore what `tensors` gave, of the names and shapes of `expected`.
+
+        Raises:
+            ValueError: a mean of squares or a count of steps is negative.
         """
         states: list[dict[int, dict[str, Tensor]]] = [{} for _ in self.parts]
-        saved = {int(key.split(".", 1)[0]) for key in tensors}
-        if saved and saved != set(range(len(self.parts))):  # before the first step there is no state
-            raise ValueError(f"the state of {len(saved)} optimisers for {len(self.parts)}: trainer.optimizer differs")
         for key, value in tensors.items():
             part, index, name = key.split(".", 2)
+            if name in ("step", "exp_avg_sq") and (value < 0).any():
+                raise ValueError(f"{key} is negative")
             states[int(part)].setdefault(int(index), {})[name] = value
         for optimizer, state in zip(self.parts, states, strict=True):
             optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

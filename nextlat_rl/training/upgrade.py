@@ -1,13 +1,12 @@
 """Configs of older checkpoints in today's layout."""
 
 from collections.abc import Mapping
-from typing import Any
-
-from torch import Tensor
+from typing import Any, TypeVar
 
 from nextlat_rl.renamed import RENAMED, RENAMED_VALUES
 
 FORMAT = 4
+Weight = TypeVar("Weight")
 
 _GONE = (
     "trainer.follow_learning_rate",
@@ -50,8 +49,8 @@ def upgraded(config: Any) -> dict[str, Any]:
     return new
 
 
-def upgraded_weights(weights: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[str, Tensor]:
-    """A checkpoint's weights under today's names, from those that its config, by `upgraded`, says it has."""
+def upgraded_weights(weights: Mapping[str, Weight], config: Mapping[str, Any]) -> dict[str, Weight]:
+    """A checkpoint's weights, or their shapes, under today's names; its config, by `upgraded`, tells those it has."""
     if config.get("weights_format", FORMAT) == FORMAT:
         return dict(weights)
     # The norm at the head of two networks has a name of its own now; the vector of open-loop roll-outs is gone.

@@ -248,6 +248,12 @@ def test_a_drafter_of_another_trunk_is_refused(tmp_path: Path) -> None:
     torch.nn.init.normal_(net.weight)  # type: ignore[arg-type]
     folder = save_net("medusa", net, runs[0], {"steps": 1})
     assert torch.equal(load_net(world_model, "medusa", runs[0]).weight, net.weight)  # type: ignore[arg-type]
+    weights = folder / "drafter.safetensors"
+    written = weights.read_bytes()
+    weights.write_bytes(written[:-1] + bytes([written[-1] ^ 1]))
+    with pytest.raises(UserError, match="not the file that was written"):
+        load_net(world_model, "medusa", runs[0])
+    weights.write_bytes(written)
     (tmp_path / "run1" / "drafters").mkdir()
     folder.rename(tmp_path / "run1" / "drafters" / "medusa")
     with pytest.raises(UserError, match="another trunk"):
