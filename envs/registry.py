@@ -2,24 +2,30 @@
 
 import difflib
 import importlib
+from collections.abc import Mapping
 from importlib.util import find_spec
+from typing import Any
 
 import gymnasium as gym
 from gymnasium.envs.registration import find_highest_version, get_env_id, parse_env_id
 
+from nextlat_rl.env_ids import join_env_id, split_env_id
 from nextlat_rl.errors import UserError
+from nextlat_rl.notices import reason
 
 _PACKAGES = {"MiniGrid-": "minigrid", "BabyAI-": "minigrid", "ALE/": "ale_py"}  # which register environments on import
 
 
-def resolve_env_id(name: str) -> str:
+def resolve_env_id(name: str, kwargs: Mapping[str, Any] | None = None) -> str:
     """Full id of the environment called `name`; the version may be left out and is then the newest registered one.
 
-    `module:Name-v0` imports `module` first, as `gymnasium.make` does, and keeps the prefix.
+    `module:Name-v0` imports `module` first, as `gymnasium.make` does, and keeps the prefix. Arguments behind the name
+    and `kwargs`, which count more, stand behind the full id, see `nextlat_rl.env_ids`.
 
     Raises:
         UserError: the environment is unknown (close names are given) or its package is not installed.
     """
+    name, own = split_env_id(name)
     module, _, bare = name.rpartition(":")
     if module:
         _import_module(module, name)
@@ -34,7 +40,7 @@ def resolve_env_id(name: str) -> str:
     full = get_env_id(namespace, stem, version)
     if full not in gym.registry:
         raise _unknown(name)
-    return f"{module}:{full}" if module else full
+    return join_env_id(f"{module}:{full}" if module else full, {**own, **(kwargs or {})})
 
 
 def _import_module(module: str, name: str) -> None:
@@ -44,6 +50,8 @@ def _import_module(module: str, name: str) -> None:
         raise UserError(
             f"environment '{name}': no module named '{error.name}'; install it or drop the prefix"
         ) from None
+    except Exception as error:  # a module of the user's raises anything
+        raise UserError(f"environment '{name}': module '{module}' cannot be imported: {reason(error)}") from error
 
 
 def _register_package_of(name: str) -> None:

@@ -13,7 +13,7 @@ from nextlat_rl.jobs.compose import environment_settings
 def collect(config: CollectCommand, typed: list[str]) -> None:
     """Gather a new data set; options that were not typed take what configs/env says for the environment."""
     console = make_console(quiet=False)
-    env_id = resolve_env_id(config.env.id)
+    env_id = resolve_env_id(config.env.id, config.env.kwargs)
     settings = collect_settings(config, typed)
     dataset_id = config.id or default_dataset_id(env_id, settings)
     check_new(dataset_id)

@@ -1,12 +1,11 @@
 """`python -m nextlat_rl.evaluate`."""
 
-import json
 import time
 from typing import Any
 
 from rich.console import Console
 
-from nextlat_rl.console import make_console, table
+from nextlat_rl.console import make_console, print_result, table
 from nextlat_rl.drafting.exactness import can_come_true
 from nextlat_rl.drafting.length import draft_length
 from nextlat_rl.envs import resolve_env_id
@@ -28,7 +27,7 @@ def evaluate(config: EvaluateCommand) -> None:
     saved = load_config(config.checkpoint)
     objective = trained_objective(saved)
     check_trained(objective, planner=config.planner.name, acting=config.acting, speculate=config.speculate)
-    env_id = resolve_env_id(config.env.id or saved["env_id"])
+    env_id = resolve_env_id(config.env.id or saved["env_id"], config.env.kwargs)
     world_model = WorldModel.load(config.checkpoint, config.device)
     check_env(world_model, env_id)
     warn_of_distrust(world_model, config.planner.name, console)
@@ -47,7 +46,7 @@ def evaluate(config: EvaluateCommand) -> None:
         _log_speculation(tracker, row, saved["step"])
     tracker.close()
     if config.json:
-        print(json.dumps([row], indent=1))
+        print_result([row])
         return
     _show(row, f"{env_id}, {config.episodes} fresh episodes", console)
     console.print(f"Written to {folder / name}.json", highlight=False)

@@ -1,6 +1,5 @@
 """`python -m nextlat_rl.plan`."""
 
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import gymnasium as gym
 from nextlat_rl.agents.agent import Agent
 from nextlat_rl.agents.planning.imagined import every_action
 from nextlat_rl.agents.planning.planner import Explanation, make_planner
-from nextlat_rl.console import make_console, table
+from nextlat_rl.console import make_console, print_result, table
 from nextlat_rl.envs import make_env, resolve_env_id
 from nextlat_rl.envs.drawing import observation_drawer
 from nextlat_rl.errors import UserError
@@ -30,7 +29,7 @@ def plan(config: PlanCommand) -> None:
     set_threads(config.threads)
     saved = load_config(config.checkpoint)
     check_trained(trained_objective(saved), planner=config.planner.name, acting=config.acting)
-    env_id = resolve_env_id(config.env.id or saved["env_id"])
+    env_id = resolve_env_id(config.env.id or saved["env_id"], config.env.kwargs)
     world_model = WorldModel.load(config.checkpoint, config.device)
     check_env(world_model, env_id)
     warn_of_distrust(world_model, config.planner.name, make_console(config.json))
@@ -102,7 +101,7 @@ def _action_rows(found: Explanation, space: gym.Space[Any], names: list[str] | N
 
 def _print(config: PlanCommand, env_id: str, rows: list[dict[str, Any]], captions: list[str], out: Path) -> None:
     if config.json:
-        print(json.dumps({"env": env_id, "actions": rows, "lines": captions, "picture": str(out)}, indent=1))
+        print_result({"env": env_id, "actions": rows, "lines": captions, "picture": str(out)})
         return
     console = make_console(False)
     cells = [

@@ -74,7 +74,9 @@ def prepare(command: str, cls: type[Any], options: Sequence[str]) -> list[str]:
     for planner in {"none", "auto", *planners}:
         node = {"name": planner} if planner in ("none", "auto") else schema(PLANNERS.load(planner).config_class)
         ConfigStore.instance().store(group="planner", name=planner, node=node)
-    return [option if has_files else re.sub("^env=", "env.id=", option) for option in options]
+    renamed = [option if has_files else re.sub("^env=", "env.id=", option) for option in options]
+    # Free names, which Hydra would want to be added with a plus.
+    return [re.sub(r"^\+*(env\.kwargs\.|(collect\.)?sb3\.)", r"++\1", option) for option in renamed]
 
 
 def _refuse_old_name(option: str) -> None:

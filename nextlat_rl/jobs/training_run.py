@@ -1,5 +1,6 @@
 """The main job: gather data, train, evaluate, and keep what came of it in a run folder."""
 
+import math
 import re
 import time
 from collections.abc import Sequence
@@ -7,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from minari import MinariDataset
 from omegaconf import OmegaConf
@@ -14,20 +16,24 @@ from rich.console import Console
 
 from nextlat_rl.agents.planning.planner import check_space
 from nextlat_rl.console import make_console
-from nextlat_rl.data.batches import held_out_batch, split
-from nextlat_rl.data.space_check import check_spaces
+from nextlat_rl.data.batches import held_out_batch, held_out_or_all, split
+from nextlat_rl.data.space_check import check_spaces, check_supported
 from nextlat_rl.data.store import Store
+from nextlat_rl.env_ids import split_env_id
 from nextlat_rl.envs import make_env, resolve_env_id, time_limit
 from nextlat_rl.envs.paper.diagnostics import log_task
+from nextlat_rl.errors import UserError
 from nextlat_rl.jobs.collection import ensure_dataset, gather, slug
 from nextlat_rl.jobs.compose import compose
 from nextlat_rl.jobs.config import TrainConfig
 from nextlat_rl.jobs.data import open_store
 from nextlat_rl.jobs.report import final_report, improved_report
 from nextlat_rl.jobs.run import RunContext, TrainingRun
+from nextlat_rl.jobs.suitability import check_folders
 from nextlat_rl.jobs.training_loop import TrainingLoop
 from nextlat_rl.memory import Acting
 from nextlat_rl.models.nextlat import NextLat
+from nextlat_rl.notices import costs_only
 from nextlat_rl.objectives.config import trains_dynamics
 from nextlat_rl.results import write_json
 from nextlat_rl.runtime import pick_device, set_threads
@@ -39,6 +45,7 @@ from nextlat_rl.world_model import WorldModel
 
 _DIAGNOSTIC_EPISODES = 64
 _PROBE_EPISODES = 256
+_MASK = 2**26  # bytes
 
 
 def train_model(
@@ -116,7 +123,7 @@ def resumed_config(resume: str, typed: Sequence[str]) -> TrainConfig:
 
 def _next_round(config: TrainConfig, number: int, rows: list[dict[str, Any]], console: Console) -> TrainConfig:
     """Let the agent of the last round gather a data set; the settings that train on everything gathered so far."""
-    env_id = resolve_env_id(config.env.id)
+    env_id = resolve_env_id(config.env.id, config.env.kwargs)
     last = rows[-1].get("round")
     policies = [row for row in rows if row.get("round") == last and "run" in row]
     source = policies[-1]["run"]  # the improved policy where there is one
@@ -126,7 +133,7 @@ def _next_round(config: TrainConfig, number: int, rows: list[dict[str, Any]], co
     behaviour = f"agent:{source}"
     collect = replace(config.collect, behaviour=behaviour, steps=config.round_steps, episodes=None, seed=seed, sb3={})
     run = re.sub("[^A-Za-z0-9]+", "-", Path(policies[0]["run"]).name)
-    dataset_id = f"nextlat_rl/{slug(env_id)}/round-{number}-{run}-v0"
+    dataset_id = f"nextlat_rl/{slug(split_env_id(env_id)[0])}/round-{number}-{run}-v0"
     gather(dataset_id, env_id, collect, console)
     return replace(config, data=f"{policies[0]['data']}+{dataset_id}")
 
@@ -144,38 +151,51 @@ def _train_once(config: TrainConfig, console: Console, started: float) -> list[d
         trainer.step = checkpoint.load_config(config.resume)["step"]
     loop = TrainingLoop(trainer, context)
     loop.begin()
-    sample = held_out[:_DIAGNOSTIC_EPISODES]
+    sample = held_out_or_all(training, held_out)[:_DIAGNOSTIC_EPISODES]
     loop.run(held_out_batch(store, sample, length).to(device))
     try:
-        batch = held_out_batch(store, sample).to(device)
+        batch = held_out_batch(store, sample, _longest(sample)).to(device)
         rows = final_report(context, model, batch, loop.tracker)
-        ways: list[Acting] = ["trunk", "recurrent"] if trains_dynamics(config.objective.name) else ["trunk"]
-        fitted = held_out_batch(store, training[:_PROBE_EPISODES]).to(device)
-        log_task(context.env_id, model, ways, fitted, batch, loop.tracker, trainer.step, console)
+        with costs_only("the diagnostics of the task"):
+            ways: list[Acting] = ["trunk", "recurrent"] if trains_dynamics(config.objective.name) else ["trunk"]
+            fitted = training[:_PROBE_EPISODES]
+            probed = held_out_batch(store, fitted, _longest(fitted)).to(device)
+            log_task(context.env_id, model, ways, probed, batch, loop.tracker, trainer.step, console)
         if config.improve.name != "none":
             rows += improved_report(context, model)
     except KeyboardInterrupt:
         loop.stop()
+    except UserError as error:
+        raise UserError(f"{error}; the trained model is kept in {context.folder}") from error
     for row in rows:
         row |= {"train_steps": trainer.step, "total_wall_seconds": time.monotonic() - started}
-    write_json(context.folder / "results.json", rows)
+    with costs_only(f"{context.folder}/results.json"):
+        write_json(context.folder / "results.json", rows)
     loop.tracker.close()
     _say_what_next(config, context.folder, started, console)
     return rows
 
 
+def _longest(episodes: np.ndarray) -> int:
+    """Rows of episodes that are read at once: a mask over all pairs of rows keeps within 64 MB."""
+    return max(1, math.isqrt(_MASK // len(episodes)))
+
+
 def _open_run(config: TrainConfig, console: Console) -> RunContext:
     """The data, gathered if need be, and the run folder: a new one, or with `resume` the run's own."""
-    env_id = resolve_env_id(config.env.id)
+    env_id = resolve_env_id(config.env.id, config.env.kwargs)
+    check_folders(config.runs)
     env = make_env(env_id)
     limit = time_limit(env)
+    check_supported(env.observation_space, env.action_space)
     check_space(config.planner.name, env.action_space)
     dataset_id, datasets = ensure_dataset(config.data, env_id, config.collect, console)
     check_spaces(datasets[0].observation_space, datasets[0].action_space, env.observation_space, env.action_space)
     env.close()
     store = open_store(datasets, console)
+    name = split_env_id(env_id)[0]
     resumed = config.resume
-    folder = checkpoint.run_folder(resumed) if resumed else new_run_folder(config.runs, env_id, config.name)
+    folder = checkpoint.run_folder(resumed) if resumed else new_run_folder(config.runs, name, config.name)
     return RunContext(config, env_id, dataset_id, store, folder, limit, console)
 
 

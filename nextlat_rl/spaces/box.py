@@ -8,11 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nextlat_rl.spaces.codec import Role, mlp
+from nextlat_rl.spaces.codec import LARGEST_VECTOR, Role, mlp
 from nextlat_rl.spaces.distributions import full_precision, gaussian_kl, gaussian_log_prob, gaussian_sample, soft_clamp
 from nextlat_rl.spaces.numeric import NumericCodec
 
-_LARGEST = 4096
 _CHUNK = 65_536
 _LOG_STD = (-3.0, 2.0)  # of a number, in units of its spread: what models predict that were trained before changes
 _CHANGE_LOG_STD = (-6.0, 2.0)  # of a change, in units of the spread of changes
@@ -67,7 +66,7 @@ class BoxCodec(NumericCodec):
     def handles(cls, space: gym.Space[Any], role: Role) -> bool:
         """Vectors and matrices of any size; with more axes, up to 4096 numbers."""
         shape = space.shape or ()
-        return super().handles(space, role) and (len(shape) <= 2 or bool(np.prod(shape) <= _LARGEST))
+        return super().handles(space, role) and (len(shape) <= 2 or bool(np.prod(shape) <= LARGEST_VECTOR))
 
     @classmethod
     def measure(cls, space: gym.Space[Any], stored: np.ndarray) -> dict[str, Any]:
