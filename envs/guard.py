@@ -15,7 +15,7 @@ LONGEST = 1000  # steps of an episode where the environment sets no limit
 _Check = Callable[[Any], Any]
 
 
-class GuardedEnv(gym.Wrapper):
+class GuardedEnv(gym.Wrapper, gym.utils.RecordConstructorArgs):
     """An environment whose observations are copies in the types of its space, and whose errors name the place.
 
     Args:
@@ -25,7 +25,8 @@ class GuardedEnv(gym.Wrapper):
     """
 
     def __init__(self, env: gym.Env, name: str, limit: int | None = None) -> None:
-        super().__init__(env)
+        gym.utils.RecordConstructorArgs.__init__(self, name=name, limit=limit)
+        gym.Wrapper.__init__(self, env)
         self._name, self._limit = name, limit
         self._check = _checker(env.observation_space, "observation")
         self._seed: int | None = None

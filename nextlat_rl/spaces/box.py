@@ -54,7 +54,8 @@ class BoxCodec(NumericCodec):
         std = torch.where(std < _SMALLEST_STD, 1.0, std)
         buffers = {"mean": mean, "std": std, "change_mean": change_mean / std}
         buffers["change_std"] = (change_std / std).clamp_min(_SMALLEST_CHANGE)
-        low, high = (torch.from_numpy(b.reshape(-1).astype(np.float32)) for b in (space.low, space.high))
+        with np.errstate(over="ignore"):  # bounds beyond float32 are none
+            low, high = (torch.from_numpy(b.reshape(-1).astype(np.float32)) for b in (space.low, space.high))
         buffers["low"], buffers["high"] = (low - mean) / std, (high - mean) / std
         buffers["turn"] = torch.where((high - low - _TURN).abs() < 1e-3, _TURN / std, torch.inf)
         for name, value in buffers.items():
@@ -79,7 +80,8 @@ class BoxCodec(NumericCodec):
         """{"change_mean": [d], "change_std": [d]} of pairs of successive stored rows `[N, *storage_shape]`."""
         assert isinstance(space, gym.spaces.Box)
         change = (after.astype(np.float64) - before).reshape(len(before), -1)
-        turn = np.abs(space.high.astype(np.float64) - space.low - _TURN).reshape(-1) < 1e-3
+        with np.errstate(over="ignore"):
+            turn = np.abs(space.high.astype(np.float64) - space.low - _TURN).reshape(-1) < 1e-3
         change[:, turn] = (change[:, turn] + math.pi) % _TURN - math.pi
         mean, std = _moments(change)
         return {"change_mean": mean, "change_std": std}
