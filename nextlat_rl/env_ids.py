@@ -23,6 +23,12 @@ def split_env_id(env_id: str) -> tuple[str, dict[str, Any]]:
         raise UserError(f"environment '{env_id}': the arguments are no JSON object ({error}); use env.kwargs") from None
 
 
+def env_options(env_id: str) -> str:
+    """The options that name the environment on the command line."""
+    name, kwargs = split_env_id(env_id)
+    return " ".join([f"env={name}", *(f"env.kwargs.{key}={json.dumps(value)}" for key, value in kwargs.items())])
+
+
 def join_env_id(name: str, kwargs: Mapping[str, Any]) -> str:
     """The inverse of `split_env_id`; sorted, so equal arguments give equal ids.
 

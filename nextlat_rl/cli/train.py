@@ -2,7 +2,7 @@
 
 from nextlat_rl.console import make_console, print_result
 from nextlat_rl.jobs.config import TrainConfig
-from nextlat_rl.jobs.training_run import resumed_config
+from nextlat_rl.jobs.resume import resumed_config
 from nextlat_rl.jobs.training_run import train as run_job
 
 

@@ -93,7 +93,9 @@ def _check_written(options: Sequence[str]) -> None:
         if option.startswith("-"):
             if option.partition("=")[0] not in _FLAGS | _FLAGS_WITH_VALUE:
                 raise UserError(f"there is no '{option}'; options are written name=value, such as env=CartPole-v1")
-        elif "=" not in option and not option.startswith("~") and before not in _FLAGS_WITH_VALUE:
+        elif option.startswith("~"):
+            raise UserError(f"'{option}': options are set, not deleted; write {option[1:].partition('=')[0]}=<value>")
+        elif "=" not in option and before not in _FLAGS_WITH_VALUE:
             raise UserError(f"'{option}' is not name=value; write it like env=CartPole-v1")
 
 
@@ -186,7 +188,9 @@ def explain(error: Exception, cls: type[Any]) -> str:
         return f"unknown option '{option}'; {hint}"
     if isinstance(error, MissingConfigException) and error.options:
         return f"there is no '{error.missing_cfg_file}'; choose one of: {', '.join(error.options)}"
-    return str(error).split("\n\n")[0].split("\nSet the")[0]
+    message = str(error).split("\n\n")[0].split("\nSet the")[0]
+    detail = str(cause).splitlines()[0] if str(cause) else ""
+    return message if detail in message else f"{message}: {detail}"
 
 
 def _planners_with(option: str) -> str:

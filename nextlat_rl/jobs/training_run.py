@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 from minari import MinariDataset
-from omegaconf import OmegaConf
 from rich.console import Console
 
 from nextlat_rl.agents.planning.planner import check_space
@@ -37,7 +36,6 @@ from nextlat_rl.notices import costs_only
 from nextlat_rl.objectives.config import trains_dynamics
 from nextlat_rl.results import write_json
 from nextlat_rl.runtime import pick_device, set_threads
-from nextlat_rl.settings import from_dict
 from nextlat_rl.training import checkpoint
 from nextlat_rl.training.build import HELD_OUT, build_model, make_trainer, window_length
 from nextlat_rl.training.tracking import new_run_folder
@@ -98,27 +96,6 @@ def train(config: TrainConfig, console: Console) -> list[dict[str, Any]]:
         console.print("\nInterrupted while gathering data: nothing was kept; run the same command again.")
         raise SystemExit(130) from None
     return rows
-
-
-def resumed_config(resume: str, typed: Sequence[str]) -> TrainConfig:
-    """A run's own settings, changed by the options that were typed.
-
-    `env=`, `model=`, `objective=` and `trainer=` choose whole groups, which a run cannot change: they are ignored.
-
-    Raises:
-        UserError: no such run, or an option or value that does not exist.
-    """
-    saved = checkpoint.load_config(resume)["train_config"]
-    plain = [option for option in typed if option.split("=", 1)[0] not in ("env", "model", "objective", "trainer")]
-    named = [option for option in plain if option.split("=", 1)[0] in ("planner", "improve")]
-    merged = OmegaConf.create(saved)
-    for option in named:
-        group, _, choice = option.partition("=")
-        merged[group] = {"name": choice}
-    merged.merge_with_dotlist([option for option in plain if option not in named])
-    values = OmegaConf.to_container(merged, resolve=False)
-    assert isinstance(values, dict)
-    return from_dict(TrainConfig, {str(key): value for key, value in values.items()} | {"resume": resume})
 
 
 def _next_round(config: TrainConfig, number: int, rows: list[dict[str, Any]], console: Console) -> TrainConfig:
