@@ -88,10 +88,10 @@ class GuardedEnv(gym.Wrapper, gym.utils.RecordConstructorArgs):
 
 def _number(reward: Any) -> float:
     """A reward as a number; arrays of one element are numbers."""
-    try:
-        number = float(np.asarray(reward, dtype=np.float64).reshape(()))
-    except (TypeError, ValueError):
-        raise ValueError(f"the reward is {reward!r}, not one number") from None
+    array = np.asarray(reward)
+    if array.size != 1 or array.dtype.kind not in "fiub":
+        raise ValueError(f"the reward is {reward!r}, not one number")
+    number = float(array.reshape(()))
     if not np.isfinite(number):
         raise ValueError(f"the reward is {number}, not finite")
     return number

@@ -17,8 +17,9 @@ from nextlat_rl.errors import UserError
 def load_offline(model: OffPolicyAlgorithm, data: str | MinariDataset) -> int:
     """Fill the replay buffer of a DQN, SAC or TD3 with a data set's transitions; returns how many there are.
 
-    Values that do not count from 0 are shifted, as SB3's agents count from 0. Episodes that a time limit cut are marked as such, so their values are bootstrapped. Several environments share a
-    buffer's columns; what is left over by their number is dropped.
+    Values that do not count from 0 are shifted, as SB3's agents count from 0. Episodes that a time limit cut are marked
+    as such, so their values are bootstrapped. Several environments share a buffer's columns; what is left over by their
+    number is dropped.
 
     Raises:
         UserError: no such data set, spaces that are not the agent's, a buffer too small or already in use.

@@ -40,8 +40,9 @@ def resumed_config(resume: str, typed: Sequence[str]) -> TrainConfig:
             _merge(merged, f"{name}={value}")
     values = OmegaConf.to_container(merged, resolve=False)
     assert isinstance(values, dict)
-    config = from_dict(TrainConfig, {str(key): value for key, value in values.items()} | {"resume": resume})
-    _check_fixed(saved, values)
+    wanted = {str(key): value for key, value in values.items()}
+    config = from_dict(TrainConfig, wanted | {"resume": resume})
+    _check_fixed(saved, wanted)
     return config
 
 
