@@ -13,6 +13,7 @@ from nextlat_rl.jobs.commands import EvaluateCommand
 from nextlat_rl.jobs.evaluation import COLUMNS, ActingConfig, calibrated_tolerances, cells, check_env, eval_tags, score
 from nextlat_rl.jobs.requirements import check_trained
 from nextlat_rl.jobs.trust import warn_of_distrust
+from nextlat_rl.notices import costs_only
 from nextlat_rl.results import write_json
 from nextlat_rl.runtime import set_threads
 from nextlat_rl.training.checkpoint import load_config, run_folder, trained_objective
@@ -39,7 +40,10 @@ def evaluate(config: EvaluateCommand) -> None:
     parts = [config.acting, config.planner.name, config.speculate]
     name = "-".join(["evaluation", time.strftime("%Y%m%d-%H%M%S"), *(p for p in parts if p not in ("none", "off"))])
     folder = run_folder(config.checkpoint)
-    write_json(folder / f"{name}.json", [row])
+    written = False
+    with costs_only(f"{folder / name}.json"):
+        write_json(folder / f"{name}.json", [row])
+        written = True
     tracker = Tracker(folder / name)
     tracker.scalars(eval_tags(row), saved["step"])
     if "accepted_histogram" in row:
@@ -49,7 +53,8 @@ def evaluate(config: EvaluateCommand) -> None:
         print_result([row])
         return
     _show(row, f"{env_id}, {config.episodes} fresh episodes", console)
-    console.print(f"Written to {folder / name}.json", highlight=False)
+    if written:
+        console.print(f"Written to {folder / name}.json", highlight=False)
 
 
 def _acting(config: EvaluateCommand, world_model: WorldModel, console: Console) -> ActingConfig:

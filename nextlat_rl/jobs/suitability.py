@@ -57,13 +57,18 @@ def check_folders(runs: str = "") -> None:
     Raises:
         UserError: naming the folder and the setting that chooses another.
     """
-    _check_folder(dataset_root(), ROOT_VARIABLE)
-    _check_folder(default_cache(), CACHE_VARIABLE)
+    check_folder(dataset_root(), ROOT_VARIABLE)
+    check_folder(default_cache(), CACHE_VARIABLE)
     if runs:
-        _check_folder(Path(runs), "runs=")
+        check_folder(Path(runs), "runs=")
 
 
-def _check_folder(folder: Path, setting: str) -> None:
+def check_folder(folder: Path, setting: str) -> None:
+    """Require that a folder can be written; it is made if need be.
+
+    Raises:
+        UserError: naming the folder and the setting that chooses another.
+    """
     with explain_disk_errors(folder, setting):
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

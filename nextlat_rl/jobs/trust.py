@@ -72,10 +72,12 @@ def diagnose_checkpoint(config: DiagnoseCommand, console: Console) -> Diagnosis:
         seed=config.seed,
         split_seed=trained["seed"],
     )
-    checkpoint.annotate(config.checkpoint, trust_horizon=found.trust.trust_horizon)
+    with costs_only("the trust horizon in the checkpoint"):
+        checkpoint.annotate(config.checkpoint, trust_horizon=found.trust.trust_horizon)
     folder = checkpoint.run_folder(config.checkpoint)
     origin = provenance(seed=config.seed, device=str(world_model.device)).as_dict()
-    write_json(folder / "diagnosis.json", [found.row() | {"env": env_id} | origin])
+    with costs_only(f"{folder}/diagnosis.json"):
+        write_json(folder / "diagnosis.json", [found.row() | {"env": env_id} | origin])
     tracker = Tracker(folder)
     log_diagnosis(found, tracker, saved["step"])
     tracker.close()
