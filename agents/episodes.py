@@ -123,7 +123,7 @@ def _play(
 def _make(env_id: str, drawn: bool) -> gym.Env:
     """The environment, rendering to arrays if it is to be `drawn` and knows how."""
     env = make_env(env_id)
-    if not drawn or "rgb_array" not in env.metadata.get("render_modes", ()):
+    if not drawn or not draws(env):
         return env
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # classic control draws with SDL, which looks for a screen
     with costs_only(f"the film of '{env_id}'"):
@@ -131,6 +131,11 @@ def _make(env_id: str, drawn: bool) -> gym.Env:
         env.close()
         return drawing
     return env
+
+
+def draws(env: gym.Env) -> bool:
+    """Whether the environment says that it can draw RGB images."""
+    return "rgb_array" in env.metadata.get("render_modes", ())
 
 
 class _Slot:

@@ -99,9 +99,8 @@ class WorldModel:
 
         model, config = load_model(path, pick_device(device))
         model.trunk.pack()
-        trained = config.get("train_config", {}).get("objective", {})  # a checkpoint of one's own may lack it
-        name = trained.get("name", "nextlat")
-        return cls(model, config["env_id"], config["discount"], name, config.get("trust_horizon"))
+        own = config.get("train_config", {}).get("objective", {})  # a checkpoint of one's own may lack it
+        return cls(model, config["env_id"], config["discount"], own.get("name", "nextlat"), config.get("trust_horizon"))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies and pickles are built anew around a copy of the network: what is traced belongs to one network."""
