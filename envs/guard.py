@@ -1,6 +1,8 @@
 """The border to an environment: what comes in is checked and copied, what goes wrong is said in one line."""
 
-from collections.abc import Callable, Mapping
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
@@ -39,13 +41,9 @@ class GuardedEnv(gym.Wrapper, gym.utils.RecordConstructorArgs):
             UserError: naming environment and episode, if the environment raises or its observation is not usable.
         """
         self._seed, self._time = seed, 0
-        try:
+        with self._named():
             observation, info = self.env.reset(seed=seed, options=options)
-            return self._seen(observation), info
-        except UserError:
-            raise
-        except Exception as error:  # environments raise anything
-            raise self._error(reason(error)) from error
+            return self._check(observation), info
 
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
         """Take a step.
@@ -54,14 +52,10 @@ class GuardedEnv(gym.Wrapper, gym.utils.RecordConstructorArgs):
             UserError: naming environment, episode and step, if the environment raises or what it returns is not usable.
         """
         self._time += 1
-        try:
+        with self._named():
             observation, reward, terminated, truncated, info = self.env.step(action)
-            number, seen = _number(reward), self._seen(observation)
+            number, seen = _number(reward), self._check(observation)
             terminated, truncated = bool(terminated), bool(truncated)
-        except UserError:
-            raise
-        except Exception as error:  # environments raise anything
-            raise self._error(reason(error)) from error
         if self._limit is not None and self._time >= self._limit and not (terminated or truncated):
             notice(
                 f"environment '{self._name}' has no time limit: its episodes are cut after {self._limit:,} steps; "
@@ -77,13 +71,25 @@ class GuardedEnv(gym.Wrapper, gym.utils.RecordConstructorArgs):
         except Exception as error:  # environments raise anything
             notice(f"environment '{self._name}' failed to close: {reason(error)}")
 
-    def _seen(self, observation: Any) -> Any:
-        return self._check(observation)
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Whatever the environment raises becomes a line that names the place; also its own `sys.exit`."""
+        try:
+            yield
+        except (Exception, SystemExit) as error:  # environments raise anything
+            if isinstance(error, UserError) or (isinstance(error, SystemExit) and _is_ours(error)):
+                raise
+            episode = "a later episode" if self._seed is None else f"the episode with seed {self._seed}"
+            place = f"in step {self._time}" if self._time else "at its reset"
+            raise UserError(
+                f"environment '{self._name}', {episode}, {place}: {reason(error)}; correct the environment"
+            ) from error
 
-    def _error(self, message: str) -> UserError:
-        episode = "a later episode" if self._seed is None else f"the episode with seed {self._seed}"
-        place = f"in step {self._time}" if self._time else "at its reset"
-        return UserError(f"environment '{self._name}', {episode}, {place}: {message}; correct the environment")
+
+def _is_ours(error: BaseException) -> bool:
+    """Whether it was raised by this package, such as by a signal handler, and not by an environment."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return str(frame.f_globals.get("__name__")).startswith("nextlat_rl.")
 
 
 def _number(reward: Any) -> float:

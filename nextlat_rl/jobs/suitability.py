@@ -30,7 +30,11 @@ def check_environment(env: gym.Env, seed: int) -> None:
     env.action_space.seed(seed)
     seen = [env.reset(seed=seed)[0]]
     for _ in range(_STEPS):
-        observation, _, terminated, truncated, _ = env.step(env.action_space.sample())
+        try:
+            action = env.action_space.sample()
+        except OverflowError as error:
+            raise UserError(f"no action can be drawn from {env.action_space} ({error}): narrow its bounds") from None
+        observation, _, terminated, truncated, _ = env.step(action)
         seen.append(observation)
         if terminated or truncated:
             break

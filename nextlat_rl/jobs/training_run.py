@@ -139,6 +139,7 @@ def _train_once(config: TrainConfig, console: Console, started: float) -> list[d
             probed = held_out_batch(store, fitted, _longest(fitted)).to(device)
             log_task(context.env_id, model, ways, probed, batch, loop.tracker, trainer.step, console)
         if config.improve.name != "none":
+            _keep(rows, context.folder)  # whatever becomes of the improvement
             rows += improved_report(context, model)
     except KeyboardInterrupt:
         loop.stop()
@@ -146,11 +147,15 @@ def _train_once(config: TrainConfig, console: Console, started: float) -> list[d
         raise UserError(f"{error}; the trained model is kept in {context.folder}") from error
     for row in rows:
         row |= {"train_steps": trainer.step, "total_wall_seconds": time.monotonic() - started}
-    with costs_only(f"{context.folder}/results.json"):
-        write_json(context.folder / "results.json", rows)
+    _keep(rows, context.folder)
     loop.tracker.close()
     _say_what_next(config, context.folder, started, console)
     return rows
+
+
+def _keep(rows: list[dict[str, Any]], folder: Path) -> None:
+    with costs_only(f"{folder}/results.json"):
+        write_json(folder / "results.json", rows)
 
 
 def _longest(episodes: np.ndarray) -> int:

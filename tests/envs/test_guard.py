@@ -26,7 +26,8 @@ def unsaid(monkeypatch: pytest.MonkeyPatch) -> None:
 
 FAULTS = {
     "raises": ({"observe": failing(4, lambda: raises(RuntimeError("motor stuck")))}, "RuntimeError: motor stuck"),
-    "exits": ({"observe": failing(4, lambda: raises(KeyError("place")))}, "KeyError"),
+    "looks up": ({"observe": failing(4, lambda: raises(KeyError("place")))}, "KeyError"),
+    "exits": ({"observe": failing(4, lambda: raises(SystemExit(3)))}, "SystemExit: 3"),
     "wrong shape": ({"observe": failing(4, lambda: np.zeros(4, np.float32))}, "shape (4,)"),
     "NaN": ({"observe": failing(4, lambda: np.full(3, np.nan, np.float32))}, "not finite"),
     "text": ({"observe": failing(4, lambda: "abc")}, "str"),

@@ -194,6 +194,14 @@ def test_what_cannot_be_drawn_or_written_costs_itself(monkeypatch: pytest.Monkey
     assert run.rows[0]["episodes"] == 4
 
 
+def test_a_failing_improvement_leaves_the_policys_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training_run, "improved_report", lambda *a: raises(UserError("motor stuck")))
+    with pytest.raises(UserError, match="motor stuck; the trained model is kept in"):
+        trained(register("Unimproved"), "improve=imagination")
+    (results,) = Path("runs").glob("*/*/results.json")
+    assert json.loads(results.read_text())[0]["episodes"] == 4
+
+
 def test_a_folder_that_takes_no_events_costs_tensorboard_alone(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.warns(notices.NextLatWarning, match="TensorBoard's record") as heard:
@@ -209,6 +217,7 @@ REFUSED = {
     "sequence": ({"observation_space": gym.spaces.Sequence(gym.spaces.Discrete(2))}, "Sequence"),
     "tuple action": ({"action_space": gym.spaces.Tuple([gym.spaces.Discrete(2)] * 2)}, "action space Tuple"),
     "charset": ({"observation_space": gym.spaces.Text(3, charset=[chr(i) for i in range(300, 600)])}, "300 characters"),
+    "wide action": ({"action_space": gym.spaces.Box(-1.7e308, 1.7e308, (1,), np.float64)}, "narrow its bounds"),
     "slash": ({"observation_space": gym.spaces.Dict({"a/b": gym.spaces.Discrete(2)})}, "'a/b'"),
     "small image": ({"observation_space": gym.spaces.Box(0, 255, (8, 8, 3), np.uint8)}, "16x16 or larger"),
     "text": (
