@@ -12,7 +12,13 @@ import numpy as np
 from nextlat_rl.agents.agent import ActsInBatches
 from nextlat_rl.data.episode import Episode
 from nextlat_rl.envs import make_env
+from nextlat_rl.envs.behaviour import env_name
+from nextlat_rl.errors import UserError
+from nextlat_rl.notices import costs_only
 from nextlat_rl.seeds import EVALUATION_SEED
+
+EARLY = 500  # steps: what real and imagined returns are compared over at most
+MOST_FRAMES = 200  # of a recorded episode
 
 
 @dataclass
@@ -24,6 +30,7 @@ class EpisodeResult:
     length: int
     success: bool | None  # None where the environment has no notion of it
     first_observation: Any
+    early_return: float = 0.0  # over the first `EARLY` steps
     frames: list[np.ndarray] = field(default_factory=list)  # RGB, only of a recorded episode
     trajectory: Episode | None = None  # only where it was asked for
 
@@ -67,11 +74,28 @@ def run_episodes(
         seeds: of the episodes.
         n_envs: environments stepped side by side.
         on_episode: called with each finished episode.
-        record: how many of the first episodes keep their rendered frames.
+        record: how many of the first episodes keep rendered frames, of their first steps.
         trajectory_steps: keep what happened in each episode, and cut it after so many steps; None does neither.
+
+    Raises:
+        UserError: an environment fails; environment, episode and step are named.
     """
-    envs = [_make(env_id, drawn=i < record) for i in range(n_envs)]
-    slots = [_Slot(env, trajectory_steps) for env in envs]
+    slots = [_Slot(_make(env_id, drawn=i < record), trajectory_steps) for i in range(n_envs)]
+    try:
+        return _play(slots, agent, seeds, on_episode, record)
+    finally:
+        for slot in slots:
+            slot.env.close()
+
+
+def _play(
+    slots: "list[_Slot]",
+    agent: ActsInBatches,
+    seeds: Sequence[int],
+    on_episode: Callable[[EpisodeResult], None],
+    record: int,
+) -> tuple[list[EpisodeResult], Timing]:
+    """`run_episodes` in environments that stand ready."""
     queue = list(enumerate(seeds))[::-1]
     results: dict[int, EpisodeResult] = {}
     timing = Timing()
@@ -93,19 +117,25 @@ def run_episodes(
                 results[slot.index] = slot.result()
                 on_episode(results[slot.index])
                 slot.take(queue, record)
-    for env in envs:
-        env.close()
     return [results[i] for i in range(len(seeds))], timing
 
 
 def _make(env_id: str, drawn: bool) -> gym.Env:
     """The environment, rendering to arrays if it is to be `drawn` and knows how."""
     env = make_env(env_id)
-    if drawn and "rgb_array" in env.metadata.get("render_modes", ()):
+    if not drawn or not draws(env):
+        return env
+    os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # classic control draws with SDL, which looks for a screen
+    with costs_only(f"the film of '{env_id}'"):
+        drawing = make_env(env_id, render_mode="rgb_array")
         env.close()
-        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # classic control draws with SDL, which looks for a screen
-        return make_env(env_id, render_mode="rgb_array")
+        return drawing
     return env
+
+
+def draws(env: gym.Env) -> bool:
+    """Whether the environment says that it can draw RGB images."""
+    return "rgb_array" in env.metadata.get("render_modes", ())
 
 
 class _Slot:
@@ -129,10 +159,11 @@ class _Slot:
         self.observation, _ = self.env.reset(seed=self.seed)
         self.first_observation = self.observation
         self.reward, self.is_first = 0.0, True
-        self.total, self.length = 0.0, 0
+        self.total, self.early, self.length = 0.0, 0.0, 0
         self.success: bool | None = None
         self.recording = self.index < record and self.env.render_mode == "rgb_array"
-        self.frames = [self._frame()] if self.recording else []
+        self.frames: list[np.ndarray] = []
+        self._film()
         if self.trajectory_steps is not None:
             self.trajectory = Episode(self.seed, observations=[self.observation])
 
@@ -142,8 +173,8 @@ class _Slot:
         self.reward, self.is_first = float(reward), False
         self.total += self.reward
         self.length += 1
-        if self.recording:
-            self.frames.append(self._frame())
+        self.early = self.total if self.length <= EARLY else self.early
+        self._film()
         self.success = _success(self.env, info, self.total)
         if self.trajectory is None or self.trajectory_steps is None:
             return terminated or truncated
@@ -157,11 +188,33 @@ class _Slot:
 
     def result(self) -> EpisodeResult:
         return EpisodeResult(
-            self.seed, self.total, self.length, self.success, self.first_observation, self.frames, self.trajectory
+            self.seed,
+            self.total,
+            self.length,
+            self.success,
+            self.first_observation,
+            self.early,
+            self.frames,
+            self.trajectory,
         )
 
-    def _frame(self) -> np.ndarray:
-        return np.asarray(self.env.render())
+    def _film(self) -> None:
+        """Keep a frame; the first one that cannot be drawn ends the film, which then is left out."""
+        if self.recording and len(self.frames) < MOST_FRAMES:
+            drawn = False
+            with costs_only(f"the film of '{env_name(self.env)}'"):
+                self.frames.append(_frame(self.env))
+                drawn = True
+            if not drawn:
+                self.recording, self.frames = False, []
+
+
+def _frame(env: gym.Env) -> np.ndarray:
+    """An RGB image `[H, W, 3]` uint8 of the environment."""
+    frame = np.asarray(env.render())
+    if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[-1] != 3:
+        raise UserError(f"render gives {frame.dtype} of shape {frame.shape}, not an RGB image")
+    return np.array(frame)  # some write over the frame they returned
 
 
 def _success(env: gym.Env, info: dict[str, Any], total: float) -> bool | None:

@@ -15,9 +15,12 @@ class EnvConfig:
 
     Attributes:
         id: any Gymnasium id; the version may be left out.
+        kwargs: arguments of `gymnasium.make`: `env.kwargs.map_name=8x8`; `env.kwargs.max_episode_steps=200` is where
+            episodes are cut.
     """
 
     id: str = "MiniGrid-FourRooms"
+    kwargs: dict[str, Any] = field(default_factory=dict)
 
     @property
     def consent(self) -> str:
@@ -37,7 +40,7 @@ class CollectConfig:
         epsilon: probability of a uniformly random action at each step.
         seed: seed of the first episode; episode i uses seed + i.
         workers: processes that gather; 0 takes one per core, at most 8.
-        sb3: hyper-parameters of the `sb3` behaviour; `+collect.sb3.n_envs=4` adds one.
+        sb3: hyper-parameters of the `sb3` behaviour; `collect.sb3.n_envs=4` sets one.
 
     Raises:
         UserError: a value outside its range.

@@ -26,7 +26,7 @@ def snapshot(element: Any) -> Any:
         return element.copy()
     if isinstance(element, dict):
         return {name: snapshot(part) for name, part in element.items()}
-    if isinstance(element, tuple):
+    if isinstance(element, tuple | list):
         return tuple(snapshot(part) for part in element)
     return element
 

@@ -12,6 +12,7 @@ from nextlat_rl.envs.factory import make_env
 from nextlat_rl.envs.mixture import MixedBehaviour, parse_mixture
 from nextlat_rl.envs.registry import resolve_env_id
 from nextlat_rl.errors import UserError
+from nextlat_rl.notices import notice
 
 RECENT = 100  # episodes in the mean return reported as progress
 
@@ -51,7 +52,7 @@ def collect_episodes(
     env_id = resolve_env_id(env_id)
     _check(behaviour, steps, episodes, seed, epsilon, workers)
     if behaviour == "sb3":
-        from nextlat_rl.envs.sb3.training import training_episodes
+        from nextlat_rl.envs.sb3.training import training_episodes  # loads SB3
 
         assert steps is not None
         source = training_episodes(env_id, steps=steps, seed=seed, settings=sb3 or {})
@@ -69,19 +70,24 @@ def default_behaviour(env_id: str) -> str:
     """The behaviour to gather data with.
 
     "explorer" for MiniGrid levels with a goal and nothing that moves by itself, "expert" for BabyAI and the paper's
-    tasks, else "sb3"; "random" where "sb3" cannot handle the action space.
+    tasks, else "sb3"; "random", with a notice, where "sb3" cannot handle the spaces.
     """
     env_id = resolve_env_id(env_id)
     if env_id.startswith(("BabyAI-", "NextLat/")):
         return "expert"
+    from nextlat_rl.envs.sb3.training import check_trainable  # loads SB3
+
     env = make_env(env_id)
     try:
         if env_id.startswith("MiniGrid-") and _has_static_goal(env):
             return "explorer"
-        trainable = isinstance(env.action_space, gym.spaces.Discrete | gym.spaces.MultiDiscrete | gym.spaces.Box)
-        return "sb3" if trainable else "random"
+        check_trainable(env)
+    except UserError as error:
+        notice(f"gathering with behaviour 'random': {error}")
+        return "random"
     finally:
         env.close()
+    return "sb3"
 
 
 def _check(behaviour: str, steps: int | None, episodes: int | None, seed: int, epsilon: float, workers: int) -> None:

@@ -3,24 +3,30 @@
 import difflib
 import importlib
 import sys
+from collections.abc import Mapping
 from importlib.util import find_spec
+from typing import Any
 
 import gymnasium as gym
 from gymnasium.envs.registration import find_highest_version, get_env_id, parse_env_id
 
+from nextlat_rl.env_ids import join_env_id, split_env_id
 from nextlat_rl.errors import UserError
+from nextlat_rl.notices import reason
 
 _PACKAGES = {"MiniGrid-": "minigrid", "BabyAI-": "minigrid", "ALE/": "ale_py"}  # which register environments on import
 
 
-def resolve_env_id(name: str) -> str:
+def resolve_env_id(name: str, kwargs: Mapping[str, Any] | None = None) -> str:
     """Full id of the environment called `name`; the version may be left out and is then the newest registered one.
 
-    `module:Name-v0` imports `module` first, as `gymnasium.make` does, and keeps the prefix.
+    `module:Name-v0` imports `module` first, as `gymnasium.make` does, and keeps the prefix. Arguments behind the name
+    and `kwargs`, which count more, stand behind the full id, see `nextlat_rl.env_ids`.
 
     Raises:
         UserError: the environment is unknown (close names are given) or its package is not installed.
     """
+    name, own = split_env_id(name)
     module, _, bare = name.rpartition(":")
     if module:
         _import_module(module, name)
@@ -35,11 +41,11 @@ def resolve_env_id(name: str) -> str:
     full = get_env_id(namespace, stem, version)
     if full not in gym.registry:
         raise _unknown(name)
-    return f"{module}:{full}" if module else full
+    return join_env_id(f"{module}:{full}" if module else full, {**own, **(kwargs or {})})
 
 
-def saved_env_id(saved: str, typed: str = "") -> str:
-    """Full id of the environment that was typed, or else of the one that a file names.
+def saved_env_id(saved: str, typed: str = "", kwargs: Mapping[str, Any] | None = None) -> str:
+    """Full id of the environment that was typed, or else of the one that a file names; `kwargs` as in `resolve_env_id`.
 
     Importing a module runs its code. What is typed is consent, what a file says is not: of a file's `module:Name-v0`
     the module must have been imported before.
@@ -47,13 +53,14 @@ def saved_env_id(saved: str, typed: str = "") -> str:
     Raises:
         UserError: see `resolve_env_id`; or the file names a module, and nobody asked for it.
     """
-    module = saved.rpartition(":")[0]
+    name = split_env_id(saved)[0]
+    module = name.rpartition(":")[0]
     if not typed and module and module not in sys.modules:
         raise UserError(
             f"the environment '{saved}' that the file names is code of the module '{module}', which is imported only "
-            f"if you ask for it: add env={saved}, or import it in Python first, if you trust it"
+            f"if you ask for it: add env={name}, or import it in Python first, if you trust it"
         )
-    return resolve_env_id(typed or saved)
+    return resolve_env_id(typed or saved, kwargs)
 
 
 def _import_module(module: str, name: str) -> None:
@@ -63,6 +70,8 @@ def _import_module(module: str, name: str) -> None:
         raise UserError(
             f"environment '{name}': no module named '{error.name}'; install it or drop the prefix"
         ) from None
+    except Exception as error:  # a module of the user's raises anything
+        raise UserError(f"environment '{name}': module '{module}' cannot be imported: {reason(error)}") from error
 
 
 def _register_package_of(name: str) -> None:

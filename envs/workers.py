@@ -7,15 +7,19 @@ import multiprocessing
 import os
 import signal
 import threading
+import warnings
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 
 import gymnasium as gym
 
 from nextlat_rl.envs.episode import Episode, check_seed, roll_out
 from nextlat_rl.envs.factory import make_env
 from nextlat_rl.envs.mixture import MixedBehaviour, parse_mixture
+from nextlat_rl.errors import UserError
+from nextlat_rl.notices import NextLatWarning, notice, said
 from nextlat_rl.seeds import EVALUATION_SEED
 
 CHUNK = 8  # episodes a task
@@ -30,34 +34,44 @@ def parallel_episodes(
     Leaving the iterator early ends the processes at once.
 
     Raises:
-        UserError: raised in a process, in its place in the order; or the seeds reach those reserved for evaluation.
-        RuntimeError: a process died.
+        UserError: raised in a process, in its place in the order; a process died; or the seeds reach those reserved
+            for evaluation.
     """
     end = EVALUATION_SEED if episodes is None else seed + episodes
     tasks = (range(first, min(first + CHUNK, end)) for first in range(seed, end, CHUNK))
     others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
 
-    def submit(count: int) -> list[Future[list[Episode]]]:
+    def submit(count: int) -> list[Future[tuple[list[Episode], list[str]]]]:
         return [pool.submit(_episodes, env_id, behaviour, epsilon, seeds) for seeds in itertools.islice(tasks, count)]
 
     try:
         with _one_thread_each(), _interrupts_ignored():  # the processes start with the first tasks
             pending = deque(submit(workers * AHEAD))
         while pending:
-            yield from pending.popleft().result()
+            gathered, notices = pending.popleft().result()
+            for message in notices:
+                notice(message)
+            yield from gathered
             pending.extend(submit(1))
         if episodes is None:
             check_seed(end)
+    except BrokenProcessPool as error:
+        raise UserError(
+            f"a process that gathers in '{env_id}' died; the environment ended it, or memory ran out: use fewer "
+            "workers, with workers=1 the environment's own message is seen"
+        ) from error
     finally:
         for process in set(multiprocessing.active_children()) - others:
             process.terminate()
         pool.shutdown(cancel_futures=True)
 
 
-def _episodes(env_id: str, behaviour: str, epsilon: float, seeds: range) -> list[Episode]:
+def _episodes(env_id: str, behaviour: str, epsilon: float, seeds: range) -> tuple[list[Episode], list[str]]:
+    """The episodes, and what this process had to say so far; the parent says it once for all processes."""
+    warnings.simplefilter("ignore", NextLatWarning)
     env, mixture = _parts(env_id, behaviour, epsilon)
-    return [roll_out(env, mixture, seed) for seed in seeds]
+    return [roll_out(env, mixture, seed) for seed in seeds], said()
 
 
 @functools.cache  # once a process

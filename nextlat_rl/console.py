@@ -1,9 +1,12 @@
 """Progress bars and tables in the terminal."""
 
+import json
+import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
@@ -11,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 _FOLDS_FROM = 16  # characters of a cell
+_result_stream: TextIO | None = None
 _PLAIN_EVERY = 20.0  # seconds between lines where there is no terminal to animate
 
 
@@ -67,6 +71,28 @@ def bar(console: Console, title: str, total: float | None, unit: str) -> Iterato
         return
     with shown.progress:
         yield shown
+
+
+@contextmanager
+def result_alone_on_stdout() -> Iterator[None]:
+    """Send to stderr whatever this process, its children or C code print in the block; see `print_result`."""
+    global _result_stream
+    sys.stdout.flush()
+    kept = os.dup(1)
+    try:
+        with open(os.dup(kept), "w", encoding="utf-8") as stream, redirect_stdout(sys.stderr):
+            _result_stream = stream
+            os.dup2(2, 1)
+            yield
+    finally:
+        _result_stream = None
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+def print_result(content: Any) -> None:
+    """Print a command's result as JSON, on the stdout that was there before `result_alone_on_stdout`."""
+    print(json.dumps(content, indent=1), file=_result_stream or sys.stdout, flush=True)
 
 
 def make_console(quiet: bool, silent: bool = False) -> Console:

@@ -101,6 +101,10 @@ class WorldModel:
         model.trunk.pack()
         return cls(model, **trained_for(config))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies and pickles are built anew around a copy of the network: what is traced belongs to one network."""
+        return WorldModel, (self.model, self.env_id, self.discount, self.objective, self.trust_horizon)
+
     def traced(self, function: Callable[..., Any]) -> Traced:
         """A function of tensors that uses this model's weights, traced for each shape of its arguments."""
         return Traced(self.model, function)
@@ -139,14 +143,13 @@ class WorldModel:
 
     def no_actions(self, batch_size: int) -> Tensor:
         """Stored actions `[B, *action]` to put where there is none, as before an episode's first step."""
-        codec = self.action_codec
-        return torch.from_numpy(np.zeros((batch_size, *codec.storage_shape), codec.storage_dtype)).to(self.device)
+        shape, dtype = self.action_codec.storage_shape, self.action_codec.storage_dtype
+        return torch.from_numpy(np.zeros((batch_size, *shape), dtype)).to(self.device)
 
     def first_step(self, observations: Sequence[Any]) -> Step:
         """x_0 of a batch of episodes, from what `env.reset` returned."""
-        batch = len(observations)
-        zeros = torch.zeros(batch, device=self.device)
-        return Step(self.encode_observations(observations), self.no_actions(batch), zeros, zeros == 0)
+        zeros = torch.zeros(len(observations), device=self.device)
+        return Step(self.encode_observations(observations), self.no_actions(len(zeros)), zeros, zeros == 0)
 
     def decode_actions(self, action: Tensor) -> list[Any]:
         """Stored actions `[B, *action]` to elements of the action space."""
@@ -154,10 +157,8 @@ class WorldModel:
 
     def decode_observations(self, observation: dict[str, Tensor]) -> list[Any]:
         """Stored observations, leaf -> `[B, *leaf]`, to elements of the observation space."""
-        decoded = {
-            name: codec.decode(self._leaves[name], observation[name].cpu().numpy())
-            for name, codec in self.observation_codecs.items()
-        }
+        stored, codecs = {name: leaf.cpu().numpy() for name, leaf in observation.items()}, self.observation_codecs
+        decoded = {name: codec.decode(self._leaves[name], stored[name]) for name, codec in codecs.items()}
         return unflatten(self.observation_space, decoded)
 
     def memory(self, batch_size: int, acting: Acting = "trunk", draft: int = 0) -> Memory:

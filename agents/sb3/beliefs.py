@@ -11,6 +11,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, unwrap_vec_n
 from torch import Tensor
 
 from nextlat_rl.agents.sb3.observations import ObservationReader, make_real_env
+from nextlat_rl.envs.sb3.border import SB3Border
 from nextlat_rl.errors import UserError
 from nextlat_rl.memory import Acting
 from nextlat_rl.tracing import padded
@@ -57,7 +58,9 @@ class BeliefVecEnv(VecEnvWrapper):
         belief = belief_space(world_model)
         raw = venv.observation_space
         parts = dict(raw.items()) if isinstance(raw, gym.spaces.Dict) else {"observation": raw}
-        super().__init__(venv, gym.spaces.Dict({"belief": belief, **parts}) if with_observation else belief)
+        self._border = SB3Border(venv.action_space)
+        seen = gym.spaces.Dict({"belief": belief, **parts}) if with_observation else belief
+        super().__init__(venv, seen, self._border.inside)
         self.world_model = world_model
         self.memory = world_model.memory(venv.num_envs, acting)
 
@@ -68,9 +71,9 @@ class BeliefVecEnv(VecEnvWrapper):
         return self._seen(to_numpy(self.world_model.observe(first, self.memory)), observation)
 
     def step_async(self, actions: np.ndarray) -> None:
-        """Start a step."""
-        self._actions = np.array(actions)
-        self.venv.step_async(actions)
+        """Start a step; actions `[B, *action]` count from 0, whatever the environment's do."""
+        self._actions = np.array(self._border.to_outside(actions))
+        self.venv.step_async(self._actions)
 
     def step_wait(self) -> tuple[Any, np.ndarray, np.ndarray, list[dict[str, Any]]]:
         """Beliefs `[B, D]`, rewards `[B]`, ends `[B]`, infos; where an episode ended, the next one's first belief."""

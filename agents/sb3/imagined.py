@@ -13,6 +13,7 @@ from nextlat_rl.agents.sb3.uncertainty import BeliefDistance
 from nextlat_rl.data.batches import Batcher
 from nextlat_rl.data.minari_io import load_datasets
 from nextlat_rl.data.store import build_store
+from nextlat_rl.envs.sb3.border import SB3Border
 from nextlat_rl.errors import UserError
 from nextlat_rl.noise import uniform
 from nextlat_rl.world_model import WorldModel
@@ -68,7 +69,8 @@ class ImaginedVecEnv(VecEnv):
         if not behaviour_price >= 0:
             raise UserError(f"behaviour_price={behaviour_price} must be at least 0")
         self.render_mode = None
-        super().__init__(n_envs, belief_space(world_model), world_model.action_space)
+        self._border = SB3Border(world_model.action_space)
+        super().__init__(n_envs, belief_space(world_model), self._border.inside)
         self.world_model, self.starts, self.horizon = world_model, starts.to(world_model.device), horizon
         self.max_uncertainty, self.behaviour_price = max_uncertainty, behaviour_price
         self._distance = None if max_uncertainty is None else BeliefDistance(self.starts)
@@ -91,8 +93,8 @@ class ImaginedVecEnv(VecEnv):
         return to_numpy(self._belief)
 
     def step_async(self, actions: np.ndarray) -> None:
-        """Keep the actions `[B, *action]`."""
-        self._action = self.world_model.encode_actions(actions)  # type: ignore[arg-type]
+        """Keep the actions `[B, *action]`, which count from 0, whatever the environment's do."""
+        self._action = self.world_model.encode_actions(self._border.to_outside(actions))
 
     @torch.no_grad()
     def step_wait(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict[str, Any]]]:

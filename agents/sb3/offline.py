@@ -10,14 +10,16 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from nextlat_rl.data.minari_io import load_dataset
 from nextlat_rl.data.space_check import check_spaces
+from nextlat_rl.envs.sb3.border import SB3Border
 from nextlat_rl.errors import UserError
 
 
 def load_offline(model: OffPolicyAlgorithm, data: str | MinariDataset) -> int:
     """Fill the replay buffer of a DQN, SAC or TD3 with a data set's transitions; returns how many there are.
 
-    Episodes that a time limit cut are marked as such, so their values are bootstrapped. Several environments share a
-    buffer's columns; what is left over by their number is dropped.
+    Values that do not count from 0 are shifted, as SB3's agents count from 0. Episodes that a time limit cut are marked
+    as such, so their values are bootstrapped. Several environments share a buffer's columns; what is left over by their
+    number is dropped.
 
     Raises:
         UserError: no such data set, spaces that are not the agent's, a buffer too small or already in use.
@@ -28,8 +30,16 @@ def load_offline(model: OffPolicyAlgorithm, data: str | MinariDataset) -> int:
         raise UserError("load_offline needs an off-policy agent with array observations: DQN, SAC or TD3 on a Box")
     if buffer.pos or buffer.full:
         raise UserError("the replay buffer is in use: call load_offline before learn")
-    check_spaces(dataset.observation_space, dataset.action_space, model.observation_space, model.action_space)
+    observed, acted = SB3Border(dataset.observation_space), SB3Border(dataset.action_space)
+    given = [
+        border.outside if border.inside == space else space
+        for border, space in ((observed, model.observation_space), (acted, model.action_space))
+    ]
+    check_spaces(dataset.observation_space, dataset.action_space, *given)
     columns = _transitions(dataset)
+    columns["actions"] = acted.to_inside(columns["actions"])
+    for name in ("observations", "next_observations"):
+        columns[name] = observed.to_inside(columns[name])
     if isinstance(model.action_space, gym.spaces.Box):
         columns["actions"] = model.policy.scale_action(columns["actions"])
     total = len(columns["rewards"]) // buffer.n_envs * buffer.n_envs

@@ -10,6 +10,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.type_aliases import Schedule
 from torch import Tensor, nn
 
+from nextlat_rl.envs.sb3.border import SB3Border
 from nextlat_rl.errors import UserError
 from nextlat_rl.spaces.categorical import DiscreteCodec, FieldsCodec, MultiDiscreteCodec
 from nextlat_rl.spaces.scalar import ScalarCodec
@@ -50,7 +51,7 @@ class BeliefPolicy(ActorCriticPolicy):
                 "make the environment by make_belief_env(world_model)"
             )
         codec = world_model.action_codec
-        if not isinstance(codec, (DiscreteCodec, MultiDiscreteCodec)) or codec.space != action_space:
+        if not isinstance(codec, (DiscreteCodec, MultiDiscreteCodec)) or action_space != SB3Border(codec.space).inside:
             raise UserError(
                 f"BeliefPolicy starts from a policy over discrete actions, not from {codec.space} for {action_space}: "
                 'use "MlpPolicy"'

@@ -9,6 +9,7 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from torch import Tensor
 
 from nextlat_rl.agents.sb3.beliefs import belief_space
+from nextlat_rl.envs.sb3.border import SB3Border
 from nextlat_rl.errors import UserError
 from nextlat_rl.noise import uniform
 from nextlat_rl.world_model import WorldModel
@@ -58,6 +59,7 @@ class ImaginedReplay(BaseCallback):
         if rollout not in ("sample", "argmax"):
             raise UserError(f"rollout={rollout} is unknown; choose sample or argmax")
         self.rollout, self.seed = rollout, seed
+        self._border = SB3Border(world_model.action_space)
         self.imagined = 0  # transitions added so far
         self._batches = 0
 
@@ -95,7 +97,7 @@ class ImaginedReplay(BaseCallback):
         for k in range(1, self.horizon + 1):
             seen = belief.cpu().numpy()
             action, _ = self._agent.predict(seen, deterministic=False)
-            stored = wm.encode_actions(list(action))
+            stored = wm.encode_actions(list(self._border.to_outside(action)))
             noise = uniform(self.seed, rows, key + k, wm.transition_num_uniforms)
             belief, reward, go_on = wm.imagine_step(belief, stored, self.rollout, noise)[:3]
             self._add(seen, belief, action, reward, go_on, alive)

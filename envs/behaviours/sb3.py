@@ -8,6 +8,7 @@ from typing import Any
 import gymnasium as gym
 
 from nextlat_rl.envs.behaviour import Behaviour, env_name
+from nextlat_rl.envs.sb3.border import SB3Border
 from nextlat_rl.envs.sb3.features import FeatureWrapper
 from nextlat_rl.errors import UserError
 
@@ -32,14 +33,15 @@ class SavedPolicyBehaviour(Behaviour):
         features = FeatureWrapper(env)
         expected = self._model.observation_space
         readable = expected in (env.observation_space, features.observation_space)
-        if not readable or self._model.action_space != env.action_space:
+        self._border = SB3Border(env.action_space)
+        if not readable or self._model.action_space not in (env.action_space, self._border.inside):
             raise UserError(f"policy '{self._path}' was trained on other spaces than those of '{env_name(env)}'")
         self._features = None if expected == env.observation_space else features
 
     def act(self, observation: Any) -> Any:
         """The policy's most likely action."""
         seen = observation if self._features is None else self._features.observation(observation)
-        return self._model.predict(seen, deterministic=True)[0]
+        return self._border.to_outside(self._model.predict(seen, deterministic=True)[0])
 
 
 def _algorithm(file: Path) -> str:

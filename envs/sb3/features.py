@@ -17,6 +17,9 @@ class FeatureWrapper(gym.ObservationWrapper):
 
     An observation that is a single image stays an image, for SB3's "CnnPolicy". MiniGrid's symbolic image becomes
     one-hot symbols.
+
+    Raises:
+        UserError: a part that is no vector, or texts alone.
     """
 
     def __init__(self, env: gym.Env) -> None:
@@ -26,12 +29,31 @@ class FeatureWrapper(gym.ObservationWrapper):
         self.is_image = _is_image(self._source)
         if self.is_image:
             return
-        size = len(self._flat(self._source, self._source.sample()))
+        size = self._size(self._source)
+        if size == 0:
+            raise UserError("behaviour 'sb3' reads no texts, and the observations are nothing else; use 'random'")
         self.observation_space = spaces.Box(-np.inf, np.inf, (size,), np.float32)
 
     def observation(self, observation: Any) -> np.ndarray:
         """[features] float32, or the image itself."""
         return observation if self.is_image else self._flat(self._source, observation)
+
+    def _size(self, space: spaces.Space) -> int:
+        """Numbers of the vector that `_flat` makes; no sample is drawn, which very wide bounds do not allow."""
+        if isinstance(space, spaces.Dict):
+            return sum(map(self._size, space.values()))
+        if isinstance(space, spaces.Tuple):
+            return sum(map(self._size, space.spaces))
+        if isinstance(space, spaces.Text):
+            return 0
+        if self._is_symbolic(space):
+            return int(np.prod(space.shape or ())) // 3 * sum(SYMBOLS)
+        if not space.is_np_flattenable:
+            raise UserError(f"behaviour 'sb3' cannot read observations of {type(space).__name__} spaces; use 'random'")
+        return spaces.flatdim(space)
+
+    def _is_symbolic(self, space: spaces.Space) -> bool:
+        return self._symbolic and isinstance(space, spaces.Box) and space.shape[-1:] == (3,)
 
     def _flat(self, space: spaces.Space, value: Any) -> np.ndarray:
         if isinstance(space, spaces.Dict):
@@ -40,10 +62,8 @@ class FeatureWrapper(gym.ObservationWrapper):
             return _join([self._flat(part, item) for part, item in zip(space, value, strict=True)])
         if isinstance(space, spaces.Text):
             return _join([])
-        if self._symbolic and isinstance(space, spaces.Box) and space.shape[-1:] == (3,):
+        if self._is_symbolic(space):
             return _one_hot_symbols(value)
-        if not space.is_np_flattenable:
-            raise UserError(f"behaviour 'sb3' cannot read observations of {type(space).__name__} spaces; use 'random'")
         flat = np.asarray(spaces.flatten(space, value))
         return flat.astype(np.float32) / 255 if flat.dtype == np.uint8 else flat.astype(np.float32)
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
 
 from nextlat_rl.envs.episode import Episode
 from nextlat_rl.envs.factory import make_env
+from nextlat_rl.envs.sb3.border import SB3Actions
 from nextlat_rl.envs.sb3.features import FeatureWrapper
 from nextlat_rl.envs.sb3.recorder import Recorder, Recording
 from nextlat_rl.errors import UserError
@@ -28,7 +28,7 @@ def training_episodes(env_id: str, *, steps: int, seed: int, settings: dict[str,
         env_id: registered id.
         steps: transitions, exactly; episodes still open at the end are marked truncated.
         seed: of the algorithm and the first episode; episode i (in the order of their starts) has seed `seed` + i.
-        settings: "algorithm" ("ppo" or "sac"; by default "sac" for bounded Box actions, else "ppo"), "n_envs" and
+        settings: "algorithm" ("ppo" or "sac"; by default "sac" for Box actions, else "ppo"), "n_envs" and
             keyword arguments of the algorithm's class. "lin_0.001" is a schedule falling linearly from 0.001 to 0.
 
     Raises:
@@ -72,7 +72,7 @@ def _build_model(env_id: str, settings: dict[str, Any], recording: Recording, se
     cls = {"ppo": PPO, "sac": SAC}[algorithm]
     _check_options(cls, options)
     options = {name: _schedule(name, value, recording) for name, value in options.items()}
-    environments = DummyVecEnv([lambda: FeatureWrapper(Recorder(make_env(env_id), recording))] * n_envs)
+    environments = DummyVecEnv([lambda: _wrapped(Recorder(make_env(env_id), recording))] * n_envs)
     options = {"device": "cpu", "seed": seed, **options}
     try:
         model = cls("CnnPolicy" if is_image else "MlpPolicy", environments, **options)
@@ -82,18 +82,28 @@ def _build_model(env_id: str, settings: dict[str, Any], recording: Recording, se
     return model
 
 
+def _wrapped(env: gym.Env) -> FeatureWrapper:
+    """The environment as an SB3 agent sees it."""
+    return FeatureWrapper(SB3Actions(env))
+
+
+def check_trainable(env: gym.Env) -> None:
+    """Require spaces that the behaviour `sb3` can train on; `env` is not closed.
+
+    Raises:
+        UserError: they are not; the message says why.
+    """
+    _wrapped(env)
+
+
 def _inspect(env_id: str) -> tuple[gym.Space, bool]:
-    env = FeatureWrapper(make_env(env_id))
+    env = _wrapped(make_env(env_id))
     env.close()
     return env.action_space, env.is_image
 
 
 def _suited_algorithm(space: gym.Space) -> str:
-    if isinstance(space, gym.spaces.Box):
-        return "sac" if space.is_bounded() and np.issubdtype(space.dtype, np.floating) else "ppo"
-    if isinstance(space, gym.spaces.Discrete | gym.spaces.MultiDiscrete | gym.spaces.MultiBinary):
-        return "ppo"
-    raise UserError(f"behaviour 'sb3' cannot act in {type(space).__name__} action spaces; use 'random'")
+    return "sac" if isinstance(space, gym.spaces.Box) else "ppo"
 
 
 def _check_options(cls: type, options: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ import errno
 import os
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TypeVar
 
 import hydra
@@ -11,9 +12,11 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from nextlat_rl.agents.planning.config import PLANNERS
+from nextlat_rl.console import result_alone_on_stdout
 from nextlat_rl.envs.mixture import BEHAVIOURS
 from nextlat_rl.errors import UserError
 from nextlat_rl.jobs.compose import CONFIGS, HYDRA_ERRORS, explain, prepare, to_settings
+from nextlat_rl.notices import print_warnings_in_one_line
 
 Settings = TypeVar("Settings")
 
@@ -24,6 +27,7 @@ def run(command: str, cls: type[Settings], body: Callable[[Settings, list[str]],
     The body runs after Hydra's job (after all of them with `--multirun`), out of reach of Hydra's own error messages.
     Bad input (a `UserError`, or whatever Hydra refuses) prints one line and exits with code 2; Ctrl-C exits with 130.
     """
+    print_warnings_in_one_line()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let Hydra's own errors reach the handler below
     jobs: list[tuple[DictConfig, list[str]]] = []
 
@@ -38,7 +42,9 @@ def run(command: str, cls: type[Settings], body: Callable[[Settings, list[str]],
             return
         main()
         for config, typed in jobs:
-            body(to_settings(config, cls), typed)
+            settings = to_settings(config, cls)
+            with result_alone_on_stdout() if getattr(settings, "json", False) else nullcontext():
+                body(settings, typed)
     except UserError as error:
         _fail(str(error))
     except HYDRA_ERRORS as error:

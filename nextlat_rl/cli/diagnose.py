@@ -1,8 +1,6 @@
 """`python -m nextlat_rl.diagnose`."""
 
-import json
-
-from nextlat_rl.console import make_console, table
+from nextlat_rl.console import make_console, print_result, table
 from nextlat_rl.jobs.commands import DiagnoseCommand
 from nextlat_rl.jobs.diagnosis import Diagnosis
 from nextlat_rl.jobs.trust import diagnose_checkpoint, trust_line
@@ -14,7 +12,7 @@ def diagnose(config: DiagnoseCommand) -> None:
     console = make_console(config.json)
     found = diagnose_checkpoint(config, console)
     if config.json:
-        print(json.dumps([found.row()], indent=1))
+        print_result([found.row()])
         return
     title = f"{found.episodes} dreams beside as many real episodes from the same starts, {found.steps} steps at most"
     console.print(table(title, ["what", "dreams", "reality"], _rows(found)))

@@ -1,11 +1,10 @@
 """`python -m nextlat_rl.draft`."""
 
-import json
 import time
 
 from rich.console import Console
 
-from nextlat_rl.console import bar, make_console, table
+from nextlat_rl.console import bar, make_console, print_result, table
 from nextlat_rl.data.minari_io import load_datasets
 from nextlat_rl.drafting.exactness import check_verified
 from nextlat_rl.drafting.fit import train_drafter
@@ -55,7 +54,7 @@ def draft(config: DraftCommand) -> None:
         tracker.scalars({"speculation/acceptance_by_position": chance}, k + 1)
     tracker.close()
     if config.json:
-        print(json.dumps(rows, indent=1))
+        print_result(rows)
         return
     title = f"{world_model.env_id}: trajectories of up to {config.horizon} steps, {config.n_envs} side by side"
     console.print(table(title, COLUMNS, [cells(row) for row in rows]))

@@ -1,12 +1,11 @@
 """`python -m nextlat_rl.evaluate`."""
 
-import json
 import time
 from typing import Any
 
 from rich.console import Console
 
-from nextlat_rl.console import make_console, table
+from nextlat_rl.console import make_console, print_result, table
 from nextlat_rl.drafting.exactness import can_come_true
 from nextlat_rl.drafting.length import draft_length
 from nextlat_rl.jobs.commands import EvaluateCommand
@@ -21,6 +20,7 @@ from nextlat_rl.jobs.evaluation import (
 )
 from nextlat_rl.jobs.requirements import check_trained
 from nextlat_rl.jobs.trust import warn_of_distrust
+from nextlat_rl.notices import costs_only
 from nextlat_rl.results import write_json
 from nextlat_rl.runtime import set_threads
 from nextlat_rl.training.checkpoint import load_config, run_folder, trained_objective
@@ -46,17 +46,21 @@ def evaluate(config: EvaluateCommand) -> None:
     parts = [config.acting, config.planner.name, config.speculate]
     name = "-".join(["evaluation", time.strftime("%Y%m%d-%H%M%S"), *(p for p in parts if p not in ("none", "off"))])
     folder = run_folder(config.checkpoint)
-    write_json(folder / f"{name}.json", [row])
+    written = False
+    with costs_only(f"{folder / name}.json"):
+        write_json(folder / f"{name}.json", [row])
+        written = True
     tracker = Tracker(folder / name)
     tracker.scalars(eval_tags(row), saved["step"])
     if "accepted_histogram" in row:
         _log_speculation(tracker, row, saved["step"])
     tracker.close()
     if config.json:
-        print(json.dumps([row], indent=1))
+        print_result([row])
         return
     _show(row, f"{env_id}, {config.episodes} fresh episodes", console)
-    console.print(f"Written to {folder / name}.json", highlight=False)
+    if written:
+        console.print(f"Written to {folder / name}.json", highlight=False)
 
 
 def _acting(config: EvaluateCommand, world_model: WorldModel, console: Console) -> ActingConfig:

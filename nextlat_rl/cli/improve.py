@@ -1,8 +1,6 @@
 """`python -m nextlat_rl.improve`."""
 
-import json
-
-from nextlat_rl.console import make_console, table
+from nextlat_rl.console import make_console, print_result, table
 from nextlat_rl.jobs.commands import ImproveCommand
 from nextlat_rl.jobs.evaluation import COLUMNS, cells
 from nextlat_rl.jobs.improvement import improve as improve_checkpoint
@@ -13,7 +11,7 @@ def improve(config: ImproveCommand) -> None:
     console = make_console(config.json)
     rows = improve_checkpoint(config, console)
     if config.json:
-        print(json.dumps(rows, indent=1))
+        print_result(rows)
         return
     title = f"{rows[0]['env']}, {config.episodes} fresh episodes"
     console.print(table(title, COLUMNS, [cells(row) for row in rows]))

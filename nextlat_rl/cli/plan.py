@@ -1,6 +1,5 @@
 """`python -m nextlat_rl.plan`."""
 
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import gymnasium as gym
 from nextlat_rl.agents.agent import Agent
 from nextlat_rl.agents.planning.imagined import every_action
 from nextlat_rl.agents.planning.planner import Explanation, make_planner
-from nextlat_rl.console import make_console, table
+from nextlat_rl.console import make_console, print_result, table
 from nextlat_rl.envs import make_env
 from nextlat_rl.envs.drawing import observation_drawer
 from nextlat_rl.errors import UserError
@@ -101,7 +100,7 @@ def _action_rows(found: Explanation, space: gym.Space[Any], names: list[str] | N
 
 def _print(config: PlanCommand, env_id: str, rows: list[dict[str, Any]], captions: list[str], out: Path) -> None:
     if config.json:
-        print(json.dumps({"env": env_id, "actions": rows, "lines": captions, "picture": str(out)}, indent=1))
+        print_result({"env": env_id, "actions": rows, "lines": captions, "picture": str(out)})
         return
     console = make_console(False)
     cells = [

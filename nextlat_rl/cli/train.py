@@ -1,10 +1,8 @@
 """`python -m nextlat_rl.train`."""
 
-import json
-
-from nextlat_rl.console import make_console
+from nextlat_rl.console import make_console, print_result
 from nextlat_rl.jobs.config import TrainConfig
-from nextlat_rl.jobs.training_run import resumed_config
+from nextlat_rl.jobs.resume import resumed_config
 from nextlat_rl.jobs.training_run import train as run_job
 
 
@@ -14,4 +12,4 @@ def train(config: TrainConfig, typed: list[str]) -> None:
         config = resumed_config(config.resume, typed)
     rows = run_job(config, make_console(config.json))
     if config.json:
-        print(json.dumps(rows, indent=1))
+        print_result(rows)

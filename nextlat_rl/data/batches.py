@@ -6,6 +6,7 @@ from torch import Tensor
 
 from nextlat_rl.data.store import Store
 from nextlat_rl.errors import UserError
+from nextlat_rl.notices import notice
 from nextlat_rl.types import Batch
 
 
@@ -83,6 +84,14 @@ def split(store: Store, fraction: float, seed: int) -> tuple[np.ndarray, np.ndar
     count = min(max(round(fraction * episodes), int(fraction > 0)), episodes - 1)
     order = np.random.default_rng(seed).permutation(episodes)
     return np.sort(order[count:]), np.sort(order[:count])
+
+
+def held_out_or_all(training: np.ndarray, held_out: np.ndarray) -> np.ndarray:
+    """The episodes to measure on: those held out, or the only episode there is, with a notice."""
+    if len(held_out):
+        return held_out
+    notice("the data have one episode, so none is held out: what is measured on the data was trained on too")
+    return training
 
 
 def held_out_batch(store: Store, episodes: np.ndarray, length: int | None = None) -> Batch:

@@ -1,5 +1,7 @@
 """Minari data sets: write one from episodes, load one by its id, list the local ones."""
 
+import contextlib
+import copy
 import json
 import os
 import shutil
@@ -24,6 +26,7 @@ import nextlat_rl
 from nextlat_rl.data.disk import all_or_nothing, explain_disk_errors, replace_file, require_free
 from nextlat_rl.data.episode import Episode
 from nextlat_rl.data.hub import HubError, download
+from nextlat_rl.env_ids import split_env_id
 from nextlat_rl.errors import UserError
 from nextlat_rl.files import read_json, require_regular
 from nextlat_rl.spaces.saved import read_space
@@ -35,16 +38,26 @@ _UNFINISHED = "unfinished_"
 _ABANDONED = 24 * 3600.0  # seconds
 
 
+class TakenError(UserError):
+    """The id of a new data set is taken."""
+
+
+def dataset_root() -> Path:
+    """The local Minari folder; it need not exist."""
+    return Path(os.environ.get(ROOT_VARIABLE) or Path.home() / ".minari" / "datasets")
+
+
 def check_new_id(dataset_id: str) -> Path:
     """Require a well-formed id that is not taken; the folder it will name.
 
     Raises:
-        UserError: it is malformed or taken.
+        UserError: it is malformed.
+        TakenError: it is taken.
     """
     _check_id(dataset_id)
     folder = get_dataset_path(dataset_id)
     if folder.exists():
-        raise UserError(f"data set '{dataset_id}' already exists in {folder}: choose another id or delete it")
+        raise TakenError(f"data set '{dataset_id}' already exists in {folder}: choose another id or delete it")
     return folder
 
 
@@ -67,7 +80,8 @@ def write_dataset(
     `requested_steps` and `nextlat_rl_version`; an episode's holds its seed and its behaviour.
 
     Raises:
-        UserError: a malformed or taken id, no episodes, an episode of wrong lengths, or a full disk.
+        UserError: a malformed id, no episodes, an episode of wrong lengths, or a full disk.
+        TakenError: there is a data set of this id, perhaps since episodes were gathered.
     """
     folder = check_new_id(dataset_id)
     _sweep(get_dataset_path())
@@ -110,7 +124,10 @@ def _create(
 ) -> MinariDataset:
     """Create an empty data set, with the environment's spec if the id is registered."""
     try:
-        spec = gym.spec(env_id)
+        name, kwargs = split_env_id(env_id)
+        spec = copy.deepcopy(gym.spec(name))
+        spec.max_episode_steps = kwargs.pop("max_episode_steps", spec.max_episode_steps)
+        spec.kwargs.update(kwargs)
         spec.to_json()
     except (gym.error.Error, ValueError, TypeError):  # not registered, or registered with what JSON cannot hold
         spec = None
@@ -179,8 +196,14 @@ def _publish(temporary: Path, dataset_id: str) -> None:
     replace_file(metadata_file, json.dumps(metadata | {"dataset_id": dataset_id}))
     namespace = parse_dataset_id(dataset_id)[0]
     if namespace is not None and namespace not in list_local_namespaces():
-        create_namespace(namespace)
-    os.rename(temporary, get_dataset_path(dataset_id))
+        with contextlib.suppress(ValueError):  # another process has just created it
+            create_namespace(namespace)
+    folder = check_new_id(dataset_id)
+    try:
+        os.rename(temporary, folder)
+    except OSError:
+        check_new_id(dataset_id)  # another process wrote it in this moment
+        raise
 
 
 def load_dataset(dataset_id: str) -> MinariDataset:

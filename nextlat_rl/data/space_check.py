@@ -1,10 +1,11 @@
-"""Check that a data set and an environment have the same observation and action spaces."""
+"""Check that spaces are supported, and that a data set and an environment have the same ones."""
 
 import gymnasium as gym
 import numpy as np
 
 from nextlat_rl.errors import UserError
-from nextlat_rl.spaces import leaves
+from nextlat_rl.spaces import codec_class, leaves
+from nextlat_rl.spaces.tree import ROOT
 
 
 def _equal(first: gym.Space, second: gym.Space) -> bool:
@@ -44,3 +45,30 @@ def check_spaces(
     """Raise UserError, naming the leaf and both spaces, when data set and environment do not have the same spaces."""
     _check("observation", dataset_observation_space, env_observation_space)
     _check("action", dataset_action_space, env_action_space)
+
+
+def check_supported(observation_space: gym.Space, action_space: gym.Space) -> None:
+    """Require that every part of an environment's spaces has a codec and a place in a data set.
+
+    Raises:
+        UserError: naming the part, and what could take its place.
+    """
+    for name, space in leaves(observation_space).items():
+        try:
+            codec_class(space, "observation").storage(space)
+        except UserError as error:
+            raise UserError(f"part '{name}': {error}" if name != ROOT else str(error)) from None
+    codec_class(action_space, "action").storage(action_space)
+    _check_keys(observation_space)
+
+
+def _check_keys(space: gym.Space) -> None:
+    """HDF5 reads "/" as a folder and "." as the same one; every other key has a place there."""
+    if isinstance(space, gym.spaces.Tuple):
+        for part in space.spaces:
+            _check_keys(part)
+    if isinstance(space, gym.spaces.Dict):
+        for key, part in space.items():
+            if not isinstance(key, str) or not key or "/" in key or "\0" in key or set(key) == {"."}:
+                raise UserError(f"data sets cannot hold the key {key!r} of {space}: rename it, without '/'")
+            _check_keys(part)

@@ -12,11 +12,20 @@ from minari import MinariDataset
 from rich.console import Console
 
 from nextlat_rl.console import bar, make_console
-from nextlat_rl.data.minari_io import exists, load_dataset, load_datasets, write_dataset
+from nextlat_rl.data.minari_io import (
+    TakenError,
+    check_new_id,
+    exists,
+    load_dataset,
+    load_datasets,
+    write_dataset,
+)
+from nextlat_rl.env_ids import split_env_id
 from nextlat_rl.envs import make_env, resolve_env_id
 from nextlat_rl.envs.config import CollectConfig
 from nextlat_rl.envs.episodes import collect_episodes, default_behaviour
 from nextlat_rl.errors import UserError
+from nextlat_rl.jobs.suitability import check_environment, check_folders
 
 
 def collect_dataset(
@@ -56,7 +65,7 @@ def collect_dataset(
     name = dataset_id or default_dataset_id(env_id, config)
     if exists(name):
         return load_dataset(name)
-    return gather(name, env_id, config, make_console(quiet=False, silent=quiet))
+    return _gather_or_take(name, env_id, config, make_console(quiet=False, silent=quiet))
 
 
 def default_dataset_id(env_id: str, config: CollectConfig) -> str:
@@ -64,10 +73,12 @@ def default_dataset_id(env_id: str, config: CollectConfig) -> str:
     behaviour = behaviour_of(env_id, config)
     settings = {field.name: getattr(config, field.name) for field in fields(CollectConfig)}
     settings |= {"behaviour": behaviour, "workers": None}  # the workers do not change what is gathered
+    name, kwargs = split_env_id(env_id)
+    settings |= {"kwargs": kwargs} if kwargs else {}
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:6]
     amount = f"{config.episodes}ep" if config.episodes else f"{config.steps}"
     short = re.sub(r"[^A-Za-z0-9]+", "-", behaviour).strip("-")[:40]
-    return f"nextlat_rl/{slug(env_id)}/{short}-{amount}-{digest}-v0"
+    return f"nextlat_rl/{slug(name)}/{short}-{amount}-{digest}-v0"
 
 
 def slug(env_id: str) -> str:
@@ -84,12 +95,16 @@ def gather(dataset_id: str, env_id: str, config: CollectConfig, console: Console
     """Gather episodes and write them as a Minari data set, with a progress bar.
 
     Raises:
-        UserError: see `collect_dataset`; also an id that is taken.
+        UserError: see `collect_dataset`; found out first are spaces that no model is made for and forbidden folders.
+        TakenError: an id that is taken.
     """
-    behaviour = behaviour_of(env_id, config)
+    check_folders()
+    check_new_id(dataset_id)
     env = make_env(env_id)
+    check_environment(env, config.seed)
     observation_space, action_space = env.observation_space, env.action_space
     env.close()
+    behaviour = behaviour_of(env_id, config)
     total, unit = (config.episodes, "episodes") if config.episodes else (config.steps, "steps")
     amount = {"steps": None if config.episodes else config.steps, "episodes": config.episodes}
     started = time.monotonic()
@@ -127,6 +142,15 @@ def gather(dataset_id: str, env_id: str, config: CollectConfig, console: Console
     return dataset
 
 
+def _gather_or_take(dataset_id: str, env_id: str, config: CollectConfig, console: Console) -> MinariDataset:
+    """As `gather`; where another process wrote the data set meanwhile, which has the same settings, take that."""
+    try:
+        return gather(dataset_id, env_id, config, console)
+    except TakenError:
+        console.print(f"Data set {dataset_id} has been gathered by another process meanwhile: taking it.")
+        return load_dataset(dataset_id)
+
+
 def ensure_dataset(data: str, env_id: str, config: CollectConfig, console: Console) -> tuple[str, list[MinariDataset]]:
     """The data sets to train on; `auto` gathers the environment's own if it is not there.
 
@@ -140,7 +164,7 @@ def ensure_dataset(data: str, env_id: str, config: CollectConfig, console: Conso
         console.print(f"Data set {dataset_id} is there already.", highlight=False)
         return dataset_id, [load_dataset(dataset_id)]
     console.print(f"No data set {dataset_id} yet: gathering it first.", highlight=False)
-    return dataset_id, [gather(dataset_id, env_id, config, console)]
+    return dataset_id, [_gather_or_take(dataset_id, env_id, config, console)]
 
 
 def check_new(dataset_id: str) -> None:

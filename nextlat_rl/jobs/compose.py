@@ -74,7 +74,9 @@ def prepare(command: str, cls: type[Any], options: Sequence[str]) -> list[str]:
     for planner in {"none", "auto", *planners}:
         node = {"name": planner} if planner in ("none", "auto") else schema(PLANNERS.load(planner).config_class)
         ConfigStore.instance().store(group="planner", name=planner, node=node)
-    return [option if has_files else re.sub("^env=", "env.id=", option) for option in options]
+    renamed = [option if has_files else re.sub("^env=", "env.id=", option) for option in options]
+    # Free names, which Hydra would want to be added with a plus.
+    return [re.sub(r"^\+*(env\.kwargs\.|(collect\.)?sb3\.)", r"++\1", option) for option in renamed]
 
 
 def _refuse_old_name(option: str) -> None:
@@ -91,7 +93,9 @@ def _check_written(options: Sequence[str]) -> None:
         if option.startswith("-"):
             if option.partition("=")[0] not in _FLAGS | _FLAGS_WITH_VALUE:
                 raise UserError(f"there is no '{option}'; options are written name=value, such as env=CartPole-v1")
-        elif "=" not in option and not option.startswith("~") and before not in _FLAGS_WITH_VALUE:
+        elif option.startswith("~"):
+            raise UserError(f"'{option}': options are set, not deleted; write {option[1:].partition('=')[0]}=<value>")
+        elif "=" not in option and before not in _FLAGS_WITH_VALUE:
             raise UserError(f"'{option}' is not name=value; write it like env=CartPole-v1")
 
 
@@ -184,7 +188,9 @@ def explain(error: Exception, cls: type[Any]) -> str:
         return f"unknown option '{option}'; {hint}"
     if isinstance(error, MissingConfigException) and error.options:
         return f"there is no '{error.missing_cfg_file}'; choose one of: {', '.join(error.options)}"
-    return str(error).split("\n\n")[0].split("\nSet the")[0]
+    message = str(error).split("\n\n")[0].split("\nSet the")[0]
+    detail = str(cause).splitlines()[0] if str(cause) else ""
+    return message if detail in message else f"{message}: {detail}"
 
 
 def _planners_with(option: str) -> str:

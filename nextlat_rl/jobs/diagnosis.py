@@ -10,7 +10,7 @@ from rich.console import Console
 from nextlat_rl.agents.agent import Agent
 from nextlat_rl.agents.episodes import EpisodeResult, evaluation_seeds, run_episodes
 from nextlat_rl.console import bar
-from nextlat_rl.data.batches import held_out_batch, split
+from nextlat_rl.data.batches import held_out_batch, held_out_or_all, split
 from nextlat_rl.data.store import Store
 from nextlat_rl.envs import make_env, time_limit
 from nextlat_rl.envs.minigrid.dream_map import DreamMaps, dream_maps
@@ -124,7 +124,8 @@ def measure_world(
     with bar(console, "Dreaming", steps, "steps") as shown:
         imagined = dreams(world_model, [p.first_observation for p in played], steps, seed, deterministic, shown.update)
     training, held_out = split(store, HELD_OUT, split_seed)
-    batch = held_out_batch(store, held_out[:_HELD_OUT_EPISODES], steps + 1).to(world_model.device)
+    measured = held_out_or_all(training, held_out)[:_HELD_OUT_EPISODES]
+    batch = held_out_batch(store, measured, steps + 1).to(world_model.device)
     bits = answer_bits(world_model.model, batch)
     return compare(world_model, env_id, store, training, real, imagined, steps, bits, console, seed)
 

@@ -171,7 +171,7 @@ def load_world_model(config: CheckpointCommand) -> WorldModel:
         UserError: no checkpoint, or a broken one; see `saved_env_id`; the environment's spaces are not the model's.
     """
     world_model = WorldModel.load(config.checkpoint, config.device)
-    world_model.env_id = saved_env_id(world_model.env_id, config.env.id)
+    world_model.env_id = saved_env_id(world_model.env_id, config.env.id, config.env.kwargs)
     check_env(world_model, world_model.env_id)
     return world_model
 

@@ -24,6 +24,7 @@ from nextlat_rl.jobs.evaluation import ActingConfig, load_world_model, score
 from nextlat_rl.jobs.imagined_gap import imagined_gap
 from nextlat_rl.jobs.requirements import check_trained
 from nextlat_rl.jobs.run import TrainingRun
+from nextlat_rl.jobs.suitability import check_folder
 from nextlat_rl.results import write_json
 from nextlat_rl.runtime import set_threads
 from nextlat_rl.training import checkpoint
@@ -69,6 +70,7 @@ def improve(config: ImproveCommand, console: Console) -> list[dict[str, Any]]:
     saved = checkpoint.load_config(config.checkpoint)
     objective = checkpoint.trained_objective(saved)
     check_trained(objective, planner=config.planner.name, acting=config.acting, improve=config.improve.name)
+    check_folder(checkpoint.run_folder(config.checkpoint), "checkpoint=")  # which the improved policy is kept in
     world_model = load_world_model(config)
     env_id = world_model.env_id
     store = open_store(load_datasets(config.data or saved["dataset_id"]), console)

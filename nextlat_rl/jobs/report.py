@@ -16,6 +16,7 @@ from nextlat_rl.jobs.run import RunContext
 from nextlat_rl.jobs.trust import log_diagnosis, trust_line
 from nextlat_rl.metrics.beliefs import belief_rank, latent_error_by_horizon
 from nextlat_rl.models.nextlat import NextLat
+from nextlat_rl.notices import costs_only
 from nextlat_rl.objectives.config import trains_dynamics
 from nextlat_rl.plotting.dreams import dream_figure
 from nextlat_rl.plotting.lines import horizon_figure
@@ -28,7 +29,6 @@ from nextlat_rl.types import Batch
 from nextlat_rl.world_model import WorldModel
 
 _DREAM_HORIZON = 20
-_MAX_FRAMES = 200
 
 Rows = list[dict[str, Any]]
 
@@ -38,20 +38,25 @@ def final_report(context: RunContext, model: NextLat, held_out: Batch, tracker: 
     config = context.config
     world_model = WorldModel(model, context.env_id, config.objective.discount)
     step = total_steps(config.trainer, config.objective.name)
-    found = _diagnose(context, world_model, tracker, step)
+    found = None
+    with costs_only("the comparison of dreams with reality"):
+        found = _diagnose(context, world_model, tracker, step)
     diagnosed: dict[str, Any] = found.row() if found is not None else {}
     rows, episodes = _score_ways(context, ways_of_acting(config), world_model, record=1)
     gap: dict[str, Any] = {}
     if trains_dynamics(config.objective.name):  # what untrained dynamics imagine means nothing
-        gap = imagined_gap(world_model, episodes, context.limit, config.deterministic)
+        with costs_only("the imagined return"):
+            gap = imagined_gap(world_model, episodes, context.limit, config.deterministic)
     rows[0] |= diagnosed | gap
     rows.append(behaviour_row(context))
-    rank = belief_rank(model, held_out)
+    rank = float("nan")
+    with costs_only("the rank of the beliefs"):
+        rank = belief_rank(model, held_out)
     tracker.scalars(eval_tags(rows[0]) | {"diagnostics/effective_rank": rank}, step)
     if gap:
         _log_imagination(gap, world_model, held_out, tracker, step)
     if frames := episodes[0].frames:
-        tracker.animation("eval/episode", frames[:_MAX_FRAMES], step)
+        tracker.animation("eval/episode", frames, step)
     _log_settings(config, rows[0], rank, tracker)
     _show(context, rows, gap)
     if found is not None:
@@ -177,12 +182,14 @@ def _log_imagination(
     """The gap, the dynamics' error by horizon, and imagined beside real observations."""
     imagined = {"eval/imagined_return": gap["imagined_return_mean"], "eval/imagined_gap": gap["imagined_gap"]}
     tracker.scalars(imagined, step)
-    errors = latent_error_by_horizon(world_model.model, held_out, 32)
-    if errors["grounded"]:
-        tracker.figure("diagnostics/latent_error_by_horizon", horizon_figure(errors), step)
-    dream = dream_figure(world_model, held_out, _DREAM_HORIZON, observation_drawer(world_model.observation_space))
-    if dream is not None:
-        tracker.figure("imagination/real_against_imagined", dream, step)
+    with costs_only("the picture of the latent error"):
+        errors = latent_error_by_horizon(world_model.model, held_out, 32)
+        if errors["grounded"]:
+            tracker.figure("diagnostics/latent_error_by_horizon", horizon_figure(errors), step)
+    with costs_only("the picture of real and imagined observations"):
+        dream = dream_figure(world_model, held_out, _DREAM_HORIZON, observation_drawer(world_model.observation_space))
+        if dream is not None:
+            tracker.figure("imagination/real_against_imagined", dream, step)
 
 
 def _log_settings(config: TrainConfig, row: dict[str, Any], rank: float, tracker: Tracker) -> None:

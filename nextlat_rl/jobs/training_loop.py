@@ -17,6 +17,7 @@ from nextlat_rl.errors import UserError
 from nextlat_rl.jobs.evaluation import ActingConfig, eval_tags, score
 from nextlat_rl.jobs.run import RunContext
 from nextlat_rl.metrics.beliefs import belief_rank, held_out_losses, latent_error_by_horizon
+from nextlat_rl.notices import costs_only
 from nextlat_rl.results import git_revision
 from nextlat_rl.seeds import DIAGNOSIS_SEED
 from nextlat_rl.training import checkpoint
@@ -128,7 +129,14 @@ class TrainingLoop:
         shown.update(step, "  ".join([f"loss {losses['loss']:.3f}", *parts]))
 
     def _evaluate(self) -> None:
-        """A point of the curve of returns: a copy acts, for an agent's traces and packed weights slow training."""
+        """A point of the curve of returns: a copy acts, for an agent's traces and packed weights slow training.
+
+        An environment that fails here costs the point, not the training.
+        """
+        with costs_only(f"the evaluation after {self.trainer.step:,} steps of training"):
+            self._point_of_curve()
+
+    def _point_of_curve(self) -> None:
         config = self.config
         world_model = WorldModel(
             copy.deepcopy(self.trainer.model), self.context.env_id, config.objective.discount, config.objective.name

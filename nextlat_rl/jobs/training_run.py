@@ -1,5 +1,6 @@
 """The main job: gather data, train, evaluate, and keep what came of it in a run folder."""
 
+import math
 import re
 import time
 from collections.abc import Sequence
@@ -7,33 +8,34 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from minari import MinariDataset
-from omegaconf import OmegaConf
 from rich.console import Console
 
 from nextlat_rl.agents.planning.planner import check_space
 from nextlat_rl.console import make_console
-from nextlat_rl.data.batches import held_out_batch, split
-from nextlat_rl.data.minari_io import exists
-from nextlat_rl.data.space_check import check_spaces
+from nextlat_rl.data.batches import held_out_batch, held_out_or_all, split
+from nextlat_rl.data.space_check import check_spaces, check_supported
 from nextlat_rl.data.store import Store
-from nextlat_rl.envs import make_env, resolve_env_id, saved_env_id, time_limit
+from nextlat_rl.env_ids import split_env_id
+from nextlat_rl.envs import make_env, resolve_env_id, time_limit
 from nextlat_rl.envs.paper.diagnostics import log_task
 from nextlat_rl.errors import UserError
-from nextlat_rl.jobs.collection import default_dataset_id, ensure_dataset, gather, slug
+from nextlat_rl.jobs.collection import ensure_dataset, gather, slug
 from nextlat_rl.jobs.compose import compose
 from nextlat_rl.jobs.config import TrainConfig
 from nextlat_rl.jobs.data import open_store
 from nextlat_rl.jobs.report import final_report, improved_report
 from nextlat_rl.jobs.run import RunContext, TrainingRun
+from nextlat_rl.jobs.suitability import check_folders
 from nextlat_rl.jobs.training_loop import TrainingLoop
 from nextlat_rl.memory import Acting
 from nextlat_rl.models.nextlat import NextLat
+from nextlat_rl.notices import costs_only
 from nextlat_rl.objectives.config import trains_dynamics
 from nextlat_rl.results import write_json
 from nextlat_rl.runtime import pick_device, set_threads
-from nextlat_rl.settings import from_dict
 from nextlat_rl.training import checkpoint
 from nextlat_rl.training.build import HELD_OUT, build_model, make_trainer, window_length
 from nextlat_rl.training.tracking import new_run_folder
@@ -41,6 +43,7 @@ from nextlat_rl.world_model import WorldModel
 
 _DIAGNOSTIC_EPISODES = 64
 _PROBE_EPISODES = 256
+_MASK = 2**26  # bytes
 
 
 def train_model(
@@ -95,66 +98,9 @@ def train(config: TrainConfig, console: Console) -> list[dict[str, Any]]:
     return rows
 
 
-def resumed_config(resume: str, typed: Sequence[str]) -> TrainConfig:
-    """A run's own settings, changed by the options that were typed.
-
-    `model=`, `objective=` and `trainer=` choose whole groups, which a run cannot change: they are ignored. `env=` must
-    be the run's own; it is needed where that is code of a module, see `saved_env_id`.
-
-    Raises:
-        UserError: no such run, an option or value that does not exist, another environment, or settings of the run that
-            would run code which nobody asked for.
-    """
-    config = checkpoint.load_config(resume)
-    if not config.get("train_config"):
-        raise UserError(f"'{resume}' does not say how it was trained: it cannot be resumed, give another run")
-    saved = config["train_config"]
-    env_id = _own_env_id(resume, saved["env"]["id"], config.get("env_id", ""), typed)
-    groups = ("env", "env.id", "model", "objective", "trainer")
-    plain = [option for option in typed if option.split("=", 1)[0] not in groups]
-    named = [option for option in plain if option.split("=", 1)[0] in ("planner", "improve")]
-    chosen = {option.partition("=")[0]: {"name": option.partition("=")[2]} for option in named}
-    changes = OmegaConf.from_dotlist([option for option in plain if option not in named])
-    values = _merged(saved | chosen, OmegaConf.to_container(changes, resolve=True))
-    merged = from_dict(TrainConfig, values | {"env": {"id": env_id}, "resume": resume})
-    _refuse_saved_policy(merged, env_id, typed)
-    return merged
-
-
-def _merged(settings: dict[str, Any], changes: Any) -> dict[str, Any]:
-    """Settings with changes at any depth; the settings are plain values, nothing in them is filled in."""
-    new = dict(settings)
-    for name, value in changes.items():
-        both = isinstance(value, dict) and isinstance(new.get(name), dict)
-        new[name] = _merged(new[name], value) if both else value
-    return new
-
-
-def _own_env_id(resume: str, saved: str, full: str, typed: Sequence[str]) -> str:
-    """The full id of the environment that a run was trained in; `env=` among what was typed must be the same."""
-    names = [option.partition("=")[2] for option in typed if option.partition("=")[0] in ("env", "env.id")]
-    env_id = saved_env_id(saved, names[-1] if names else "")
-    if names and env_id not in (saved, full):
-        raise UserError(f"'{resume}' was trained in {saved}, which env={names[-1]} cannot change: leave it out")
-    return env_id
-
-
-def _refuse_saved_policy(config: TrainConfig, env_id: str, typed: Sequence[str]) -> None:
-    """Gather anew with a policy of Stable-Baselines3 only if it was typed: loading one runs code that it contains."""
-    behaviour = config.collect.behaviour
-    named = any(option.partition("=")[0] == "collect.behaviour" for option in typed)
-    if named or config.data != "auto" or "sb3:" not in behaviour:
-        return
-    if not exists(default_dataset_id(env_id, config.collect)):
-        raise UserError(
-            f"the data of '{config.resume}' are gone, and gathering them again would load a policy that can run code: "
-            f"add collect.behaviour={behaviour} if you trust it"
-        )
-
-
 def _next_round(config: TrainConfig, number: int, rows: list[dict[str, Any]], console: Console) -> TrainConfig:
     """Let the agent of the last round gather a data set; the settings that train on everything gathered so far."""
-    env_id = resolve_env_id(config.env.id)
+    env_id = resolve_env_id(config.env.id, config.env.kwargs)
     last = rows[-1].get("round")
     policies = [row for row in rows if row.get("round") == last and "run" in row]
     source = policies[-1]["run"]  # the improved policy where there is one
@@ -164,7 +110,7 @@ def _next_round(config: TrainConfig, number: int, rows: list[dict[str, Any]], co
     behaviour = f"agent:{source}"
     collect = replace(config.collect, behaviour=behaviour, steps=config.round_steps, episodes=None, seed=seed, sb3={})
     run = re.sub("[^A-Za-z0-9]+", "-", Path(policies[0]["run"]).name)
-    dataset_id = f"nextlat_rl/{slug(env_id)}/round-{number}-{run}-v0"
+    dataset_id = f"nextlat_rl/{slug(split_env_id(env_id)[0])}/round-{number}-{run}-v0"
     gather(dataset_id, env_id, collect, console)
     return replace(config, data=f"{policies[0]['data']}+{dataset_id}")
 
@@ -182,38 +128,56 @@ def _train_once(config: TrainConfig, console: Console, started: float) -> list[d
         trainer.step = checkpoint.load_config(config.resume)["step"]
     loop = TrainingLoop(trainer, context)
     loop.begin()
-    sample = held_out[:_DIAGNOSTIC_EPISODES]
+    sample = held_out_or_all(training, held_out)[:_DIAGNOSTIC_EPISODES]
     loop.run(held_out_batch(store, sample, length).to(device))
     try:
-        batch = held_out_batch(store, sample).to(device)
+        batch = held_out_batch(store, sample, _longest(sample)).to(device)
         rows = final_report(context, model, batch, loop.tracker)
-        ways: list[Acting] = ["trunk", "recurrent"] if trains_dynamics(config.objective.name) else ["trunk"]
-        fitted = held_out_batch(store, training[:_PROBE_EPISODES]).to(device)
-        log_task(context.env_id, model, ways, fitted, batch, loop.tracker, trainer.step, console)
+        with costs_only("the diagnostics of the task"):
+            ways: list[Acting] = ["trunk", "recurrent"] if trains_dynamics(config.objective.name) else ["trunk"]
+            fitted = training[:_PROBE_EPISODES]
+            probed = held_out_batch(store, fitted, _longest(fitted)).to(device)
+            log_task(context.env_id, model, ways, probed, batch, loop.tracker, trainer.step, console)
         if config.improve.name != "none":
+            _keep(rows, context.folder)  # whatever becomes of the improvement
             rows += improved_report(context, model)
     except KeyboardInterrupt:
         loop.stop()
+    except UserError as error:
+        raise UserError(f"{error}; the trained model is kept in {context.folder}") from error
     for row in rows:
         row |= {"train_steps": trainer.step, "total_wall_seconds": time.monotonic() - started}
-    write_json(context.folder / "results.json", rows)
+    _keep(rows, context.folder)
     loop.tracker.close()
     _say_what_next(config, context.folder, started, console)
     return rows
 
 
+def _keep(rows: list[dict[str, Any]], folder: Path) -> None:
+    with costs_only(f"{folder}/results.json"):
+        write_json(folder / "results.json", rows)
+
+
+def _longest(episodes: np.ndarray) -> int:
+    """Rows of episodes that are read at once: a mask over all pairs of rows keeps within 64 MB."""
+    return max(1, math.isqrt(_MASK // len(episodes)))
+
+
 def _open_run(config: TrainConfig, console: Console) -> RunContext:
     """The data, gathered if need be, and the run folder: a new one, or with `resume` the run's own."""
-    env_id = resolve_env_id(config.env.id)
+    env_id = resolve_env_id(config.env.id, config.env.kwargs)
+    check_folders(config.runs)
     env = make_env(env_id)
     limit = time_limit(env)
+    check_supported(env.observation_space, env.action_space)
     check_space(config.planner.name, env.action_space)
     dataset_id, datasets = ensure_dataset(config.data, env_id, config.collect, console)
     check_spaces(datasets[0].observation_space, datasets[0].action_space, env.observation_space, env.action_space)
     env.close()
     store = open_store(datasets, console)
+    name = split_env_id(env_id)[0]
     resumed = config.resume
-    folder = checkpoint.run_folder(resumed) if resumed else new_run_folder(config.runs, env_id, config.name)
+    folder = checkpoint.run_folder(resumed) if resumed else new_run_folder(config.runs, name, config.name)
     return RunContext(config, env_id, dataset_id, store, folder, limit, console)
 
 

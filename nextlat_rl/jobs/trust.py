@@ -14,6 +14,7 @@ from nextlat_rl.jobs.diagnosis import Diagnosis, measure_world
 from nextlat_rl.jobs.evaluation import load_world_model
 from nextlat_rl.jobs.run import TrainingRun
 from nextlat_rl.metrics.trust_horizon import LARGEST_AUC, TrustTest
+from nextlat_rl.notices import costs_only
 from nextlat_rl.objectives.config import check_dynamics
 from nextlat_rl.plotting.diagnosis import MapPair, diagnosis_figure
 from nextlat_rl.results import provenance, write_json
@@ -70,10 +71,12 @@ def diagnose_checkpoint(config: DiagnoseCommand, console: Console) -> Diagnosis:
         seed=config.seed,
         split_seed=trained["seed"],
     )
-    checkpoint.annotate(config.checkpoint, trust_horizon=found.trust.trust_horizon)
+    with costs_only("the trust horizon in the checkpoint"):
+        checkpoint.annotate(config.checkpoint, trust_horizon=found.trust.trust_horizon)
     folder = checkpoint.run_folder(config.checkpoint)
     origin = provenance(seed=config.seed, device=str(world_model.device)).as_dict()
-    write_json(folder / "diagnosis.json", [found.row() | {"env": env_id} | origin])
+    with costs_only(f"{folder}/diagnosis.json"):
+        write_json(folder / "diagnosis.json", [found.row() | {"env": env_id} | origin])
     tracker = Tracker(folder)
     log_diagnosis(found, tracker, saved["step"])
     tracker.close()
@@ -83,7 +86,8 @@ def diagnose_checkpoint(config: DiagnoseCommand, console: Console) -> Diagnosis:
 def log_diagnosis(found: Diagnosis, tracker: Tracker, step: int) -> None:
     """The numbers and the picture to TensorBoard, the picture also as `diagnosis.png` in the tracker's folder."""
     tracker.scalars(found.scalars(), step)
-    tracker.figure("diagnosis", picture(found), step)
+    with costs_only("the picture of the diagnosis"):
+        tracker.figure("diagnosis", picture(found), step)
 
 
 def picture(found: Diagnosis) -> Figure:

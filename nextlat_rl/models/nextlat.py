@@ -35,6 +35,7 @@ class NextLat(nn.Module):
     Attributes:
         belief_size: D + N.
         num_numbers: N.
+        observation: the codecs of the observation's leaves, by their names.
         followed: leaves that are drawn at every imagined step; the others are decoded only if somebody looks.
     """
 
@@ -45,12 +46,12 @@ class NextLat(nn.Module):
         super().__init__()
         self.spaces, self.config = spaces, config
         width, statistics = config.width, spaces.statistics
-        self.observation_codecs = nn.ModuleDict(
-            {
-                name: build_codec(space, width, statistics["observation"][name], role="observation")
-                for name, space in leaves(spaces.observation).items()
-            }
-        )
+        self.observation: dict[str, Codec] = {
+            name: build_codec(space, width, statistics["observation"][name], role="observation")
+            for name, space in leaves(spaces.observation).items()
+        }
+        # Registers the same codecs, under names that modules may have.
+        self.observation_codecs = nn.ModuleDict({_module_name(name): c for name, c in self.observation.items()})
         self._numeric = [name for name, codec in self.observation.items() if relative(codec)]
         self.num_numbers = sum(self.observation[name].num_uniforms for name in self._numeric)
         self.belief_size = width + self.num_numbers
@@ -90,11 +91,6 @@ class NextLat(nn.Module):
         self.followed = list(self.observation) if self.code is None else self._numeric
         # Modules that only training needs; see `nextlat_rl.objectives.registry.attach_training_modules`.
         self.baseline: nn.Module | None = None
-
-    @property
-    def observation(self) -> dict[str, Codec]:
-        """The codecs of the observation's leaves."""
-        return cast("dict[str, Codec]", self.observation_codecs)
 
     def embed_action(self, action: Tensor) -> Tensor:
         """`[*B, *action] -> [*B, D]`."""
@@ -237,6 +233,12 @@ class NextLat(nn.Module):
         finally:
             for parameter in parameters:
                 parameter.requires_grad_(True)
+
+
+def _module_name(leaf: str) -> str:
+    """A name for the leaf's codec that `ModuleDict` takes: no dots, and none of its own attributes."""
+    plain = leaf and "." not in leaf and not leaf.startswith("leaf:") and not hasattr(nn.ModuleDict(), leaf)
+    return leaf if plain else "leaf:" + leaf.replace("%", "%25").replace(".", "%2E")
 
 
 def relative(codec: Codec) -> bool:

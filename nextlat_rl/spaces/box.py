@@ -8,11 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nextlat_rl.spaces.codec import Role, mlp
+from nextlat_rl.spaces.codec import LARGEST_VECTOR, Role, mlp
 from nextlat_rl.spaces.distributions import full_precision, gaussian_kl, gaussian_log_prob, gaussian_sample, soft_clamp
 from nextlat_rl.spaces.numeric import NumericCodec
 
-_LARGEST = 4096
 _CHUNK = 65_536
 _LOG_STD = (-3.0, 2.0)  # of a number, in units of its spread: what models predict that were trained before changes
 _CHANGE_LOG_STD = (-6.0, 2.0)  # of a change, in units of the spread of changes
@@ -55,7 +54,8 @@ class BoxCodec(NumericCodec):
         std = torch.where(std < _SMALLEST_STD, 1.0, std)
         buffers = {"mean": mean, "std": std, "change_mean": change_mean / std}
         buffers["change_std"] = (change_std / std).clamp_min(_SMALLEST_CHANGE)
-        low, high = (torch.from_numpy(b.reshape(-1).astype(np.float32)) for b in (space.low, space.high))
+        with np.errstate(over="ignore"):  # bounds beyond float32 are none
+            low, high = (torch.from_numpy(b.reshape(-1).astype(np.float32)) for b in (space.low, space.high))
         buffers["low"], buffers["high"] = (low - mean) / std, (high - mean) / std
         buffers["turn"] = torch.where((high - low - _TURN).abs() < 1e-3, _TURN / std, torch.inf)
         for name, value in buffers.items():
@@ -67,7 +67,7 @@ class BoxCodec(NumericCodec):
     def handles(cls, space: gym.Space[Any], role: Role) -> bool:
         """Vectors and matrices of any size; with more axes, up to 4096 numbers."""
         shape = space.shape or ()
-        return super().handles(space, role) and (len(shape) <= 2 or bool(np.prod(shape) <= _LARGEST))
+        return super().handles(space, role) and (len(shape) <= 2 or bool(np.prod(shape) <= LARGEST_VECTOR))
 
     @classmethod
     def measure(cls, space: gym.Space[Any], stored: np.ndarray) -> dict[str, Any]:
@@ -80,7 +80,8 @@ class BoxCodec(NumericCodec):
         """{"change_mean": [d], "change_std": [d]} of pairs of successive stored rows `[N, *storage_shape]`."""
         assert isinstance(space, gym.spaces.Box)
         change = (after.astype(np.float64) - before).reshape(len(before), -1)
-        turn = np.abs(space.high.astype(np.float64) - space.low - _TURN).reshape(-1) < 1e-3
+        with np.errstate(over="ignore"):
+            turn = np.abs(space.high.astype(np.float64) - space.low - _TURN).reshape(-1) < 1e-3
         change[:, turn] = (change[:, turn] + math.pi) % _TURN - math.pi
         mean, std = _moments(change)
         return {"change_mean": mean, "change_std": std}

@@ -13,6 +13,7 @@ from nextlat_rl.errors import UserError
 from nextlat_rl.spaces.distributions import full_precision
 
 SMALLEST_IMAGE = 16  # pixels on a side; smaller arrays are not images
+LARGEST_VECTOR = 4096  # numbers of an array of three or more axes that is read as a vector
 
 Role = Literal["observation", "action"]
 Storage = tuple[np.dtype[Any], tuple[int, ...]]

@@ -1,4 +1,4 @@
-"""Camera images: Box of at least 16x16 pixels, uint8 or float in [0, 1]."""
+"""Camera images: Box of at least 16x16 pixels, uint8 or float in [0, 1], large ones also in [0, 255]."""
 
 from typing import Any, ClassVar
 
@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nextlat_rl.spaces.codec import SMALLEST_IMAGE, Codec, Role, Storage, as_rows, elements
+from nextlat_rl.spaces.codec import LARGEST_VECTOR, SMALLEST_IMAGE, Codec, Role, Storage, as_rows, elements
 from nextlat_rl.spaces.distributions import full_precision, gaussian_kl, gaussian_log_prob, gaussian_sample, soft_clamp
 
 _EMBED_SIZE = 64
@@ -38,7 +38,8 @@ class ImageCodec(Codec):
         self._axis = channel_axis(self.storage_shape)
         pixels = [size for axis, size in enumerate(self.storage_shape) if axis != self._axis]
         channels = 1 if self._axis is None else self.storage_shape[self._axis]
-        self._scale = 255.0 if self.storage_dtype == np.uint8 else 1.0
+        assert isinstance(space, gym.spaces.Box)
+        self._scale = 255.0 if space.high.max() > 1 else 1.0
         self._size = (pixels[0], pixels[1])
         self._embed_size = (min(pixels[0], _EMBED_SIZE), min(pixels[1], _EMBED_SIZE))
         self._target_shape = (channels, _PREDICT_SIZE, _PREDICT_SIZE)
@@ -49,12 +50,16 @@ class ImageCodec(Codec):
 
     @classmethod
     def handles(cls, space: gym.Space[Any], role: Role) -> bool:
-        """Boxes of uint8, or of floats in [0, 1], with two or three axes and at least 16x16 pixels."""
+        """Boxes of uint8, or of floats in [0, 1], with two or three axes and at least 16x16 pixels.
+
+        With three axes and more numbers than a vector may have, floats up to 255 are pixels as well.
+        """
         if not (super().handles(space, role) and isinstance(space, gym.spaces.Box) and len(space.shape) in (2, 3)):
             return False
         axis = channel_axis(space.shape)
         pixels = [size for i, size in enumerate(space.shape) if i != axis]
-        unit = np.issubdtype(space.dtype, np.floating) and bool((space.low >= 0).all() and (space.high <= 1).all())
+        brightest = 255 if len(space.shape) == 3 and np.prod(space.shape) > LARGEST_VECTOR else 1
+        unit = space.dtype.kind == "f" and bool((space.low >= 0).all() and (space.high <= brightest).all())
         return min(pixels) >= SMALLEST_IMAGE and (space.dtype == np.uint8 or unit)
 
     @classmethod

@@ -62,8 +62,13 @@ class TextCodec(Codec):
 
     @classmethod
     def storage(cls, space: gym.Space[Any]) -> Storage:
-        """Uint8 `[max_length]`, at most 128."""
+        """Uint8 `[max_length]`, at most 128.
+
+        Raises:
+            UserError: the charset is larger than 254.
+        """
         assert isinstance(space, gym.spaces.Text)
+        _codes(space)
         return np.dtype(np.uint8), (min(space.max_length, MAX_LENGTH),)
 
     @classmethod

@@ -1,0 +1,15 @@
+"""Registers an environment on import, as a user's own module does: `env=tests.helpers.unusual_module:Stuck-v0`."""
+
+import gymnasium as gym
+
+from tests.helpers.unusual import Small, failing, raises
+
+
+class Stuck(Small):
+    """Raises in the second step."""
+
+    observe = failing(2, lambda: raises(RuntimeError("stuck")))
+
+
+gym.register("Stuck-v0", entry_point=Stuck, disable_env_checker=True)
+gym.register("Dot.Name-v0", entry_point=Small, disable_env_checker=True)
