@@ -60,7 +60,7 @@ def test_old_names_answer_with_the_new_one_which_exists() -> None:
 
 
 def test_hydras_own_flags_pass() -> None:
-    flags = ["--cfg", "job", "-m", "--config-dir=mine", "~planner", "trainer.steps=3"]
+    flags = ["--cfg", "job", "-m", "--config-dir=mine", "trainer.steps=3"]
     assert prepare("train", TrainConfig, flags) == flags
 
 
