@@ -123,10 +123,10 @@ def test_settings_of_a_run_are_not_filled_in() -> None:
 
 
 def test_typed_settings_change_those_of_a_resumed_run_at_any_depth() -> None:
-    changed = resumed_config(run(), ["trainer.steps=7", "planner=lookahead", "planner.width=3", "collect.sb3.n_envs=2"])
+    changed = resumed_config(run(), ["trainer.steps=7", "planner=lookahead", "planner.width=3", "improve.steps=2"])
     assert changed.trainer.steps == 7 and changed.trainer.batch_size == TrainConfig().trainer.batch_size
     assert changed.planner.name == "lookahead" and changed.planner.width == 3  # type: ignore[attr-defined]
-    assert changed.collect.sb3 == {"n_envs": 2}
+    assert changed.improve.steps == 2
 
 
 @pytest.mark.parametrize("dropped", ["observation_space", "action_space"])
