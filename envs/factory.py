@@ -1,5 +1,6 @@
 """Make an environment by name, ready for data collection and evaluation."""
 
+import os
 import warnings
 from typing import Any
 
@@ -20,6 +21,7 @@ def make_env(env_id: str, **kwargs: Any) -> gym.Env:
     """
     full = resolve_env_id(env_id)
     kwargs.setdefault("disable_env_checker", True)
+    os.environ.setdefault("SDL_NO_SIGNAL_HANDLERS", "1")  # SDL, which many draw with, would swallow SIGTERM
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*is out of date.*")

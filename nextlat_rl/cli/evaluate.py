@@ -2,6 +2,7 @@
 
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -21,6 +22,7 @@ from nextlat_rl.jobs.evaluation import (
 )
 from nextlat_rl.jobs.requirements import check_trained
 from nextlat_rl.jobs.trust import warn_of_distrust
+from nextlat_rl.locks import filled, sweep_unfinished
 from nextlat_rl.results import write_json
 from nextlat_rl.runtime import set_threads
 from nextlat_rl.training.checkpoint import load_config, run_folder, trained_objective
@@ -46,17 +48,24 @@ def evaluate(config: EvaluateCommand) -> None:
     parts = [config.acting, config.planner.name, config.speculate]
     name = "-".join(["evaluation", time.strftime("%Y%m%d-%H%M%S"), *(p for p in parts if p not in ("none", "off"))])
     folder = run_folder(config.checkpoint)
-    write_json(folder / f"{name}.json", [row])
-    tracker = Tracker(folder / name)
-    tracker.scalars(eval_tags(row), saved["step"])
-    if "accepted_histogram" in row:
-        _log_speculation(tracker, row, saved["step"])
-    tracker.close()
+    sweep_unfinished(folder.glob("evaluation-*"), _has_row)
+    with filled(folder / name, "checkpoint=", _has_row) as events:
+        tracker = Tracker(events)
+        tracker.scalars(eval_tags(row), saved["step"])
+        if "accepted_histogram" in row:
+            _log_speculation(tracker, row, saved["step"])
+        tracker.close()
+        written = events.with_name(f"{events.name}.json")
+        write_json(written, [row])
     if config.json:
         print(json.dumps([row], indent=1))
         return
     _show(row, f"{env_id}, {config.episodes} fresh episodes", console)
-    console.print(f"Written to {folder / name}.json", highlight=False)
+    console.print(f"Written to {written}", highlight=False)
+
+
+def _has_row(folder: Path) -> bool:
+    return folder.with_name(f"{folder.name}.json").exists() or not folder.is_dir()
 
 
 def _acting(config: EvaluateCommand, world_model: WorldModel, console: Console) -> ActingConfig:

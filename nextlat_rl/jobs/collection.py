@@ -140,7 +140,13 @@ def ensure_dataset(data: str, env_id: str, config: CollectConfig, console: Conso
         console.print(f"Data set {dataset_id} is there already.", highlight=False)
         return dataset_id, [load_dataset(dataset_id)]
     console.print(f"No data set {dataset_id} yet: gathering it first.", highlight=False)
-    return dataset_id, [gather(dataset_id, env_id, config, console)]
+    try:
+        return dataset_id, [gather(dataset_id, env_id, config, console)]
+    except UserError:
+        if not exists(dataset_id):
+            raise
+    console.print(f"Another command has gathered {dataset_id} meanwhile: taking it.", highlight=False)
+    return dataset_id, [load_dataset(dataset_id)]
 
 
 def check_new(dataset_id: str) -> None:

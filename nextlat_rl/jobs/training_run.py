@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,20 +24,21 @@ from nextlat_rl.envs.paper.diagnostics import log_task
 from nextlat_rl.errors import UserError
 from nextlat_rl.jobs.collection import default_dataset_id, ensure_dataset, gather, slug
 from nextlat_rl.jobs.compose import compose
-from nextlat_rl.jobs.config import TrainConfig
+from nextlat_rl.jobs.config import AUTO, TrainConfig
 from nextlat_rl.jobs.data import open_store
 from nextlat_rl.jobs.report import final_report, improved_report
 from nextlat_rl.jobs.run import RunContext, TrainingRun
 from nextlat_rl.jobs.training_loop import TrainingLoop
+from nextlat_rl.jobs.unfinished import ROUNDS, held, held_new, newest_unfinished, results
 from nextlat_rl.memory import Acting
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.config import trains_dynamics
 from nextlat_rl.results import write_json
 from nextlat_rl.runtime import pick_device, set_threads
 from nextlat_rl.settings import from_dict
+from nextlat_rl.signals import exit_code
 from nextlat_rl.training import checkpoint
 from nextlat_rl.training.build import HELD_OUT, build_model, make_trainer, window_length
-from nextlat_rl.training.tracking import new_run_folder
 from nextlat_rl.world_model import WorldModel
 
 _DIAGNOSTIC_EPISODES = 64
@@ -75,24 +77,55 @@ def train_model(
     return TrainingRun(folder, WorldModel.load(folder, config.device), rows)
 
 
-def train(config: TrainConfig, console: Console) -> list[dict[str, Any]]:
+def train(config: TrainConfig, console: Console, typed: Sequence[str] = ()) -> list[dict[str, Any]]:
     """Run the main job, with its rounds; the rows of `results.json`.
 
+    Args:
+        config: all settings.
+        console: shows the progress.
+        typed: the options that a run must share with `config` for `resume=auto` to take it; all if there are none.
+
     Raises:
-        SystemExit: 130 after Ctrl-C; a checkpoint is kept once training has begun.
+        SystemExit: 130 after Ctrl-C, 143 after SIGTERM; a checkpoint is kept once training has begun.
         UserError: see `train_model`.
     """
     started = time.monotonic()
     set_threads(config.trainer.threads)
+    typed = typed if config.rounds == 1 else ()
     try:
-        rows = _train_once(config, console, started)
+        rows = _go_on(config, console, started, typed)
         for number in range(2, config.rounds + 1):
             config = _next_round(config, number, rows, console)
-            rows += [row | {"round": number} for row in _train_once(config, console, started)]
-    except KeyboardInterrupt:
-        console.print("\nInterrupted while gathering data: nothing was kept; run the same command again.")
-        raise SystemExit(130) from None
+            rows += [row | {"round": number} for row in _go_on(config, console, started, typed)]
+    except KeyboardInterrupt as error:
+        console.print(
+            "\nInterrupted outside training: data sets and runs that were complete are kept; run the same command "
+            "again, with resume=auto to go on after a round that is done."
+        )
+        raise SystemExit(exit_code(error)) from None
+    if config.rounds > 1:
+        write_json(Path(rows[0]["run"]) / ROUNDS, rows)
     return rows
+
+
+def _go_on(config: TrainConfig, console: Console, started: float, typed: Sequence[str]) -> list[dict[str, Any]]:
+    """One round; with `resume=auto` the unfinished run of these settings goes on, and one that is done gives its rows.
+
+    See `newest_unfinished` for what `typed` does.
+    """
+    if config.resume != AUTO:
+        return _train_once(config, console, started)
+    found = newest_unfinished(config, typed, console)
+    if found is None:
+        console.print("resume=auto: there is no unfinished run of these settings; starting anew.", highlight=False)
+        return _train_once(replace(config, resume=None), console, started)
+    if rows := results(found):
+        console.print(f"resume=auto: {found} is done already.", highlight=False)
+        return rows
+    console.print(f"resume=auto: going on with {found}.", highlight=False)
+    saved = resumed_config(str(found), [f"env={config.env.id}", *(o for o in typed if not o.startswith("resume="))])
+    same = replace(saved, runs=config.runs, json=config.json, device=config.device)
+    return _train_once(same, console, started)
 
 
 def resumed_config(resume: str, typed: Sequence[str]) -> TrainConfig:
@@ -115,7 +148,7 @@ def resumed_config(resume: str, typed: Sequence[str]) -> TrainConfig:
     named = [option for option in plain if option.split("=", 1)[0] in ("planner", "improve")]
     chosen = {option.partition("=")[0]: {"name": option.partition("=")[2]} for option in named}
     changes = OmegaConf.from_dotlist([option for option in plain if option not in named])
-    values = _merged(saved | chosen, OmegaConf.to_container(changes, resolve=True))
+    values = _merged(saved | chosen | {"rounds": 1}, OmegaConf.to_container(changes, resolve=True))
     merged = from_dict(TrainConfig, values | {"env": {"id": env_id}, "resume": resume})
     _refuse_saved_policy(merged, env_id, typed)
     return merged
@@ -165,26 +198,34 @@ def _next_round(config: TrainConfig, number: int, rows: list[dict[str, Any]], co
     collect = replace(config.collect, behaviour=behaviour, steps=config.round_steps, episodes=None, seed=seed, sb3={})
     run = re.sub("[^A-Za-z0-9]+", "-", Path(policies[0]["run"]).name)
     dataset_id = f"nextlat_rl/{slug(env_id)}/round-{number}-{run}-v0"
-    gather(dataset_id, env_id, collect, console)
+    if not exists(dataset_id):
+        gather(dataset_id, env_id, collect, console)
     return replace(config, data=f"{policies[0]['data']}+{dataset_id}")
 
 
 def _train_once(config: TrainConfig, console: Console, started: float) -> list[dict[str, Any]]:
     """One round: data, training, evaluation, improvement."""
+    with ExitStack() as stack:
+        context = _open_run(config, console, stack)
+        return _train_in(context, started)
+
+
+def _train_in(context: RunContext, started: float) -> list[dict[str, Any]]:
+    config, console = context.config, context.console
     device = pick_device(config.device)
-    context = _open_run(config, console)
     store, length = context.store, window_length(context.store, config.trainer.length)
     training, held_out = split(store, HELD_OUT, config.seed)
     model = _model(config, store, length, device)
     trainer = make_trainer(model, store, training, config.objective, config.trainer, length, config.seed)
     if config.resume:
         checkpoint.load_optimizer(config.resume, trainer.optimizer)
-        trainer.step = checkpoint.load_config(config.resume)["step"]
+        saved = checkpoint.load_config(config.resume)
+        trainer.step, trainer.left_out = saved["step"], saved.get("left_out")
     loop = TrainingLoop(trainer, context)
     loop.begin()
     sample = held_out[:_DIAGNOSTIC_EPISODES]
-    loop.run(held_out_batch(store, sample, length).to(device))
     try:
+        loop.run(held_out_batch(store, sample, length).to(device))
         batch = held_out_batch(store, sample).to(device)
         rows = final_report(context, model, batch, loop.tracker)
         ways: list[Acting] = ["trunk", "recurrent"] if trains_dynamics(config.objective.name) else ["trunk"]
@@ -192,8 +233,8 @@ def _train_once(config: TrainConfig, console: Console, started: float) -> list[d
         log_task(context.env_id, model, ways, fitted, batch, loop.tracker, trainer.step, console)
         if config.improve.name != "none":
             rows += improved_report(context, model)
-    except KeyboardInterrupt:
-        loop.stop()
+    except KeyboardInterrupt as error:
+        loop.stop(error)
     for row in rows:
         row |= {"train_steps": trainer.step, "total_wall_seconds": time.monotonic() - started}
     write_json(context.folder / "results.json", rows)
@@ -202,9 +243,10 @@ def _train_once(config: TrainConfig, console: Console, started: float) -> list[d
     return rows
 
 
-def _open_run(config: TrainConfig, console: Console) -> RunContext:
-    """The data, gathered if need be, and the run folder: a new one, or with `resume` the run's own."""
+def _open_run(config: TrainConfig, console: Console, stack: ExitStack) -> RunContext:
+    """The data, gathered if need be, and the run folder: a new one, or with `resume` the run's own; held by `stack`."""
     env_id = resolve_env_id(config.env.id)
+    folder = stack.enter_context(held(checkpoint.run_folder(config.resume))) if config.resume else None
     env = make_env(env_id)
     limit = time_limit(env)
     check_space(config.planner.name, env.action_space)
@@ -212,8 +254,8 @@ def _open_run(config: TrainConfig, console: Console) -> RunContext:
     check_spaces(datasets[0].observation_space, datasets[0].action_space, env.observation_space, env.action_space)
     env.close()
     store = open_store(datasets, console)
-    resumed = config.resume
-    folder = checkpoint.run_folder(resumed) if resumed else new_run_folder(config.runs, env_id, config.name)
+    if folder is None:
+        folder = stack.enter_context(held_new(config, env_id))
     return RunContext(config, env_id, dataset_id, store, folder, limit, console)
 
 
