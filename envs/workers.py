@@ -100,8 +100,7 @@ def _started(workers: int, what: tuple[str, str, float]) -> Iterator[list[Connec
                 processes.append(process)
         yield pipes
     except (EOFError, ConnectionError):
-        for process in processes:
-            process.join(timeout=1.0)
+        wait([process.sentinel for process in processes], timeout=1.0)
         ended = [process.exitcode for process in processes if process.exitcode is not None]
         raise UserError(
             f"a process that gathers episodes of '{what[0]}' ended (exit code {ended[0] if ended else 'unknown'}; -9 "
