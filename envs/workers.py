@@ -100,7 +100,9 @@ def _started(workers: int, what: tuple[str, str, float]) -> Iterator[list[Connec
                 processes.append(process)
         yield pipes
     except (EOFError, ConnectionError):
-        wait([process.sentinel for process in processes], timeout=1.0)
+        gone = wait([process.sentinel for process in processes], timeout=1.0)
+        for process in (process for process in processes if process.sentinel in gone):
+            process.join(timeout=1.0)  # it lets go of its files just before it has an exit code
         ended = [process.exitcode for process in processes if process.exitcode is not None]
         raise UserError(
             f"a process that gathers episodes of '{what[0]}' ended (exit code {ended[0] if ended else 'unknown'}; -9 "

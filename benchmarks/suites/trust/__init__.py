@@ -54,7 +54,7 @@ class TrustSuite(Suite):
 
     def tables(self, rows: Sequence[Row]) -> list[Table]:
         """See `Suite`."""
-        columns = ["killed while", "kills", "jobs", "equal", "leftovers", "orphans", "doubled", "missing"]
+        columns = ["killed while", "kills", "jobs", "equal", "leftovers", "orphans", "doubled", "missing", "late"]
         lines = [[row.part, *(str(row.figure(name)) for name in columns[1:])] for row in rows]
         return [Table("Killed at random instants, and the same command again", columns, lines, list(rows))]
 
@@ -68,7 +68,7 @@ def _folder(options: Options) -> Path:
 def _killed(area: Area, job: Job, seconds: float, draw: random.Random) -> int:
     """Kill the command and start it again until it ends before its kill, or may end; how often it was killed."""
     for kills in range(_KILLS):
-        if not area.killed(job.command, draw.uniform(*job.window) * seconds):
+        if not area.killed(job, draw.uniform(*job.window) * seconds):
             return kills
     area.run(job.command)
     return _KILLS

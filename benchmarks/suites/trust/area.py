@@ -13,12 +13,14 @@ import time
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from benchmarks.suites.trust.jobs import JOBS, Job
 from nextlat_rl.errors import UserError
 
+_PATIENCE = 5.0  # seconds from a signal to the end
 _ENDS = 20.0  # seconds that a killed command's processes may take to end, on a machine that is busy
 _VOLATILE = {"date", "command", "wall_seconds", "total_wall_seconds", "ms_per_decision", "run", "git_revision", "dirty"}
 _STAMP = re.compile(r"\d{8}-\d{6}(-\d+)?")
@@ -37,6 +39,7 @@ class Found:
         orphans: processes that outlived a kill.
         doubled: points of curves at a step that has one already.
         missing: points of curves that the undisturbed area has.
+        late: signals after which a command did not end within 5 s with the signal's exit code.
 
     """
 
@@ -46,14 +49,17 @@ class Found:
     orphans: int = 0
     doubled: int = 0
     missing: int = 0
+    late: int = 0
 
     def compared_with(self, wanted: Found) -> Found:
         """The difference to an undisturbed area."""
-        curves = {name for name, value in wanted.content.items() if isinstance(value, Counter)}
-        missing = sum((wanted.content[name] - self.content.get(name, Counter())).total() for name in curves)
+        missing = 0
+        for name, curves in wanted.content.items():
+            for here, there in zip_longest(self.content.get(name, []), curves, fillvalue=Counter()):
+                missing += (there - here).total() if isinstance(there, Counter) else 0
         names = sorted(self.content.keys() | wanted.content.keys())
         other = [name for name in names if self.content.get(name) != wanted.content.get(name)]
-        return Found({"other": other}, int(not other), self.leftovers, self.orphans, self.doubled, missing)
+        return Found({"other": other}, int(not other), self.leftovers, self.orphans, self.doubled, missing, self.late)
 
     def __add__(self, other: Found) -> Found:
         differing = [*self.content.get("other", []), *other.content.get("other", [])]
@@ -61,7 +67,7 @@ class Found:
         return Found({"other": differing}, *counts)
 
     def _counts(self) -> list[int]:
-        return [self.equal, self.leftovers, self.orphans, self.doubled, self.missing]
+        return [self.equal, self.leftovers, self.orphans, self.doubled, self.missing, self.late]
 
     def as_dict(self) -> dict[str, int]:
         """The counts by name."""
@@ -78,7 +84,7 @@ class Area:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.orphans = 0
+        self.orphans = self.late = 0
         folder.mkdir()
 
     def prepared(self, job: Job, like: Area | None) -> Area:
@@ -102,20 +108,20 @@ class Area:
         _, status = os.waitpid(self._start(command), 0)
         if status:
             tail = (self.folder / "log").read_text()[-2000:]
-            raise UserError(f"{' '.join(command)} in {self.folder} ended with {status}: {tail}")
+            raise UserError(f"{' '.join(command)} in {self.folder} ended with status {status}: {tail}")
         return time.monotonic() - started
 
-    def killed(self, command: tuple[str, ...], after: float) -> bool:
-        """Start a command and kill it after so many seconds; whether it was still at work then."""
-        process = self._start(command)
+    def killed(self, job: Job, after: float) -> bool:
+        """Start a command and send it its signal after so many seconds; whether its result was not there by then."""
+        process = self._start(job.command)
         time.sleep(after)
-        ended, status = os.waitpid(process, os.WNOHANG)
-        if ended:
-            if status:
-                raise UserError(f"{' '.join(command)} in {self.folder} ended with {status}")
+        sent = time.monotonic()
+        if not any(self.folder.glob(job.done)):  # else the same command would rightly begin anew
+            os.kill(process, job.signal)
+        code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+        if code == 0:
             return False
-        os.kill(process, signal.SIGKILL)
-        os.waitpid(process, 0)
+        self.late += time.monotonic() - sent > _PATIENCE or code not in (-job.signal, 128 + job.signal)
         end = time.monotonic() + _ENDS
         while (left := _session(process)) and time.monotonic() < end:
             time.sleep(0.05)
@@ -145,6 +151,8 @@ class Area:
             sys.argv = [option.replace("RUN", runs[0]) if "RUN" in option else option for option in command]
             module.main()
             code = 0
+        except KeyboardInterrupt:
+            code = 128 + signal.SIGINT  # before the command had begun
         except SystemExit as ended:
             code = int(ended.code or 0)
         finally:
@@ -157,7 +165,7 @@ class Area:
         from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
         logging.getLogger("tensorboard").setLevel(logging.ERROR)  # it warns of what is hidden
-        found = Found(orphans=self.orphans)
+        found = Found(orphans=self.orphans, late=self.late)
         content = found.content
         for file in sorted(self.folder.rglob("*")):
             name = _STAMP.sub("TIME", str(file.relative_to(self.folder)))
@@ -166,7 +174,9 @@ class Area:
             elif file.suffix == ".safetensors":
                 content.setdefault(name, []).append(file.read_bytes())
             elif file.name == "manifest.json":
-                content[re.sub("-[0-9a-f]{20}-", "-", name)] = json.loads(file.read_text())
+                seals = json.loads(file.read_text())
+                del seals["meta.json"]  # of a second round it names the run, by its time
+                content.setdefault(re.sub("-[0-9a-f]{20}-", "-", name), []).append(seals)
             elif file.name == "results.json" or file.match("evaluation-*.json"):
                 content.setdefault(name, []).append(_plain(json.loads(file.read_text())))
             elif file.match("runs/*/*") or file.match("improved-*"):
@@ -174,8 +184,8 @@ class Area:
                 events = EventAccumulator(str(file), size_guidance={"scalars": 0}).Reload()
                 for tag in events.Tags()["scalars"]:
                     points = Counter(point.step for point in events.Scalars(tag))
-                    found.doubled += sum(count - 1 for count in points.values())
-                    content[f"{name} {tag} {sum(n.startswith(name + ' ' + tag) for n in content)}"] = points
+                    found.doubled += points.total() - len(points)
+                    content.setdefault(f"{name} {tag}", []).append(points)
         return found
 
 
