@@ -1,8 +1,6 @@
 """`python -m nextlat_rl.evaluate`."""
 
 import json
-import time
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -22,11 +20,10 @@ from nextlat_rl.jobs.evaluation import (
 )
 from nextlat_rl.jobs.requirements import check_trained
 from nextlat_rl.jobs.trust import warn_of_distrust
-from nextlat_rl.locks import filled, sweep_unfinished
 from nextlat_rl.results import write_json
 from nextlat_rl.runtime import set_threads
 from nextlat_rl.training.checkpoint import load_config, run_folder, trained_objective
-from nextlat_rl.training.tracking import Tracker
+from nextlat_rl.training.tracking import Tracker, new_result
 from nextlat_rl.world_model import WorldModel
 
 
@@ -46,26 +43,18 @@ def evaluate(config: EvaluateCommand) -> None:
     if acting.tolerance is not None:
         row["risk"] = config.risk
     parts = [config.acting, config.planner.name, config.speculate]
-    name = "-".join(["evaluation", time.strftime("%Y%m%d-%H%M%S"), *(p for p in parts if p not in ("none", "off"))])
-    folder = run_folder(config.checkpoint)
-    sweep_unfinished(folder.glob("evaluation-*"), _has_row)
-    with filled(folder / name, "checkpoint=", _has_row) as events:
-        tracker = Tracker(events)
+    details = [part for part in parts if part not in ("none", "off")]
+    with new_result(run_folder(config.checkpoint), "evaluation", *details) as (tracker, file):
         tracker.scalars(eval_tags(row), saved["step"])
         if "accepted_histogram" in row:
             _log_speculation(tracker, row, saved["step"])
-        tracker.close()
-        written = events.with_name(f"{events.name}.json")
-        write_json(written, [row])
+        tracker.flush()
+        write_json(file, [row])
     if config.json:
         print(json.dumps([row], indent=1))
         return
     _show(row, f"{env_id}, {config.episodes} fresh episodes", console)
-    console.print(f"Written to {written}", highlight=False)
-
-
-def _has_row(folder: Path) -> bool:
-    return folder.with_name(f"{folder.name}.json").exists() or not folder.is_dir()
+    console.print(f"Written to {file}", highlight=False)
 
 
 def _acting(config: EvaluateCommand, world_model: WorldModel, console: Console) -> ActingConfig:

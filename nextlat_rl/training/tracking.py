@@ -6,13 +6,16 @@ import io
 import logging
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
+
+from nextlat_rl.locks import filled, sweep_unfinished
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,6 +31,30 @@ def runs_of(runs: str, env_id: str) -> Path:
 def run_folder(runs: str, env_id: str, name: str) -> Path:
     """The path `runs/<env>/<time>[-name]` of a run that begins now."""
     return runs_of(runs, env_id) / (time.strftime("%Y%m%d-%H%M%S") + (f"-{name}" if name else ""))
+
+
+@contextmanager
+def new_result(run: Path, kind: str, *details: str) -> Iterator[tuple[Tracker, Path]]:
+    """A tracker, and beside it the file for the rows of what was just measured: `<kind>-<time>-<details>.json`.
+
+    The block writes the file last; without it, what was tracked goes again. Two commands in the same second get files
+    of their own.
+
+    Raises:
+        UserError: the run folder cannot be written to.
+    """
+    sweep_unfinished(run.glob(f"{kind}-*"), _has_rows)
+    name = "-".join([kind, time.strftime("%Y%m%d-%H%M%S"), *details])
+    with filled(run / name, "checkpoint=", _has_rows) as folder:
+        tracker = Tracker(folder)
+        try:
+            yield tracker, folder.with_name(f"{folder.name}.json")
+        finally:
+            tracker.close()
+
+
+def _has_rows(folder: Path) -> bool:
+    return folder.with_name(f"{folder.name}.json").exists()
 
 
 def take_up(folder: Path, step: int) -> Tracker:
