@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from itertools import zip_longest
@@ -20,6 +21,7 @@ from typing import Any
 from benchmarks.suites.trust.jobs import JOBS, Job
 from nextlat_rl.errors import UserError
 
+_SIGNALS = {signal.SIGINT, signal.SIGTERM}
 _PATIENCE = 5.0  # seconds from a signal to the end
 _ENDS = 20.0  # seconds that a killed command's processes may take to end, on a machine that is busy
 _VOLATILE = {"date", "command", "wall_seconds", "total_wall_seconds", "ms_per_decision", "run", "git_revision", "dirty"}
@@ -55,8 +57,11 @@ class Found:
         """The difference to an undisturbed area."""
         missing = 0
         for name, curves in wanted.content.items():
-            for here, there in zip_longest(self.content.get(name, []), curves, fillvalue=Counter()):
-                missing += (there - here).total() if isinstance(there, Counter) else 0
+            if isinstance(curves[0], Counter):
+                pairs: Iterator[tuple[Counter[int], Counter[int]]] = zip_longest(
+                    self.content.get(name, []), curves, fillvalue=Counter()
+                )
+                missing += sum((there - here).total() for here, there in pairs)
         names = sorted(self.content.keys() | wanted.content.keys())
         other = [name for name in names if self.content.get(name) != wanted.content.get(name)]
         return Found({"other": other}, int(not other), self.leftovers, self.orphans, self.doubled, missing, self.late)
@@ -136,11 +141,14 @@ class Area:
         import_module(f"nextlat_rl.cli.{command[0]}")
         import_module("tensorboard.backend.event_processing.event_accumulator")
         runs = [str(run.relative_to(self.folder)) for run in self.folder.glob("runs/*/*")]
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # until the copy is inside its `try`
         process = os.fork()
         if process:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
             return process
         code = 1
         try:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
             os.setsid()
             os.chdir(self.folder)
             log = os.open("log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
