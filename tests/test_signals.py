@@ -47,3 +47,23 @@ def test_a_signal_is_an_exception_with_a_code_of_its_own(number: int, code: int)
 def test_sigterm_ends_even_what_swallows_the_exception() -> None:
     code, output, seconds = ended(SWALLOWS.strip(), signal.SIGTERM)
     assert (code, output) == (143, "") and seconds < 15
+
+
+DRAWS = """
+import time
+from nextlat_rl.agents.episodes import _make
+env = _make("CartPole-v1", drawn=True)
+env.reset(seed=0)
+env.render()
+print("ready", flush=True)
+for _ in range(100):
+    time.sleep(0.1)
+    env.render()
+"""
+
+
+def test_drawing_with_sdl_does_not_swallow_sigterm() -> None:
+    process = subprocess.Popen([sys.executable, "-c", DRAWS], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None and "ready\n" in iter(process.stdout.readline, "")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=30) == -signal.SIGTERM

@@ -16,7 +16,7 @@ from nextlat_rl.console import Bar, bar, make_console
 from nextlat_rl.errors import UserError
 from nextlat_rl.jobs.evaluation import ActingConfig, eval_tags, score
 from nextlat_rl.jobs.run import RunContext
-from nextlat_rl.jobs.unfinished import results
+from nextlat_rl.jobs.unfinished import reported_step
 from nextlat_rl.metrics.beliefs import belief_rank, held_out_losses, latent_error_by_horizon
 from nextlat_rl.results import git_revision
 from nextlat_rl.seeds import DIAGNOSIS_SEED
@@ -43,8 +43,9 @@ class TrainingLoop:
     def __init__(self, trainer: Trainer, context: RunContext) -> None:
         self.trainer, self.context, self.config = trainer, context, context.config
         self.folder, self.console = context.folder, context.console
-        # A finished run that is trained on has nothing to be logged again.
-        self.again = bool(self.config.resume) and not (results(self.folder) and trainer.step < trainer.total_steps)
+        # A run that ended at this step and is now trained on has nothing to be logged again.
+        ended_here = reported_step(self.folder) == trainer.step < trainer.total_steps
+        self.again = bool(self.config.resume) and not ended_here
         purge = trainer.step + 1 if self.config.resume else None
         self.tracker = take_up(self.folder, trainer.step) if self.again else Tracker(self.folder, purge)
         self.interrupted: KeyboardInterrupt | None = None

@@ -61,13 +61,26 @@ def _value(settings: Any, name: str) -> Any:
 def results(folder: Path) -> list[dict[str, Any]]:
     """The rows of a run's results.json, if they are of the last step that its settings ask for; else none."""
     try:
-        rows: list[dict[str, Any]] = read_json(folder / "results.json")
         saved = checkpoint.load_config(folder)["train_config"]
         trainer = from_dict(TrainerConfig, saved["trainer"], "trainer.")
         objective = from_dict(ObjectiveConfig, saved["objective"], "objective.")
-        return rows if rows[0]["train_steps"] == total_steps(trainer, objective.name) else []
-    except (OSError, ValueError, KeyError, IndexError, TypeError, UserError):
-        return []  # none, of another version, or broken: the run is not known to be finished
+    except (KeyError, TypeError, UserError):
+        return []  # of another version, or broken: the run is not known to be finished
+    return _rows(folder) if reported_step(folder) == total_steps(trainer, objective.name) else []
+
+
+def reported_step(folder: Path) -> int | None:
+    """The step whose scores a run's results.json holds; None if there is none."""
+    step = next((row.get("train_steps") for row in _rows(folder)), None)
+    return step if isinstance(step, int) else None
+
+
+def _rows(folder: Path) -> list[dict[str, Any]]:
+    try:
+        rows = read_json(folder / "results.json")
+    except (OSError, ValueError):
+        return []  # none, or broken: the run is not known to be finished
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
 
 @contextmanager

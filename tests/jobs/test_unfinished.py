@@ -13,7 +13,7 @@ from rich.console import Console
 from nextlat_rl.errors import UserError
 from nextlat_rl.jobs.compose import compose
 from nextlat_rl.jobs.config import TrainConfig
-from nextlat_rl.jobs.unfinished import ROUNDS, held, held_new, newest_unfinished
+from nextlat_rl.jobs.unfinished import ROUNDS, held, held_new, newest_unfinished, reported_step, results
 from nextlat_rl.locks import OWNER, locked
 from nextlat_rl.training import checkpoint
 from tests.helpers.tiny import tiny_model
@@ -45,6 +45,7 @@ def test_auto_takes_the_newest_run_that_is_not_finished_and_has_what_was_typed(t
     other = made_run(tmp_path, "20260101-000000", "trainer.batch_size=7")
     older = made_run(tmp_path, "20260101-000001")
     newer = made_run(tmp_path, "20260101-000002", steps_done=3)  # results of before it was resumed for more steps
+    assert (reported_step(newer), results(newer), reported_step(older)) == (3, [], None)
     made_run(tmp_path, "20260101-000003", steps_done=5)
     (tmp_path / "CartPole-v1" / "20260101-000004").mkdir()
     assert found(tmp_path) == newer
