@@ -1,5 +1,6 @@
 """Make an environment by name, ready for data collection and evaluation."""
 
+import os
 import re
 import warnings
 from typing import Any
@@ -30,6 +31,7 @@ def make_env(env_id: str, **kwargs: Any) -> gym.Env:
     full = resolve_env_id(env_id)
     name, own = split_env_id(full)
     kwargs = {"disable_env_checker": True, **own, **kwargs}
+    os.environ.setdefault("SDL_NO_SIGNAL_HANDLERS", "1")  # SDL, which many draw with, would swallow SIGTERM
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*is out of date.*")

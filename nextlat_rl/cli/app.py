@@ -17,6 +17,7 @@ from nextlat_rl.envs.mixture import BEHAVIOURS
 from nextlat_rl.errors import UserError
 from nextlat_rl.jobs.compose import CONFIGS, HYDRA_ERRORS, explain, prepare, to_settings
 from nextlat_rl.notices import print_warnings_in_one_line
+from nextlat_rl.signals import exit_code, sigterm_raises
 
 Settings = TypeVar("Settings")
 
@@ -25,7 +26,8 @@ def run(command: str, cls: type[Settings], body: Callable[[Settings, list[str]],
     """Parse `sys.argv` with Hydra into `cls` and call `body` with it and with the options as they were typed.
 
     The body runs after Hydra's job (after all of them with `--multirun`), out of reach of Hydra's own error messages.
-    Bad input (a `UserError`, or whatever Hydra refuses) prints one line and exits with code 2; Ctrl-C exits with 130.
+    Bad input (a `UserError`, or whatever Hydra refuses) prints one line and exits with code 2; Ctrl-C exits with 130,
+    SIGTERM with 143 within 5 s.
     """
     print_warnings_in_one_line()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let Hydra's own errors reach the handler below
@@ -40,11 +42,12 @@ def run(command: str, cls: type[Settings], body: Callable[[Settings, list[str]],
         if {"--help", "-h"} & set(sys.argv[1:]):
             _print_help(command)
             return
-        main()
-        for config, typed in jobs:
-            settings = to_settings(config, cls)
-            with result_alone_on_stdout() if getattr(settings, "json", False) else nullcontext():
-                body(settings, typed)
+        with sigterm_raises():
+            main()
+            for config, typed in jobs:
+                settings = to_settings(config, cls)
+                with result_alone_on_stdout() if getattr(settings, "json", False) else nullcontext():
+                    body(settings, typed)
     except UserError as error:
         _fail(str(error))
     except HYDRA_ERRORS as error:
@@ -53,9 +56,9 @@ def run(command: str, cls: type[Settings], body: Callable[[Settings, list[str]],
         if error.errno != errno.ENOSPC:
             raise
         _fail(f"the disk is full ({error.filename or 'while writing'}); free some space and run the same command again")
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         print("interrupted", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(exit_code(error))
 
 
 def _print_help(command: str) -> None:

@@ -21,7 +21,7 @@ from nextlat_rl.results import provenance, write_json
 from nextlat_rl.runtime import set_threads
 from nextlat_rl.training import checkpoint
 from nextlat_rl.training.build import drafter_batches
-from nextlat_rl.training.tracking import Tracker
+from nextlat_rl.training.tracking import new_result
 from nextlat_rl.world_model import WorldModel
 
 _LONGEST = 16  # of an adaptive draft by the latent dynamics, which have no end; the rivals are built for 8
@@ -45,20 +45,18 @@ def draft(config: DraftCommand) -> None:
         rows = race(world_model, drawn, config.horizon, config.n_envs, config.rounds, shown.update)
     source = provenance(seed=config.seed, device=str(world_model.device))
     rows = [row | source.as_dict() for row in rows]
-    folder = checkpoint.run_folder(config.checkpoint)
-    name = f"draft-{time.strftime('%Y%m%d-%H%M%S')}-{config.drafter}"
-    write_json(folder / f"{name}.json", rows)
-    tracker = Tracker(folder / name)
-    tracker.scalars({"speculation/speed_up": rows[-1]["speed_up"]}, 0)
-    for k, chance in enumerate(rows[-1]["acceptance_by_position"]):
-        tracker.scalars({"speculation/acceptance_by_position": chance}, k + 1)
-    tracker.close()
+    with new_result(checkpoint.run_folder(config.checkpoint), "draft", config.drafter) as (tracker, file):
+        tracker.scalars({"speculation/speed_up": rows[-1]["speed_up"]}, 0)
+        for k, chance in enumerate(rows[-1]["acceptance_by_position"]):
+            tracker.scalars({"speculation/acceptance_by_position": chance}, k + 1)
+        tracker.flush()
+        write_json(file, rows)
     if config.json:
         print_result(rows)
         return
     title = f"{world_model.env_id}: trajectories of up to {config.horizon} steps, {config.n_envs} side by side"
     console.print(table(title, COLUMNS, [cells(row) for row in rows]))
-    console.print(f"Written to {folder / name}.json", highlight=False)
+    console.print(f"Written to {file}", highlight=False)
 
 
 def _net(world_model: WorldModel, config: DraftCommand, console: Console) -> DrafterNet:

@@ -1,6 +1,5 @@
 """`python -m nextlat_rl.evaluate`."""
 
-import time
 from typing import Any
 
 from rich.console import Console
@@ -24,7 +23,7 @@ from nextlat_rl.notices import costs_only
 from nextlat_rl.results import write_json
 from nextlat_rl.runtime import set_threads
 from nextlat_rl.training.checkpoint import load_config, run_folder, trained_objective
-from nextlat_rl.training.tracking import Tracker
+from nextlat_rl.training.tracking import Tracker, new_result
 from nextlat_rl.world_model import WorldModel
 
 
@@ -44,23 +43,24 @@ def evaluate(config: EvaluateCommand) -> None:
     if acting.tolerance is not None:
         row["risk"] = config.risk
     parts = [config.acting, config.planner.name, config.speculate]
-    name = "-".join(["evaluation", time.strftime("%Y%m%d-%H%M%S"), *(p for p in parts if p not in ("none", "off"))])
-    folder = run_folder(config.checkpoint)
-    written = False
-    with costs_only(f"{folder / name}.json"):
-        write_json(folder / f"{name}.json", [row])
-        written = True
-    tracker = Tracker(folder / name)
-    tracker.scalars(eval_tags(row), saved["step"])
-    if "accepted_histogram" in row:
-        _log_speculation(tracker, row, saved["step"])
-    tracker.close()
+    details = [part for part in parts if part not in ("none", "off")]
+    folder, written = run_folder(config.checkpoint), None
+    with (
+        costs_only(f"the file of this evaluation in {folder}"),
+        new_result(folder, "evaluation", *details) as (tracker, file),
+    ):
+        tracker.scalars(eval_tags(row), saved["step"])
+        if "accepted_histogram" in row:
+            _log_speculation(tracker, row, saved["step"])
+        tracker.flush()
+        write_json(file, [row])
+        written = file
     if config.json:
         print_result([row])
         return
     _show(row, f"{env_id}, {config.episodes} fresh episodes", console)
-    if written:
-        console.print(f"Written to {folder / name}.json", highlight=False)
+    if written is not None:
+        console.print(f"Written to {written}", highlight=False)
 
 
 def _acting(config: EvaluateCommand, world_model: WorldModel, console: Console) -> ActingConfig:

@@ -4,9 +4,6 @@ import contextlib
 import copy
 import json
 import os
-import shutil
-import time
-import uuid
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -23,19 +20,19 @@ from minari.namespace import create_namespace, list_local_namespaces
 from minari.storage import get_dataset_path
 
 import nextlat_rl
-from nextlat_rl.data.disk import all_or_nothing, explain_disk_errors, replace_file, require_free
+from nextlat_rl.data.disk import explain_disk_errors, replace_file, require_free
 from nextlat_rl.data.episode import Episode
 from nextlat_rl.data.hub import HubError, download
 from nextlat_rl.env_ids import split_env_id
 from nextlat_rl.errors import UserError
 from nextlat_rl.files import read_json, require_regular
+from nextlat_rl.locks import scratch_folder, sweep
 from nextlat_rl.spaces.saved import read_space
 
 ROOT_VARIABLE = "MINARI_DATASETS_PATH"
 # HDF5 crashes the process when the disk fills up under it, so writing stops while its caches can still be flushed.
 DISK_RESERVE = 64 * 2**20
 _UNFINISHED = "unfinished_"
-_ABANDONED = 24 * 3600.0  # seconds
 
 
 class TakenError(UserError):
@@ -84,13 +81,12 @@ def write_dataset(
         TakenError: there is a data set of this id, perhaps since episodes were gathered.
     """
     folder = check_new_id(dataset_id)
-    _sweep(get_dataset_path())
-    temporary_id = f"{_UNFINISHED}{uuid.uuid4().hex}-v0"
-    temporary = get_dataset_path(temporary_id)
-    with explain_disk_errors(temporary.parent, ROOT_VARIABLE), all_or_nothing(temporary):
-        require_free(temporary.parent, DISK_RESERVE, ROOT_VARIABLE)
+    root = get_dataset_path()
+    sweep(root, _UNFINISHED)
+    with explain_disk_errors(root, ROOT_VARIABLE), scratch_folder(root, _UNFINISHED, "-v0") as temporary:
+        require_free(root, DISK_RESERVE, ROOT_VARIABLE)
         storage = _create(
-            temporary_id,
+            temporary.name,
             env_id,
             observation_space,
             action_space,
@@ -98,7 +94,7 @@ def write_dataset(
             description=description or f"{env_id}, gathered by {behaviour} with epsilon {epsilon}",
         ).storage
         behaviours: list[str | None] = []
-        storage.update_episodes(_buffers(episodes, observation_space, action_space, behaviours, temporary.parent))
+        storage.update_episodes(_buffers(episodes, observation_space, action_space, behaviours, root))
         if not behaviours:
             raise UserError(f"no episodes were gathered for data set '{dataset_id}': ask for more steps")
         storage.update_episode_metadata({} if name is None else {"behaviour": name} for name in behaviours)
@@ -106,17 +102,6 @@ def write_dataset(
         storage.update_metadata(metadata | {"nextlat_rl_version": nextlat_rl.__version__})
         _publish(temporary, dataset_id)
     return MinariDataset(folder / "data")
-
-
-def _sweep(root: Path) -> None:
-    """Delete unfinished data sets that have not been touched for a day: their processes were killed."""
-    for folder in root.glob(f"{_UNFINISHED}*"):
-        try:
-            touched = max(path.stat().st_mtime for path in [folder, *folder.rglob("*")])
-        except FileNotFoundError:  # another process has just finished it
-            continue
-        if time.time() - touched > _ABANDONED:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _create(

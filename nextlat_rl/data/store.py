@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import gymnasium as gym
 import numpy as np
 from minari import MinariDataset
 
-from nextlat_rl.data.disk import all_or_nothing, explain_disk_errors
+from nextlat_rl.data.disk import explain_disk_errors
 from nextlat_rl.data.episode import Episode
 from nextlat_rl.data.fingerprint import is_verified, joint_digest, remember_verified
 from nextlat_rl.data.rows import rows_of_episodes
@@ -31,10 +30,12 @@ from nextlat_rl.data.store_writer import (
 )
 from nextlat_rl.errors import UserError
 from nextlat_rl.files import check_seal, read_json
+from nextlat_rl.locks import scratch_folder, sweep, sweep_files
 from nextlat_rl.spaces import codec_class, leaves
 from nextlat_rl.spaces.saved import read_space
 
 CACHE_VARIABLE = "NEXTLAT_CACHE"
+_BUILDING = ".building-"
 _LONGEST_NAME = 150  # of the readable part of a folder's name; file systems allow 255
 
 
@@ -176,15 +177,17 @@ def build_store(
             except UserError as error:
                 warnings.warn(f"{error}: rebuilding", stacklevel=2)
                 shutil.rmtree(path)
-        with all_or_nothing(Path(tempfile.mkdtemp(prefix=".building-", dir=cache))) as folder:
+        sweep(cache, _BUILDING)
+        sweep_files(cache, ".hashes.json.*")
+        with scratch_folder(cache, _BUILDING) as folder:
+            folder.mkdir()
             write_store(datasets, folder, on_progress)
             try:
                 os.replace(folder, path)
                 remember_verified(path, memo)  # what has just been written is not read again
             except OSError:
                 if not path.exists():
-                    raise
-                shutil.rmtree(folder)  # another process has built the same store meanwhile
+                    raise  # else another process has built the same store meanwhile
         return _open_built(path, memo)
 
 

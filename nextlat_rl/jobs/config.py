@@ -13,6 +13,7 @@ from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.settings import at_least, literals, path_component
 from nextlat_rl.training.config import TrainerConfig
 
+AUTO = "auto"  # of resume=
 _SEEDS = 2**32
 
 
@@ -39,7 +40,8 @@ class TrainConfig:
         device: `auto`, `cpu`, `cuda`, ...
         runs: folder of the run folders.
         name: suffix of the run folder.
-        resume: a run folder to continue.
+        resume: a run folder to continue; `auto` takes the newest unfinished run of the environment with the settings
+            that were typed, or starts anew.
         json: print the result as JSON and nothing else.
 
     Raises:
@@ -72,6 +74,6 @@ class TrainConfig:
         path_component("name", self.name)
         if self.seed >= _SEEDS:
             raise UserError(f"seed={self.seed} must be below {_SEEDS}")
-        if self.resume and self.rounds > 1:
+        if self.resume not in (None, AUTO) and self.rounds > 1:
             raise UserError("rounds= does not go with resume=: a round trains anew; leave one of them out")
         check_trained(self.objective, planner=self.planner.name, acting=self.acting, improve=self.improve.name)

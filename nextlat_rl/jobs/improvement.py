@@ -1,6 +1,7 @@
 """Improving a trained policy in the imagination of its own world model."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from nextlat_rl.jobs.imagined_gap import imagined_gap
 from nextlat_rl.jobs.requirements import check_trained
 from nextlat_rl.jobs.run import TrainingRun
 from nextlat_rl.jobs.suitability import check_folder
+from nextlat_rl.locks import filled, sweep_unfinished
 from nextlat_rl.results import write_json
 from nextlat_rl.runtime import set_threads
 from nextlat_rl.training import checkpoint
@@ -86,11 +88,11 @@ def improve(config: ImproveCommand, console: Console) -> list[dict[str, Any]]:
         return row | imagined_gap(world_model, episodes, limit, deterministic) | {"agent": name}
 
     before = scored("policy")
-    folder = improved_folder(checkpoint.run_folder(config.checkpoint), config.improve.name)
-    improve_heads(world_model, store, config.improve, config.planner, config.seed, folder, saved, console)
-    rows = [before, scored("improved policy")]
-    rows = [row | {"run": str(folder), "improve": config.improve.name, "seed": config.seed} for row in rows]
-    write_json(folder / "results.json", rows)
+    with improved_folder(checkpoint.run_folder(config.checkpoint), config.improve.name) as folder:
+        improve_heads(world_model, store, config.improve, config.planner, config.seed, folder, saved, console)
+        rows = [before, scored("improved policy")]
+        rows = [row | {"run": str(folder), "improve": config.improve.name, "seed": config.seed} for row in rows]
+        write_json(folder / "results.json", rows)
     return rows
 
 
@@ -141,10 +143,22 @@ def improve_heads(
     checkpoint.save(folder / "checkpoints", saved["step"], world_model.model, None, kept | how)
 
 
-def improved_folder(run: Path, name: str) -> Path:
-    """A new folder for an improved policy inside the run that it came from."""
-    folder, number = run / f"improved-{name}", 1
-    while folder.exists():
-        number += 1
-        folder = run / f"improved-{name}-{number}"
-    return folder
+@contextmanager
+def improved_folder(run: Path, name: str) -> Iterator[Path]:
+    """A new folder for an improved policy inside the run that it came from; it goes again unless it gets results.
+
+    Raises:
+        UserError: it cannot be made.
+    """
+    sweep_improved(run)
+    with filled(run / f"improved-{name}", "checkpoint=", _has_results) as folder:
+        yield folder
+
+
+def sweep_improved(run: Path) -> None:
+    """Delete improved policies whose commands were killed."""
+    sweep_unfinished(run.glob("improved-*"), _has_results)
+
+
+def _has_results(folder: Path) -> bool:
+    return (folder / "results.json").exists()

@@ -1,6 +1,7 @@
 """The end of a run: scores on fresh seeds, diagnostics, figures, and the table."""
 
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 from nextlat_rl.agents.episodes import EpisodeResult
@@ -20,7 +21,7 @@ from nextlat_rl.notices import costs_only
 from nextlat_rl.objectives.config import trains_dynamics
 from nextlat_rl.plotting.dreams import dream_figure
 from nextlat_rl.plotting.lines import horizon_figure
-from nextlat_rl.results import provenance
+from nextlat_rl.results import provenance, write_json
 from nextlat_rl.statistics import bootstrap_interval
 from nextlat_rl.training.checkpoint import annotate, load_config
 from nextlat_rl.training.tracking import Tracker
@@ -57,7 +58,7 @@ def final_report(context: RunContext, model: NextLat, held_out: Batch, tracker: 
         _log_imagination(gap, world_model, held_out, tracker, step)
     if frames := episodes[0].frames:
         tracker.animation("eval/episode", frames, step)
-    _log_settings(config, rows[0], rank, tracker)
+    _log_settings(config, rows[0], rank, tracker, step)
     _show(context, rows, gap)
     if found is not None:
         context.console.print(trust_line(found.trust), highlight=False)
@@ -70,9 +71,17 @@ def improved_report(context: RunContext, model: NextLat) -> Rows:
     saved = load_config(context.folder)
     world_model = WorldModel(model, context.env_id, config.objective.discount)
     world_model.trust_horizon = saved.get("trust_horizon")
-    folder = improved_folder(context.folder, config.improve.name)
     planner = config.planner if config.planner.name != "none" else planner_config({"name": "lookahead"})
-    improve_heads(world_model, context.store, config.improve, planner, config.seed, folder, saved, context.console)
+    with improved_folder(context.folder, config.improve.name) as folder:
+        improve_heads(world_model, context.store, config.improve, planner, config.seed, folder, saved, context.console)
+        rows = _score_improved(context, world_model, folder)
+        write_json(folder / "results.json", rows)
+    _show(context, rows, rows[0])
+    return rows
+
+
+def _score_improved(context: RunContext, world_model: WorldModel, folder: Path) -> Rows:
+    config = context.config
     ways = [way for way in ways_of_acting(config) if way.acting == config.acting]
     rows, episodes = _score_ways(context, ways, world_model)
     for row in rows:
@@ -81,7 +90,6 @@ def improved_report(context: RunContext, model: NextLat) -> Rows:
     tracker = Tracker(folder)
     tracker.scalars(eval_tags(rows[0]) | {"eval/imagined_gap": rows[0]["imagined_gap"]}, config.improve.steps)
     tracker.close()
-    _show(context, rows, rows[0])
     return rows
 
 
@@ -192,13 +200,13 @@ def _log_imagination(
             tracker.figure("imagination/real_against_imagined", dream, step)
 
 
-def _log_settings(config: TrainConfig, row: dict[str, Any], rank: float, tracker: Tracker) -> None:
+def _log_settings(config: TrainConfig, row: dict[str, Any], rank: float, tracker: Tracker, step: int) -> None:
     """The settings beside the final figures, for TensorBoard's HPARAMS tab."""
     settings = {name: value for name, value in _flat(asdict(config)).items() if value is not None}
     metrics = {"hparam/return": row["return_mean"], "hparam/rank": rank}
     if "imagined_gap" in row:
         metrics["hparam/imagined_gap"] = row["imagined_gap"]
-    tracker.hparams(settings | {"git_revision": row["git_revision"]}, metrics)
+    tracker.hparams(settings | {"git_revision": row["git_revision"]}, metrics, step)
 
 
 def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:

@@ -34,7 +34,7 @@ def resumed_config(resume: str, typed: Sequence[str]) -> TrainConfig:
         raise UserError(f"'{resume}' does not say how it was trained: it cannot be resumed, give another run")
     names = [option.partition("=")[2] for option in typed if option.partition("=")[0] in ("env", "env.id")]
     env_id = saved_env_id(saved["env"]["id"], names[-1] if names else "")
-    values = dict(saved)
+    values = dict(saved) | {"rounds": 1}  # a resumed run is one round
     # Groups first: what is typed of a planner's own settings counts more, wherever it stands.
     for option in sorted(typed, key=lambda option: "." in option.partition("=")[0]):
         name, _, value = option.partition("=")

@@ -4,6 +4,7 @@ import math
 import re
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from rich.console import Console
 from nextlat_rl.agents.planning.planner import check_space
 from nextlat_rl.console import make_console
 from nextlat_rl.data.batches import held_out_batch, held_out_or_all, split
+from nextlat_rl.data.minari_io import exists
 from nextlat_rl.data.space_check import check_spaces, check_supported
 from nextlat_rl.data.store import Store
 from nextlat_rl.env_ids import split_env_id
@@ -24,21 +26,24 @@ from nextlat_rl.envs.paper.diagnostics import log_task
 from nextlat_rl.errors import UserError
 from nextlat_rl.jobs.collection import ensure_dataset, gather, slug
 from nextlat_rl.jobs.compose import compose
-from nextlat_rl.jobs.config import TrainConfig
+from nextlat_rl.jobs.config import AUTO, TrainConfig
 from nextlat_rl.jobs.data import open_store
 from nextlat_rl.jobs.report import final_report, improved_report
+from nextlat_rl.jobs.resume import resumed_config
 from nextlat_rl.jobs.run import RunContext, TrainingRun
 from nextlat_rl.jobs.suitability import check_folders
 from nextlat_rl.jobs.training_loop import TrainingLoop
+from nextlat_rl.jobs.unfinished import ROUNDS, held, held_new, newest_unfinished, results
 from nextlat_rl.memory import Acting
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.notices import costs_only
 from nextlat_rl.objectives.config import trains_dynamics
 from nextlat_rl.results import write_json
 from nextlat_rl.runtime import pick_device, set_threads
+from nextlat_rl.signals import exit_code
 from nextlat_rl.training import checkpoint
 from nextlat_rl.training.build import HELD_OUT, build_model, make_trainer, window_length
-from nextlat_rl.training.tracking import new_run_folder
+from nextlat_rl.training.tracking import Tracker
 from nextlat_rl.world_model import WorldModel
 
 _DIAGNOSTIC_EPISODES = 64
@@ -78,24 +83,57 @@ def train_model(
     return TrainingRun(folder, WorldModel.load(folder, config.device), rows)
 
 
-def train(config: TrainConfig, console: Console) -> list[dict[str, Any]]:
+def train(config: TrainConfig, console: Console, typed: Sequence[str] = ()) -> list[dict[str, Any]]:
     """Run the main job, with its rounds; the rows of `results.json`.
 
+    Args:
+        config: all settings.
+        console: shows the progress.
+        typed: the options that a run must share with `config` for `resume=auto` to take it; all if there are none.
+
     Raises:
-        SystemExit: 130 after Ctrl-C; a checkpoint is kept once training has begun.
+        SystemExit: 130 after Ctrl-C, 143 after SIGTERM; a checkpoint is kept once training has begun.
         UserError: see `train_model`.
     """
     started = time.monotonic()
     set_threads(config.trainer.threads)
+    typed = typed if config.rounds == 1 else ()
     try:
-        rows = _train_once(config, console, started)
+        rows = _go_on(config, console, started, typed)
         for number in range(2, config.rounds + 1):
             config = _next_round(config, number, rows, console)
-            rows += [row | {"round": number} for row in _train_once(config, console, started)]
-    except KeyboardInterrupt:
-        console.print("\nInterrupted while gathering data: nothing was kept; run the same command again.")
-        raise SystemExit(130) from None
+            rows += [row | {"round": number} for row in _go_on(config, console, started, typed)]
+    except KeyboardInterrupt as error:
+        console.print(
+            "\nInterrupted outside training: data sets and runs that were complete are kept; run the same command "
+            "again, with resume=auto to go on after a round that is done."
+        )
+        raise SystemExit(exit_code(error)) from None
+    if config.rounds > 1:
+        _keep(rows, Path(rows[0]["run"]) / ROUNDS)
     return rows
+
+
+def _go_on(config: TrainConfig, console: Console, started: float, typed: Sequence[str]) -> list[dict[str, Any]]:
+    """One round; with `resume=auto` the unfinished run of these settings goes on, and one that is done gives its rows.
+
+    See `newest_unfinished` for what `typed` does.
+    """
+    if config.resume != AUTO:
+        return _train_once(config, console, started)
+    found = newest_unfinished(config, typed, console)
+    if found is None:
+        console.print("resume=auto: there is no unfinished run of these settings; starting anew.", highlight=False)
+        return _train_once(replace(config, resume=None), console, started)
+    if rows := results(found):
+        console.print(f"resume=auto: {found} is done already.", highlight=False)
+        return rows
+    console.print(f"resume=auto: going on with {found}.", highlight=False)
+    # All else that was typed is as the run has it.
+    consent = [option for option in typed if option.startswith("collect.behaviour=")]
+    saved = resumed_config(str(found), [f"env={config.env.id}", *consent])
+    same = replace(saved, runs=config.runs, json=config.json, device=config.device)
+    return _train_once(same, console, started)
 
 
 def _next_round(config: TrainConfig, number: int, rows: list[dict[str, Any]], console: Console) -> TrainConfig:
@@ -111,51 +149,73 @@ def _next_round(config: TrainConfig, number: int, rows: list[dict[str, Any]], co
     collect = replace(config.collect, behaviour=behaviour, steps=config.round_steps, episodes=None, seed=seed, sb3={})
     run = re.sub("[^A-Za-z0-9]+", "-", Path(policies[0]["run"]).name)
     dataset_id = f"nextlat_rl/{slug(split_env_id(env_id)[0])}/round-{number}-{run}-v0"
-    gather(dataset_id, env_id, collect, console)
+    if not exists(dataset_id):
+        gather(dataset_id, env_id, collect, console)
     return replace(config, data=f"{policies[0]['data']}+{dataset_id}")
 
 
 def _train_once(config: TrainConfig, console: Console, started: float) -> list[dict[str, Any]]:
     """One round: data, training, evaluation, improvement."""
+    with ExitStack() as stack:
+        context = _open_run(config, console, stack)
+        return _train_in(context, started)
+
+
+def _train_in(context: RunContext, started: float) -> list[dict[str, Any]]:
+    config, console = context.config, context.console
     device = pick_device(config.device)
-    context = _open_run(config, console)
     store, length = context.store, window_length(context.store, config.trainer.length)
     training, held_out = split(store, HELD_OUT, config.seed)
     model = _model(config, store, length, device)
     trainer = make_trainer(model, store, training, config.objective, config.trainer, length, config.seed)
     if config.resume:
         checkpoint.load_optimizer(config.resume, trainer.optimizer)
-        trainer.step = checkpoint.load_config(config.resume)["step"]
+        saved = checkpoint.load_config(config.resume)
+        trainer.step, trainer.left_out = saved["step"], saved.get("left_out")
     loop = TrainingLoop(trainer, context)
     loop.begin()
     sample = held_out_or_all(training, held_out)[:_DIAGNOSTIC_EPISODES]
-    loop.run(held_out_batch(store, sample, length).to(device))
     try:
-        batch = held_out_batch(store, sample, _longest(sample)).to(device)
-        rows = final_report(context, model, batch, loop.tracker)
-        with costs_only("the diagnostics of the task"):
-            ways: list[Acting] = ["trunk", "recurrent"] if trains_dynamics(config.objective.name) else ["trunk"]
-            fitted = training[:_PROBE_EPISODES]
-            probed = held_out_batch(store, fitted, _longest(fitted)).to(device)
-            log_task(context.env_id, model, ways, probed, batch, loop.tracker, trainer.step, console)
-        if config.improve.name != "none":
-            _keep(rows, context.folder)  # whatever becomes of the improvement
-            rows += improved_report(context, model)
-    except KeyboardInterrupt:
-        loop.stop()
-    except UserError as error:
-        raise UserError(f"{error}; the trained model is kept in {context.folder}") from error
+        loop.run(held_out_batch(store, sample, length).to(device))
+        rows = _report(context, model, training, sample, loop.tracker, trainer.step)
+    except KeyboardInterrupt as error:
+        loop.stop(error)
     for row in rows:
         row |= {"train_steps": trainer.step, "total_wall_seconds": time.monotonic() - started}
-    _keep(rows, context.folder)
+    _keep(rows, context.folder / "results.json")
     loop.tracker.close()
     _say_what_next(config, context.folder, started, console)
     return rows
 
 
-def _keep(rows: list[dict[str, Any]], folder: Path) -> None:
-    with costs_only(f"{folder}/results.json"):
-        write_json(folder / "results.json", rows)
+def _report(
+    context: RunContext, model: NextLat, training: np.ndarray, sample: np.ndarray, tracker: Tracker, step: int
+) -> list[dict[str, Any]]:
+    """Evaluation, diagnostics and improvement of the trained model; the rows.
+
+    Raises:
+        UserError: which says that the model is kept.
+    """
+    config, store, device = context.config, context.store, model.start.device
+    try:
+        batch = held_out_batch(store, sample, _longest(sample)).to(device)
+        rows = final_report(context, model, batch, tracker)
+        with costs_only("the diagnostics of the task"):
+            ways: list[Acting] = ["trunk", "recurrent"] if trains_dynamics(config.objective.name) else ["trunk"]
+            fitted = training[:_PROBE_EPISODES]
+            probed = held_out_batch(store, fitted, _longest(fitted)).to(device)
+            log_task(context.env_id, model, ways, probed, batch, tracker, step, context.console)
+        if config.improve.name != "none":
+            _keep(rows, context.folder / "results.json")  # whatever becomes of the improvement
+            rows += improved_report(context, model)
+    except UserError as error:
+        raise UserError(f"{error}; the trained model is kept in {context.folder}") from error
+    return rows
+
+
+def _keep(rows: list[dict[str, Any]], file: Path) -> None:
+    with costs_only(str(file)):
+        write_json(file, rows)
 
 
 def _longest(episodes: np.ndarray) -> int:
@@ -163,10 +223,11 @@ def _longest(episodes: np.ndarray) -> int:
     return max(1, math.isqrt(_MASK // len(episodes)))
 
 
-def _open_run(config: TrainConfig, console: Console) -> RunContext:
-    """The data, gathered if need be, and the run folder: a new one, or with `resume` the run's own."""
+def _open_run(config: TrainConfig, console: Console, stack: ExitStack) -> RunContext:
+    """The data, gathered if need be, and the run folder: a new one, or with `resume` the run's own; held by `stack`."""
     env_id = resolve_env_id(config.env.id, config.env.kwargs)
     check_folders(config.runs)
+    folder = stack.enter_context(held(checkpoint.run_folder(config.resume))) if config.resume else None
     env = make_env(env_id)
     limit = time_limit(env)
     check_supported(env.observation_space, env.action_space)
@@ -175,9 +236,8 @@ def _open_run(config: TrainConfig, console: Console) -> RunContext:
     check_spaces(datasets[0].observation_space, datasets[0].action_space, env.observation_space, env.action_space)
     env.close()
     store = open_store(datasets, console)
-    name = split_env_id(env_id)[0]
-    resumed = config.resume
-    folder = checkpoint.run_folder(resumed) if resumed else new_run_folder(config.runs, name, config.name)
+    if folder is None:
+        folder = stack.enter_context(held_new(config, env_id))
     return RunContext(config, env_id, dataset_id, store, folder, limit, console)
 
 

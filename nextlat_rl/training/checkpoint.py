@@ -53,7 +53,8 @@ def save(folder: Path, step: int, model: NextLat, optimizer: Optimizer | None, c
             f"the weights are no longer finite at step {step}: nothing is saved; use a smaller trainer.learning_rate"
         )
     target = folder / f"step-{step:08d}"
-    if target.exists():  # the same one, as training is a function of the step
+    if (target / "config.json").exists():  # the same one, as training is a function of the step
+        sweep(folder)
         return target
     scratch = folder / f".step-{step:08d}.{os.getpid()}"
     model_config = {
@@ -76,12 +77,19 @@ def save(folder: Path, step: int, model: NextLat, optimizer: Optimizer | None, c
         (scratch / "config.json").write_text(json.dumps(_sealed(model_config), indent=1))
         os.replace(scratch, target)
     except (OSError, SafetensorError) as error:
-        shutil.rmtree(scratch, ignore_errors=True)
         raise UserError(f"cannot write the checkpoint {target}: {error}; free some disk space and resume") from error
-    for other in _steps(folder):
-        if other != target:
-            shutil.rmtree(other, ignore_errors=True)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    sweep(folder)
     return target
+
+
+def sweep(folder: Path) -> None:
+    """Delete all but the newest checkpoint, and what killed processes left; only for the one that trains this run."""
+    newest = _steps(folder)[-1:]
+    for other in folder.glob("*"):
+        if other not in newest and other.name.startswith(("step-", ".step-")):
+            shutil.rmtree(other, ignore_errors=True)
 
 
 def find(path: str | Path) -> Path:

@@ -32,6 +32,7 @@ class SavedConfig:
         env_id, discount, dataset_id, train_config, improve: what it was trained in, for, on and how.
         trust_horizon: see `nextlat_rl.diagnose`.
         weights_format: of the weights, where they are older.
+        left_out: step whose batch was at fault, after a roll-back; see `nextlat_rl.training.trainer`.
         files: size and SHA-256 of the files with the weights, by name.
         seal: SHA-256 of the other entries.
 
@@ -53,11 +54,12 @@ class SavedConfig:
     improve: dict[str, Any] = field(default_factory=dict)
     trust_horizon: int | None = None
     weights_format: int | None = None
+    left_out: int | None = None
     files: dict[str, Any] = field(default_factory=dict)
     seal: str = ""
 
     def __post_init__(self) -> None:
-        at_least("", self, 0, "step", "trust_horizon")
+        at_least("", self, 0, "step", "trust_horizon", "left_out")
         at_least("", self.model, 1, "context")
         share("", self, "discount")
 

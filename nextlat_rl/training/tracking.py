@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import logging
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,41 +15,80 @@ import numpy as np
 from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 
-from nextlat_rl.errors import UserError
+from nextlat_rl.locks import filled, sweep_unfinished
 from nextlat_rl.notices import costs_only
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+OF_A_STEP = ("loss/", "train/", "time/")  # curves with points of training steps alone
 
-def new_run_folder(runs: str, env_id: str, name: str) -> Path:
-    """Create `runs/<env>/<time>[-name]`."""
-    stamp = time.strftime("%Y%m%d-%H%M%S") + (f"-{name}" if name else "")
-    folder = Path(runs) / re.sub(r"[^\w.-]", "-", env_id) / stamp
-    number = 1
-    while True:
+
+def runs_of(runs: str, env_id: str) -> Path:
+    """The folder of an environment's run folders."""
+    return Path(runs) / re.sub(r"[^\w.-]", "-", env_id)
+
+
+def run_folder(runs: str, env_id: str, name: str) -> Path:
+    """The path `runs/<env>/<time>[-name]` of a run that begins now."""
+    return runs_of(runs, env_id) / (time.strftime("%Y%m%d-%H%M%S") + (f"-{name}" if name else ""))
+
+
+@contextmanager
+def new_result(run: Path, kind: str, *details: str) -> Iterator[tuple[Tracker, Path]]:
+    """A tracker, and beside it the file for the rows of what was just measured: `<kind>-<time>-<details>.json`.
+
+    The block writes the file last; without it, what was tracked goes again. Two commands in the same second get files
+    of their own.
+
+    Raises:
+        UserError: the run folder cannot be written to.
+    """
+    sweep_unfinished(run.glob(f"{kind}-*"), _has_rows)
+    name = "-".join([kind, time.strftime("%Y%m%d-%H%M%S"), *details])
+    with filled(run / name, "checkpoint=", _has_rows) as folder:
+        tracker = Tracker(folder)
         try:
-            folder.mkdir(parents=True)
-            return folder
-        except FileExistsError:  # another run that began in this second
-            if not folder.exists():
-                raise
-            number += 1
-            folder = folder.with_name(f"{stamp}-{number}")
-        except OSError as error:
-            raise UserError(
-                f"cannot create the run folder {folder} ({error.strerror}); choose another with runs="
-            ) from None
+            yield tracker, folder.with_name(f"{folder.name}.json")
+        finally:
+            tracker.close()
+
+
+def _has_rows(folder: Path) -> bool:
+    return folder.with_name(f"{folder.name}.json").exists()
+
+
+def take_up(folder: Path, step: int) -> Tracker:
+    """The tracker of a run that goes on from its checkpoint of `step`.
+
+    What was logged from that step on is hidden, and logged again, but for the curves of the losses: they were complete
+    when the checkpoint was written.
+    """
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    logging.getLogger("tensorboard").setLevel(logging.ERROR)  # it warns of what is hidden
+    points: dict[str, float] = {}
+    with costs_only(f"the last point of the curves in {folder}"):
+        events = EventAccumulator(str(folder), size_guidance={"scalars": 0})
+        events.Reload()
+        tags = [tag for tag in events.Tags()["scalars"] if tag.startswith(OF_A_STEP)]
+        points = {tag: point.value for tag in tags for point in events.Scalars(tag) if point.step == step}
+    tracker = Tracker(folder, purge_step=step)
+    tracker.scalars(points, step)
+    return tracker
 
 
 class Tracker:
-    """TensorBoard events of one run; what cannot be drawn or written costs that alone, with one warning."""
+    """TensorBoard events of one run; what cannot be drawn or written costs that alone, with one warning.
 
-    def __init__(self, folder: Path) -> None:
+    Points of `purge_step` and later ones that are there already are hidden.
+    """
+
+    def __init__(self, folder: Path, purge_step: int | None = None) -> None:
         self.folder = folder
         self.writer: SummaryWriter | None = None
         with costs_only(f"TensorBoard's record in {folder}"):
-            self.writer = SummaryWriter(str(folder))
+            self.writer = SummaryWriter(str(folder), purge_step=purge_step)
 
     def scalars(self, values: dict[str, float], step: int) -> None:
         """Add a point to each of the named curves."""
@@ -98,13 +139,20 @@ class Tracker:
         image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=buffer.getvalue())
         self.writer._get_file_writer().add_summary(Summary(value=[Summary.Value(tag=tag, image=image)]), step)
 
-    def hparams(self, settings: dict[str, Any], metrics: dict[str, float]) -> None:
+    def hparams(self, settings: dict[str, Any], metrics: dict[str, float], step: int) -> None:
         """Add the run's settings and final metrics to TensorBoard's HPARAMS tab."""
         if self.writer is None:
             return
         plain = {k: v if isinstance(v, (bool, int, float, str)) else str(v) for k, v in settings.items()}
         with costs_only("TensorBoard's table of settings"):
-            self.writer.add_hparams(plain, metrics, run_name=".")
+            self.writer.add_hparams(plain, metrics, run_name=".", global_step=step)
+
+    def flush(self) -> None:
+        """Write out what was added so far."""
+        if self.writer is None:
+            return
+        with costs_only("the newest of TensorBoard's events"):
+            self.writer.flush()
 
     def close(self) -> None:
         """Write out everything."""

@@ -1,4 +1,8 @@
-"""The optimisation. A step depends on (seed, step) and on the weights and optimiser state before it only."""
+"""The optimisation. A step depends on (seed, step) and on the weights and optimiser state before it only.
+
+Where a loss or a gradient is not finite, training goes back to the last checkpoint, once: the step at fault then draws
+another batch, and all learning rates are half of what they were.
+"""
 
 from collections.abc import Callable, Iterator
 from typing import Protocol
@@ -23,6 +27,8 @@ from nextlat_rl.training.optimizer import make_optimizer
 from nextlat_rl.types import Batch
 
 _LR_FLOOR = 0.1
+_OTHER_DRAW = 2**31  # added to the number of a step that was at fault
+_AFTER_FAULT = 0.5  # of the learning rates
 _FINETUNE_WARMUP = 100
 _FINETUNE_FLOOR = 0.02
 _FINETUNE_PEAK = 0.5  # of the peaks of training: its batches are smaller
@@ -38,7 +44,7 @@ class Batches(Protocol):
 class Trainer:
     """The optimisation of a model's objective, then on its latent dynamics alone.
 
-    Weights, optimiser state and `step` are its whole state; no random state is carried from step to step.
+    Weights, optimiser state, `step` and `left_out` are its whole state; no random state is carried from step to step.
 
     Args:
         model: is trained in place.
@@ -63,6 +69,8 @@ class Trainer:
         self.objective, self.settings, self.seed = make_objective(objective), settings, seed
         self.optimizer = make_optimizer(model, settings)
         self.step = 0
+        self.left_out: int | None = None  # the step that was at fault, after a roll-back
+        self._fault = torch.full((), -1, device=model.start.device)
         self.total_steps = total_steps(settings, objective.name)
         self._beliefs: FrozenBeliefs | None = None
 
@@ -88,16 +96,29 @@ class Trainer:
         average_gradients(self.model)
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
         self.optimizer.step()
+        faulty = ~(torch.isfinite(norm) & torch.isfinite(loss.detach())) & (self._fault < 0)
+        self._fault = torch.where(faulty, self.step, self._fault)
         self.step += 1
         return {name: value.detach() for name, value in losses.items()} | {"loss": loss.detach(), "grad_norm": norm}
 
+    def fault(self) -> int | None:
+        """The first step whose loss or gradient was not finite, if there was one; waits for the device."""
+        step = int(self._fault)
+        return step if step >= 0 else None
+
+    def go_back(self, step: int, left_out: int) -> None:
+        """Take up training at `step`, with its weights and optimiser state, after a fault at step `left_out`."""
+        self.step, self.left_out, self._beliefs = step, left_out, None
+        self._fault.fill_(-1)
+
     def _losses(self) -> dict[str, Tensor]:
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)
+        draw = self.step + (_OTHER_DRAW if self.step == self.left_out else 0)
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + draw)
         if self.finetuning:
             if self._beliefs is None:
                 self._beliefs = self._read_beliefs()
             return dynamics_finetune_losses(self.model, self._beliefs, self.objective.config, generator)
-        batch = self.batches.batch(self.step).to(self.model.start.device)
+        batch = self.batches.batch(draw).to(self.model.start.device)
         return self.objective.losses(self.model, batch, generator)
 
     def _weights(self) -> dict[str, float]:
@@ -120,6 +141,10 @@ class Trainer:
             step += 1
 
     def learning_rate(self) -> float:
+        """AdamW's at this step, see `TrainerConfig`; half of it after a roll-back."""
+        return self._scheduled_rate() * (1.0 if self.left_out is None else _AFTER_FAULT)
+
+    def _scheduled_rate(self) -> float:
         """Linear warm-up, constant, linear cool-down; without the constant part in the fine-tuning."""
         settings, step = self.settings, self.step
         if self.finetuning:

@@ -1,6 +1,5 @@
 import errno
 import json
-import os
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ import nextlat_rl
 from nextlat_rl.data import hub, minari_io
 from nextlat_rl.data.minari_io import exists, list_datasets, load_dataset
 from nextlat_rl.errors import UserError
+from nextlat_rl.locks import locked
 from tests.helpers.toy_data import Episode, Nested, gather, write
 
 
@@ -216,13 +216,26 @@ def test_broken_metadata_is_a_user_error_naming_the_file(tmp_path):
             load_dataset("toy/nested-v0")
 
 
-def test_what_a_killed_process_left_is_deleted_after_a_day():
+def test_what_a_killed_process_left_is_deleted_and_what_is_being_gathered_stays():
     env = Nested()
-    fresh, abandoned = get_dataset_path("unfinished_fresh-v0"), get_dataset_path("unfinished_old-v0")
-    for folder in (fresh, abandoned):
+    alive, dead = get_dataset_path("unfinished_alive-v0"), get_dataset_path("unfinished_dead-v0")
+    for folder in (alive, dead):
         (folder / "data").mkdir(parents=True)
         (folder / "data" / "main_data.hdf5").write_bytes(b"half")
-    for path in (abandoned, abandoned / "data", abandoned / "data" / "main_data.hdf5"):
-        os.utime(path, (0, time.time() - 25 * 3600))
-    write("toy/nested-v0", env, iter(gather(env, 2)))
-    assert fresh.is_dir() and not abandoned.exists()
+    with locked(alive.with_name(f"{alive.name}.lock"), "in use"):
+        write("toy/nested-v0", env, iter(gather(env, 2)))
+        assert alive.is_dir() and not dead.exists()
+
+
+def test_of_two_that_gather_one_data_set_the_later_one_says_that_it_is_there():
+    env = Nested()
+    episodes = gather(env, 2)
+
+    def meanwhile():
+        yield from episodes
+        write("toy/nested-v0", env, iter(episodes))
+
+    with pytest.raises(UserError, match="already exists"):
+        write("toy/nested-v0", env, meanwhile())
+    assert load_dataset("toy/nested-v0").total_episodes == 2
+    assert not list(get_dataset_path().glob("unfinished_*"))

@@ -10,7 +10,8 @@ from minari.dataset.minari_dataset import parse_dataset_id
 
 from nextlat_rl.envs.config import CollectConfig
 from nextlat_rl.jobs.collection import default_dataset_id
-from nextlat_rl.training.tracking import new_run_folder
+from nextlat_rl.locks import claim
+from nextlat_rl.training.tracking import run_folder
 
 LETTERS = string.ascii_letters + string.digits + "_-.:"
 
@@ -34,5 +35,5 @@ def test_names_stay_readable() -> None:
 
 @pytest.mark.parametrize("env_id", ["ALE/Pong-v5", "my.own:World-v0"])
 def test_run_folders_lie_side_by_side(tmp_path: Path, env_id: str) -> None:
-    folders = {new_run_folder(str(tmp_path), env_id, "") for _ in range(2)}
+    folders = {claim(run_folder(str(tmp_path), env_id, ""), "runs=") for _ in range(2)}
     assert len(folders) == 2 and all(f.parent.parent == tmp_path and ":" not in f.name for f in folders)

@@ -122,6 +122,33 @@ def test_failed_save_leaves_the_old_checkpoint(tmp_path: Path, monkeypatch: pyte
     assert list(tmp_path.iterdir()) == [old]
 
 
+def test_an_interrupted_save_leaves_the_old_checkpoint_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = trainer()
+    old = save(trained, tmp_path)
+    trained.train_step()
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoint.os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        save(trained, tmp_path)
+    assert list(tmp_path.iterdir()) == [old]
+
+
+def test_what_a_kill_left_between_two_checkpoints_goes_with_the_next_save(tmp_path: Path) -> None:
+    trained = trainer()
+    save(trained, tmp_path)
+    for left in (".step-00000001.77", "step-00000000"):  # half written, half deleted
+        (tmp_path / left).mkdir(exist_ok=True)
+    (tmp_path / "step-00000000" / "config.json").unlink()
+    trained.train_step()
+    newest = save(trained, tmp_path)
+    assert list(tmp_path.iterdir()) == [newest]
+
+
 def test_missing_checkpoint_says_what_to_give(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="does not exist"):
         checkpoint.find(tmp_path / "nothing")
