@@ -108,3 +108,9 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"cannot create the folder .*file/run .*; choose another with runs="):
         claim(tmp_path / "file" / "run", "runs=")
+
+
+def test_a_link_to_nothing_on_the_way_is_named(tmp_path: Path) -> None:
+    (tmp_path / "runs").symlink_to(tmp_path / "gone" / "away")
+    with pytest.raises(UserError, match="cannot create the folder"):
+        claim(tmp_path / "runs" / "run", "runs=")

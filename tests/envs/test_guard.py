@@ -60,6 +60,12 @@ def test_a_failing_environment_in_another_process_is_named() -> None:
         list(collect_episodes("tests.helpers.unusual_module:Stuck-v0", "random", episodes=16, workers=2))
 
 
+def test_what_other_processes_say_is_said_once() -> None:
+    with pytest.warns(notices.NextLatWarning, match="outside the bounds") as heard:
+        list(collect_episodes("tests.helpers.unusual_module:Outside-v0", "random", episodes=16, workers=2))
+    assert len(heard) == 1
+
+
 class Overwrites(Small):
     """Counts in one array, in a dict and a list that it writes over and returns each time."""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from nextlat_rl.envs import resolve_env_id
 from nextlat_rl.errors import UserError
 from nextlat_rl.jobs.compose import compose
 from nextlat_rl.jobs.config import TrainConfig
@@ -26,11 +27,11 @@ def config(runs: Path, *options: str) -> TrainConfig:
     return compose("train", TrainConfig, [*OPTIONS, f"runs={runs}", "resume=auto", *options])
 
 
-def made_run(runs: Path, name: str, *options: str, steps_done: int | None = None) -> Path:
+def made_run(runs: Path, name: str, *options: str, steps_done: int | None = None, env_id: str = "CartPole-v1") -> Path:
     """A run folder with a checkpoint, and with results of so many steps."""
     folder = runs / "CartPole-v1" / name
     settings = json.loads(json.dumps(asdict(config(runs, *options)) | {"resume": None}))
-    checkpoint.save(folder / "checkpoints", 0, tiny_model(), None, {"env_id": "CartPole-v1", "train_config": settings})
+    checkpoint.save(folder / "checkpoints", 0, tiny_model(), None, {"env_id": env_id, "train_config": settings})
     if steps_done is not None:
         (folder / "results.json").write_text(json.dumps([{"train_steps": steps_done}]))
     return folder
@@ -54,6 +55,16 @@ def test_auto_takes_the_newest_run_that_is_not_finished_and_has_what_was_typed(t
     assert found(tmp_path, ["trainer.batch_size=7"]) == other
     assert found(tmp_path, ["trainer.batch_size=8"]) is None
     assert found(tmp_path, ["device=cpu", "json=true", f"env={'CartPole-v1'}"]) == newer
+
+
+def test_arguments_of_the_environment_tell_runs_apart(tmp_path: Path) -> None:
+    plain = made_run(tmp_path, "20260101-000000")
+    with_arguments = ("env.kwargs.max_episode_steps=20",)
+    assert found(tmp_path, (), *with_arguments) is None and found(tmp_path, with_arguments) is None
+    env_id = resolve_env_id("CartPole-v1", {"max_episode_steps": 20})
+    short = made_run(tmp_path, "20260101-000001", *with_arguments, env_id=env_id)
+    assert found(tmp_path, (), *with_arguments) == found(tmp_path, with_arguments) == short
+    assert found(tmp_path) == plain
 
 
 def test_of_several_rounds_a_finished_run_is_the_first(tmp_path: Path) -> None:
