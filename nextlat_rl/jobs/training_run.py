@@ -156,14 +156,14 @@ def _next_round(config: TrainConfig, number: int, rows: list[dict[str, Any]], co
 
 def _train_once(config: TrainConfig, console: Console, started: float) -> list[dict[str, Any]]:
     """One round: data, training, evaluation, improvement."""
+    device = pick_device(config.device)
     with ExitStack() as stack:
         context = _open_run(config, console, stack)
-        return _train_in(context, started)
+        return _train_in(context, device, started)
 
 
-def _train_in(context: RunContext, started: float) -> list[dict[str, Any]]:
+def _train_in(context: RunContext, device: torch.device, started: float) -> list[dict[str, Any]]:
     config, console = context.config, context.console
-    device = pick_device(config.device)
     store, length = context.store, window_length(context.store, config.trainer.length)
     training, held_out = split(store, HELD_OUT, config.seed)
     model = _model(config, store, length, device)

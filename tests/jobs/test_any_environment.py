@@ -208,7 +208,7 @@ def test_a_folder_that_takes_no_events_costs_tensorboard_alone(tmp_path: Path) -
         tracker = Tracker(tmp_path / "file" / "run")
         tracker.scalars({"a": 1.0}, 0)
         tracker.text("b", "c")
-        tracker.hparams({"d": 1}, {"e": 1.0})
+        tracker.hparams({"d": 1}, {"e": 1.0}, 0)
         tracker.close()
     assert len(heard) == 1
 
