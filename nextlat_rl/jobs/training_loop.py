@@ -166,7 +166,7 @@ class TrainingLoop:
         if trainer.left_out is not None:
             raise UserError(
                 f"losses or gradients are not finite at step {fault}, a second time; the last checkpoint is kept: "
-                f"resume={self.folder} with a smaller trainer.learning_rate"
+                f"resume={self.folder}{self.config.env.consent} with a smaller trainer.learning_rate"
             )
         model, saved = checkpoint.load_model(self.folder, trainer.model.start.device)
         trainer.model.load_state_dict(model.state_dict())
