@@ -138,8 +138,8 @@ def to_settings(config: DictConfig, cls: type[Settings]) -> Settings:
 def environment_settings(name: str) -> dict[str, Any]:
     """What configs/env says for the environment `name`: sections of settings, and `planner` if it plans by default.
 
-    An id without a file of its own takes the file that bears its name without its version, or its namespace's
-    (`ALE.yaml` for `ALE/Pong-v5`); without any of these there is nothing to say.
+    An id without a file of its own takes the file of its newest version if it names none, the file that bears its name
+    without its version, or its namespace's (`ALE.yaml` for `ALE/Pong-v5`); without any of these nothing is said.
     """
     stem = _environment_file(name)
     if stem is None:
@@ -153,7 +153,8 @@ def environment_settings(name: str) -> dict[str, Any]:
 
 
 def _environment_file(name: str) -> str | None:
-    stems = (name, re.sub(r"-v\d+$", "", name), name.partition("/")[0])
+    newest = sorted(path.stem for path in (CONFIGS / "env").glob("*-v*.yaml") if path.stem.rpartition("-v")[0] == name)
+    stems = (name, *newest[::-1], re.sub(r"-v\d+$", "", name), name.partition("/")[0])
     return next((stem for stem in stems if stem and (CONFIGS / "env" / f"{stem}.yaml").is_file()), None)
 
 

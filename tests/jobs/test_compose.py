@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import fields
 
 import pytest
@@ -62,6 +63,16 @@ def test_old_names_answer_with_the_new_one_which_exists() -> None:
 def test_hydras_own_flags_pass() -> None:
     flags = ["--cfg", "job", "-m", "--config-dir=mine", "trainer.steps=3"]
     assert prepare("train", TrainConfig, flags) == flags
+
+
+def test_settings_of_an_environment_apply_without_its_version() -> None:
+    for short, full in (("LunarLander", "LunarLander-v3"), ("CartPole", "CartPole-v1")):
+        assert environment_settings(short) == environment_settings(full) != {}
+        composed = compose("train", TrainConfig, [f"env={short}"])
+        assert dataclasses.replace(composed, env=None) == dataclasses.replace(  # type: ignore[arg-type]
+            compose("train", TrainConfig, [f"env={full}"]),
+            env=None,  # type: ignore[arg-type]
+        )
 
 
 def test_any_environment_id_is_an_option() -> None:
