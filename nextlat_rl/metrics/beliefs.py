@@ -53,7 +53,7 @@ def latent_error_by_horizon(model: NextLat, batch: Batch, horizon: int) -> dict[
     out = forward(model, batch)
     steps = {"grounded": out.step_embedding}
     if model.code is not None:
-        steps["code"] = code_windows(model, batch, out)
+        steps["code"] = code_windows(model, batch, out.previous_action_embedding, out.code)
     rolled = {name: out.belief for name in steps}
     alive = torch.ones_like(batch.has_next)
     errors: dict[str, list[float]] = {name: [] for name in (*steps, "still")}

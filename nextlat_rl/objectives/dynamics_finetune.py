@@ -14,7 +14,7 @@ from torch import Tensor
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.forward import draw_codes, embed_windows
-from nextlat_rl.objectives.latent import Targets, random_subset, rollout_losses
+from nextlat_rl.objectives.latent import Targets, code_windows, random_subset, rollout_losses
 from nextlat_rl.types import Batch
 
 # Roll-outs of a step and their length, in turn: short ones teach most, long ones keep a dream from drifting away.
@@ -52,8 +52,7 @@ def read_beliefs(
         code = draw_codes(model, batch, x, model.after(belief, action_embedding), generator)
         steps = [x]
         if model.code is not None and config.code_weight:
-            observation = {name: batch.observation[name] for name in model.followed}
-            steps.append(model.embed_code_step(previous, code.roll(1, 1), observation))
+            steps.append(code_windows(model, batch, previous, code))
         windows = (belief, action_embedding, code, batch.has_action, batch.has_next, *steps)
         parts.append([tensor.flatten(0, 1) for tensor in windows])
     belief, action_embedding, code, has_action, has_next, *steps = (

@@ -106,9 +106,15 @@ def code_steps(model: NextLat, batch: Batch, out: Forward, at: BatchIndex) -> Te
     return model.embed_code_step(out.previous_action_embedding[at], out.code[row, column - 1], observation)
 
 
-def code_windows(model: NextLat, batch: Batch, out: Forward) -> Tensor:
-    """emb(x_t) in code at all positions, `[B, L, D + N]`; column 0 is meaningless."""
-    rows, columns = batch.has_next.shape
-    column = torch.arange(columns, device=out.belief.device).expand(rows, -1)
-    row = torch.arange(rows, device=out.belief.device)[:, None].expand(-1, columns)
-    return code_steps(model, batch, out, (row, column))
+@torch.no_grad()
+def code_windows(model: NextLat, batch: Batch, previous: Tensor, code: Tensor) -> Tensor:
+    """emb(x_t) in code at all positions, `[B, L, D + N]`; column 0 is meaningless.
+
+    Args:
+        model: the network.
+        batch: the windows.
+        previous: `[B, L, D]` emb(a_{t-1}).
+        code: `[B, L, G]` z_t.
+    """
+    observation = {name: batch.observation[name] for name in model.followed}
+    return model.embed_code_step(previous, code.roll(1, 1), observation)

@@ -5,11 +5,12 @@ import dataclasses
 import pytest
 import torch
 
+from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives import dynamics_finetune
 from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.dynamics_finetune import dynamics_finetune_losses, positions_read, read_beliefs
-from nextlat_rl.objectives.forward import forward
-from nextlat_rl.objectives.latent import code_windows, head_kl, targets
+from nextlat_rl.objectives.forward import Forward, forward
+from nextlat_rl.objectives.latent import code_steps, head_kl, targets
 from nextlat_rl.training.config import TrainerConfig
 from nextlat_rl.training.trainer import Trainer
 from nextlat_rl.types import Batch
@@ -30,6 +31,13 @@ def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 
 
+def in_code_steps(model: NextLat, batch: Batch, out: Forward) -> torch.Tensor:
+    """emb(x_t) in code, position by position; column 0 is meaningless."""
+    rows, columns = batch.has_next.shape
+    row, column = torch.arange(rows)[:, None].expand(-1, columns), torch.arange(columns).expand(rows, -1)
+    return code_steps(model, batch, out, (row, column))
+
+
 def test_reads_what_the_trunk_and_the_encoder_say() -> None:
     """Two batches, position after position, as one pass over each gives them."""
     model, batch = tiny_model(), make_batch(LENGTHS)
@@ -40,7 +48,7 @@ def test_reads_what_the_trunk_and_the_encoder_say() -> None:
     torch.testing.assert_close(beliefs.true.belief[rows:], out.belief.flatten(0, 1))
     torch.testing.assert_close(beliefs.steps[0, :rows], out.step_embedding.flatten(0, 1))
     assert torch.equal(beliefs.true.code[:rows], out.code.flatten(0, 1))
-    in_code = code_windows(model, batch, out)
+    in_code = in_code_steps(model, batch, out)
     torch.testing.assert_close(beliefs.steps[1, :rows].view_as(in_code)[:, 1:], in_code[:, 1:])
     assert not beliefs.true.belief.requires_grad and not beliefs.steps.requires_grad
 
@@ -53,7 +61,7 @@ def test_losses_are_means_over_the_steps_inside_an_episode(code_weight: float, m
     model, batch, config = tiny_model(), make_batch(LENGTHS), ObjectiveConfig(code_weight=code_weight)
     weighted = dataclasses.replace(config, observation_weight=5 * config.observation_weight)
     out = forward(model, batch, generator=generator())
-    steps = {"": out.step_embedding} | ({"_code": code_windows(model, batch, out)} if code_weight else {})
+    steps = {"": out.step_embedding} | ({"_code": in_code_steps(model, batch, out)} if code_weight else {})
     beliefs = read_beliefs(model, [batch], config, generator())
     losses = dynamics_finetune_losses(model, beliefs, config, generator())
     assert set(losses) == {f"{name}{kind}" for name in ("latent", "kl") for kind in steps}
