@@ -17,9 +17,10 @@ import torch
 from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete
 
 from benchmarks.options import Options
+from benchmarks.rivals.worlds import cells
 from benchmarks.rivals.worlds.cell_model import BINS, CellModel
 from benchmarks.rivals.worlds.cells import CellWorld, bits, count, matching
-from benchmarks.rivals.worlds.clock import rate
+from benchmarks.rivals.worlds.clock import Clock, rate
 from benchmarks.rivals.worlds.dreamer import DreamerWorld, _Rows
 from benchmarks.rivals.worlds.layout import Layout
 from benchmarks.rows import Row
@@ -141,12 +142,27 @@ def test_reading_on_gives_the_likelihood_of_whole_windows(store: Store) -> None:
     assert world.answer_bits(batch) == pytest.approx(bits(nats, int(has.sum())), abs=1e-4)
 
 
-def test_the_transformer_learns_and_dreams_what_it_has_seen() -> None:
+class _Steps(Clock):
+    """A clock by which training takes so many steps, however fast the machine is."""
+
+    def __init__(self, steps: float) -> None:
+        super().__init__(1.0)
+        self._steps, self._read = steps, 0
+
+    @property
+    def share(self) -> float:
+        """It is read twice a step."""
+        self._read += 1
+        return min(self._read / 2 / self._steps, 1.0)
+
+
+def test_the_transformer_learns_and_dreams_what_it_has_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """Places go round, action or not, and the third step ends with a reward of 1."""
     round_trip = _episode([0, 1, 2, 0], [0, 1, 0], [0.0, 0.0, 1.0], [False, False, True], [False] * 3)
     made = store_of_episodes(Discrete(3), Discrete(2), [round_trip] * 20)
     world = CellWorld(10_000, 4)
-    world.fit(made, np.arange(20), 6.0, 0)
+    monkeypatch.setattr(cells, "Clock", _Steps)
+    world.fit(made, np.arange(20), 500, 0)
     assert world.answer_bits(held_out_batch(made, np.arange(2)))["total"] < 0.3
     dream = world.dream({"observation": torch.zeros(16, dtype=torch.uint8)}, 6, 0)
     assert dream.returns.mean() > 0.7
