@@ -85,7 +85,9 @@ class AnswerCode(nn.Module):
         """`[*B, D]` of codes `[*B, G]`, or of straight-through samples `[*B, G, C]`."""
         if code.is_floating_point():
             return self.table(code.flatten(-2))
-        return F.embedding(self._flat(code), self.table.weight.T).sum(-2)
+        rows = self._flat(code).reshape(-1, self.groups)
+        summed = F.embedding_bag(rows, self.table.weight.T.contiguous(), mode="sum")  # columns are slow to gather
+        return summed.view(*code.shape[:-1], -1)
 
     def log_prob(self, logits: Tensor, code: Tensor) -> Tensor:
         """Log-probability `[*B]` of codes `[*B, G]` under `prior`'s logits `[*B, G, C]` for the same codes."""
