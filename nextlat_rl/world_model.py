@@ -48,7 +48,6 @@ class WorldModel:
         belief_size: D, the trunk's width and the numbers of a continuous observation.
         context: how many steps back the trunk reads.
         transition_num_uniforms: how many uniforms one imagined step takes for each row.
-        step_num_uniforms: how many it takes with the policy's action.
         trust_horizon: up to how many steps dreams cannot be told from real episodes, see `diagnose_world`; None where
             that was not measured.
         value_range: difference of the largest and the smallest value that the value head knows.
@@ -77,7 +76,6 @@ class WorldModel:
         self.value_codec = model.value
         self.belief_size, self.context = model.belief_size, model.trunk.context
         self.transition_num_uniforms = step_num_uniforms(model)
-        self.step_num_uniforms = model.action.num_uniforms + self.transition_num_uniforms
         self.value_range = float(self.value_codec.centres[-1] - self.value_codec.centres[0])
         self._leaves = leaves(self.observation_space)
         self.embed_step = self.traced(self._embed)

@@ -12,6 +12,7 @@ import torch
 from nextlat_rl.drafting.drafter import Drafter
 from nextlat_rl.drafting.length import FixedLength
 from nextlat_rl.drafting.rollout import DraftStatistics, Rollout, SpeculativeRollout
+from nextlat_rl.drafting.token import token_num_uniforms
 from nextlat_rl.envs import make_env
 from nextlat_rl.memory import Memory
 from nextlat_rl.noise import uniform
@@ -127,7 +128,7 @@ def _figures(
 @torch.no_grad()
 def draft_seconds(world_model: WorldModel, drafter: Drafter, memory: Memory) -> float:
     """Seconds to draft one step in every row of `memory`, median of ten drafts."""
-    batch, size = len(memory.belief), world_model.step_num_uniforms
+    batch, size = len(memory.belief), token_num_uniforms(world_model.model)
     drawn = SpeculativeRollout(world_model, None, FixedLength(0))
     rows = torch.arange(batch, device=world_model.device)
     noise = uniform(0, rows, rows, (_COST_LENGTH + 1) * size).unflatten(1, (_COST_LENGTH + 1, size))
