@@ -6,7 +6,7 @@ from rich.console import Console
 
 from nextlat_rl.console import bar, make_console, print_result, table
 from nextlat_rl.data.minari_io import load_datasets
-from nextlat_rl.drafting.exactness import check_verified
+from nextlat_rl.drafting.exactness import check_drafted
 from nextlat_rl.drafting.fit import train_drafter
 from nextlat_rl.drafting.length import FixedLength, draft_length
 from nextlat_rl.drafting.make import make_drafter, make_net, needs_training
@@ -32,7 +32,7 @@ def draft(config: DraftCommand) -> None:
     console = make_console(config.json)
     set_threads(config.threads)
     world_model = load_world_model(config)
-    check_verified(config.drafter, world_model.observation_codecs)
+    check_drafted(config.drafter, world_model.model)
     net = _net(world_model, config, console) if needs_training(config.drafter) else None
     longest = _LONGEST if config.drafter == "nextlat" else 8
     drafter = make_drafter(world_model, config.drafter, net)

@@ -1,4 +1,4 @@
-"""Base classes of drafters: cheap guesses of the steps that the trunk would draw, with their probabilities.
+"""Base classes of drafters: cheap guesses of the steps that the trunk is going to draw, with the noise it will use.
 
 Most drafters predict *features*, the trunk's coming beliefs, one after the other or all at once, and draw steps from
 the trunk's own heads there.
@@ -7,44 +7,20 @@ the trunk's own heads there.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from nextlat_rl.drafting.net import DrafterNet
-from nextlat_rl.drafting.token import (
-    Token,
-    draw_token,
-    from_parts,
-    sample_token,
-    stack,
-    token_log_prob,
-    token_log_prob_at,
-)
+from nextlat_rl.drafting.token import Token, from_parts, sample_token, stack
 from nextlat_rl.memory import Memory
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.models.transformer import KVCache, Transformer
 from nextlat_rl.tracing import Traced
 
 LONGEST = 8  # steps that a drafter must be able to guess at once
-
-
-@dataclass
-class Draft:
-    """K guessed steps that follow a known one."""
-
-    token: Token  # [B, K]
-    log_q: Tensor  # [B, K] of each token, given those before it
-    log_q_at: Callable[[Tensor, Tensor, Token], Tensor]  # (rows [N], positions [N], tokens [N]) -> [N] of other tokens
-
-    def until_all_ended(self) -> Draft:
-        """Without the steps after an end in every row: reading them costs and they are never used."""
-        ended = self.token.end.long().cumsum(1).gt(0).all(0)
-        steps = int((~ended).sum()) + 1
-        return Draft(self.token.map(lambda x: x[:, :steps]), self.log_q[:, :steps], self.log_q_at)
 
 
 class Drafter(ABC):
@@ -67,13 +43,13 @@ class Drafter(ABC):
         """A roll-out starts where `memory` stands; what came before is forgotten."""
 
     @abstractmethod
-    def draft(self, belief: Tensor, token: Token, uniform: Tensor) -> Draft:
-        """Draft K steps, or fewer where every row comes to an end before.
+    def draft(self, belief: Tensor, token: Token, uniform: Tensor) -> Token:
+        """Guess the K steps `[B, K]` that follow, or fewer where every row comes to an end before.
 
         Args:
             belief: `[B, D]` true beliefs h_t.
             token: `[B]` the step taken there, already final.
-            uniform: `[B, K, token_num_uniforms]` in [0, 1).
+            uniform: `[B, K, token_num_uniforms]` in [0, 1), which the trunk will draw these steps with.
         """
 
     def advance(self, belief: Tensor, chunk: Token, hidden: Tensor, kept: Tensor) -> None:  # noqa: B027
@@ -96,9 +72,7 @@ class SequentialDrafter(Drafter):
 
     def __init__(self, heads: NextLat) -> None:
         self.heads = heads
-        names = list(heads.observation)
         self._draw = Traced(heads, lambda feature, uniform: sample_token(heads, feature, uniform).parts())
-        self._log_q = Traced(heads, lambda feature, *parts: token_log_prob(heads, feature, from_parts(names, parts)))
 
     @abstractmethod
     def next_feature(self, feature: Tensor, token: Token) -> Tensor:
@@ -109,29 +83,20 @@ class SequentialDrafter(Drafter):
         feature = self.next_feature(feature, token)
         return feature, from_parts(self.heads.observation, self._draw(feature, uniform))
 
-    def log_prob(self, feature: Tensor, token: Token) -> Tensor:
-        """Log-probability `[*B]` of steps `[*B]` at features `[*B, D]`."""
-        return self._log_q(feature, *token.parts())
-
     def prepare(self, belief: Tensor) -> None:
         """A draft begins at true beliefs `[B, D]`."""
 
-    def draft(self, belief: Tensor, token: Token, uniform: Tensor) -> Draft:
-        """Draft as many steps as there is noise for, or to the end of the episode."""
+    def draft(self, belief: Tensor, token: Token, uniform: Tensor) -> Token:
+        """As many steps as there is noise for, or to the end of the episode."""
         self.prepare(belief)
-        tokens, features = [], []
-        feature, ended = belief, token.end
+        tokens, feature, ended = [], belief, token.end
         for k in range(uniform.shape[1]):
             feature, token = self.guess(feature, token, uniform[:, k])
             tokens.append(token)
-            features.append(feature)
             ended = ended | token.end
             if ended.all():
                 break
-        # The log-probabilities of all steps together: reading the heads once more for K rows at a time costs less than
-        # K times the arithmetic of a log-probability on one row.
-        drawn, guessed = stack(tokens), torch.stack(features, 1)
-        return feature_draft(self.heads, guessed, drawn, self.log_prob(guessed, drawn))
+        return stack(tokens)
 
 
 class CachedDrafter(SequentialDrafter):
@@ -197,29 +162,13 @@ class BlockDrafter(Drafter):
 
     def __init__(self, heads: NextLat) -> None:
         self.heads = heads
-        self._draw = Traced(heads, lambda feature, uniform: _drawn(heads, feature, uniform))
+        self._draw = Traced(heads, lambda feature, uniform: sample_token(heads, feature, uniform).parts())
 
     @abstractmethod
     def features(self, belief: Tensor, token: Token, length: int) -> Tensor:
         """The features `[B, K, D]` after a step `[B]` taken at `belief: [B, D]` and after the K - 1 that follow."""
 
-    def draft(self, belief: Tensor, token: Token, uniform: Tensor) -> Draft:
-        """Draft as many steps as there is noise for."""
+    def draft(self, belief: Tensor, token: Token, uniform: Tensor) -> Token:
+        """As many steps as there is noise for."""
         feature = self.features(belief, token, uniform.shape[1])
-        log_q, *parts = self._draw(feature, uniform)
-        return feature_draft(self.heads, feature, from_parts(self.heads.observation, parts), log_q)
-
-
-def feature_draft(heads: NextLat, feature: Tensor, token: Token, log_q: Tensor) -> Draft:
-    """Steps `[B, K]` drawn at `feature: [B, K, D]`, with what other steps would have had there."""
-
-    def log_q_at(rows: Tensor, position: Tensor, other: Token) -> Tensor:
-        return token_log_prob_at(heads, feature.flatten(0, 1), rows * feature.shape[1] + position, other)
-
-    return Draft(token, log_q, log_q_at)
-
-
-def _drawn(heads: NextLat, feature: Tensor, uniform: Tensor) -> tuple[Tensor, ...]:
-    """The log-probability of the steps drawn at `feature: [*B, D]`, and their parts."""
-    token, log_prob = draw_token(heads, feature, uniform)
-    return log_prob, *token.parts()
+        return from_parts(self.heads.observation, self._draw(feature, uniform))

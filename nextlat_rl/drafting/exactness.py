@@ -1,8 +1,9 @@
-"""What can be guessed exactly, and what can be verified: it depends on the codecs of the observation's leaves."""
+"""What a guess can meet exactly: it depends on the codecs of what is guessed."""
 
 from collections.abc import Mapping
 
 from nextlat_rl.errors import UserError
+from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.spaces import Codec
 
 
@@ -11,19 +12,19 @@ def can_come_true(observation: Mapping[str, Codec]) -> bool:
     return all(codec.discrete for codec in observation.values())
 
 
-def can_be_verified(observation: Mapping[str, Codec]) -> bool:
-    """Whether the probability of a step is known: the verify step compares it with the drafter's."""
-    return all(codec.exact for codec in observation.values())
+def can_be_drafted(model: NextLat) -> bool:
+    """Whether a drawn step can be guessed exactly, its action included."""
+    return model.action.discrete and can_come_true(model.observation)
 
 
-def check_verified(name: str, observation: Mapping[str, Codec]) -> None:
-    """Require that drafts for this trunk can be verified.
+def check_drafted(name: str, model: NextLat) -> None:
+    """Require that drafts can come true.
 
     Raises:
         UserError: they cannot.
     """
-    if not can_be_verified(observation):
+    if not can_be_drafted(model):
         raise UserError(
-            f"drafter={name} cannot be verified on images: what is drawn is clipped and rounded, and its probability "
-            "not known; only drawing one step at a time is exact there"
+            f"drafter={name} guesses whole steps, and with continuous observations or actions no guess is ever exactly "
+            "right: such trajectories are drawn one step at a time"
         )

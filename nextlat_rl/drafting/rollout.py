@@ -1,7 +1,12 @@
-"""Trajectories imagined by the trunk itself, drafted and verified: the trunk's own distribution, in fewer passes.
+"""Trajectories imagined by the trunk itself, drafted and verified: the same trajectories, in fewer passes.
 
-Each round begins with one step that is final. A drafter guesses K more, one pass of the trunk reads all of them, and
-the verify step keeps a prefix; the last belief reached then gives the next round's first step for free.
+The noise that a step is drawn with is a function of (seed, row, step). A round begins with one step that is final. A
+drafter guesses K more, with the noise of these steps; one pass of the trunk reads the guesses, and at each of them the
+trunk draws, with the same noise, what it would have drawn anyway. Guesses are right as far as the two are equal, and
+the trunk's draw after the last right one is the next round's first step. So the result does not depend on the drafter.
+
+Of a single step this keeps a little less than the rejection of Leviathan et al. 2023 (arXiv 2211.17192) would, which
+keeps the most that any scheme can, but it needs no probabilities and no draws from a residual distribution.
 """
 
 from __future__ import annotations
@@ -14,20 +19,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nextlat_rl.drafting.drafter import Draft, Drafter
-from nextlat_rl.drafting.exactness import can_be_verified
+from nextlat_rl.drafting.drafter import Drafter
+from nextlat_rl.drafting.exactness import can_be_drafted
 from nextlat_rl.drafting.length import DraftLength
 from nextlat_rl.drafting.token import (
     Token,
     embed_token,
     from_parts,
     join,
-    replace_rows,
+    same_token,
     sample_token,
-    token_log_prob,
     token_num_uniforms,
+    until_all_ended,
 )
-from nextlat_rl.drafting.verify import accepted, draw_residual
 from nextlat_rl.memory import Memory
 from nextlat_rl.noise import uniform
 from nextlat_rl.tracing import Traced
@@ -107,7 +111,6 @@ class SpeculativeRollout:
         model, names = self.model, list(self.model.observation)
         self._drawn = Traced(model, lambda belief, noise: sample_token(model, belief, noise).parts())
         self._embed = Traced(model, lambda *parts: embed_token(model, from_parts(names, parts)))
-        self._log_p = Traced(model, lambda belief, *parts: token_log_prob(model, belief, from_parts(names, parts)))
 
     def drafting(self, drafter: Drafter, length: DraftLength) -> SpeculativeRollout:
         """The same with another drafter; what has been traced serves both."""
@@ -125,20 +128,18 @@ class SpeculativeRollout:
             seed: of the noise.
 
         Raises:
-            ValueError: the memory does not fit, the horizon is below 1, or drafts could not be verified.
+            ValueError: the memory does not fit, the horizon is below 1, or no draft could be right.
         """
         if memory.cache is None or memory.cache.capacity < self.model.trunk.context + self.length.longest:
             raise ValueError("a speculative roll-out needs memory(batch_size, 'trunk', draft=<longest draft>)")
         if horizon < 1:
             raise ValueError(f"a roll-out needs a horizon of at least 1, got {horizon}")
-        if self.drafter and not can_be_verified(self.model.observation):
-            raise ValueError(
-                "images are drawn clipped and rounded: drafts of them cannot be verified, use drafter=None"
-            )
+        if self.drafter and not can_be_drafted(self.model):
+            raise ValueError("no draft of continuous observations or actions is exactly right: use drafter=None")
         if self.drafter:
             self.drafter.begin(memory)
-        state = _State(memory, horizon, seed)
-        state.token = self.draw(memory.belief, state.noise(0, token_num_uniforms(self.model)))
+        state = _State(memory, horizon, seed, token_num_uniforms(self.model))
+        state.token = self.draw(memory.belief, state.noise(0, 1)[:, 0])
         statistics = DraftStatistics()
         while state.running.any():
             started, traces = time.perf_counter(), Traced.slow
@@ -152,11 +153,10 @@ class SpeculativeRollout:
             self.length.judged(np.minimum(kept + 1, length), kept)
             if Traced.slow == traces:
                 self.length.timed(length, time.perf_counter() - started)
-            state.rounds += 1
         return Rollout(state.written, state.count, state.ended, statistics)
 
     def _round(self, state: _State, memory: Memory, length: int) -> tuple[int, Tensor, Tensor]:
-        """Draft, verify, commit, and draw the next round's first step.
+        """Draft, read, draw and compare, commit.
 
         Returns how many steps were drafted, how many drafts of each row were judged, `[B]`, and how many of these it
         kept, `[B]`; drafts after an end or the horizon are neither.
@@ -164,22 +164,21 @@ class SpeculativeRollout:
         cache, rows = memory.cache, state.rows
         assert cache is not None
         before = cache.position.clone()
-        size = token_num_uniforms(self.model)
-        noise = state.noise(1, length * (size + 1) + size)
-        for_draft, for_verify, for_next = noise.split((length * size, length, size), dim=1)
-        chunk, draft = state.token.map(lambda x: x[:, None]), None
+        noise = state.noise(1, length + 1)
+        known, draft = state.token.map(lambda x: x[:, None]), None
+        chunk = known
         if length and not (state.token.end | ~state.running).all():
             assert self.drafter is not None
-            for_steps = for_draft.unflatten(1, (length, size))
-            draft = self.drafter.draft(memory.belief, state.token, for_steps).until_all_ended()
-            chunk = join(chunk, draft.token)
+            draft = until_all_ended(self.drafter.draft(memory.belief, state.token, noise[:, :length]))
+            chunk = join(known, draft)
         length = chunk.end.shape[1] - 1
         hidden = self.model.extend(self._embed(*chunk.parts()), cache)  # [B, K + 1, D]
+        drawn = self.draw(hidden, noise[:, : length + 1])
         kept = torch.zeros_like(state.count)
         if draft is not None:
-            log_p = self._log_p(hidden[:, :length], *draft.token.parts())
-            kept = accepted(log_p, draft.log_q, for_verify[:, :length])
-        refused = kept < length
+            own = drawn.map(lambda x: x[:, :length])
+            kept = same_token(draft, own).long().cumprod(1).sum(1)
+            chunk = join(known, own)
         judged = torch.minimum((kept + 1).clamp_max(length), state.room(chunk))
         kept = state.commit(chunk, kept)
         cache.crop(torch.where(kept >= 0, before + kept + 1, before))
@@ -189,29 +188,14 @@ class SpeculativeRollout:
             if draft is None and self.drafter.foreseen:
                 foreseen = np.array(self.drafter.foreseen, int)
                 self.length.judged(np.ones_like(foreseen), foreseen)
-        memory.belief = torch.where((kept >= 0)[:, None], hidden[rows, kept.clamp_min(0)], memory.belief)
-        state.token = self.draw(memory.belief, for_next)
-        if draft is not None:
-            self._replace(state, draft, memory.belief, kept, (refused & state.running).nonzero().squeeze(1))
+        last = kept.clamp_min(0)
+        memory.belief = torch.where((kept >= 0)[:, None], hidden[rows, last], memory.belief)
+        state.token = drawn.map(lambda x: x[rows, last])
         return length, judged, kept
 
     def draw(self, belief: Tensor, noise: Tensor) -> Token:
-        """One step `[B]` of the trunk's own, from `belief: [B, D]` and `noise: [B, token_num_uniforms]`."""
+        """Steps `[*B]` of the trunk's own, from `belief: [*B, D]` and `noise: [*B, token_num_uniforms]`."""
         return from_parts(self.model.observation, self._drawn(belief, noise))
-
-    def _replace(self, state: _State, draft: Draft, belief: Tensor, kept: Tensor, rows: Tensor) -> None:
-        """Put a draw from the residual in place of the token that was refused in each of `rows`."""
-        if not len(rows):
-            return
-
-        def log_q(some: Tensor, token: Token) -> Tensor:
-            return draft.log_q_at(rows[some], kept[rows[some]], token)
-
-        def noise(some: Tensor, attempt: int, count: int) -> Tensor:
-            return uniform(state.seed, rows[some], state.step(2 + attempt)[rows[some]], count)
-
-        residual = draw_residual(self.model, belief[rows], log_q, noise)
-        state.token = replace_rows(state.token, rows, residual)
 
 
 class _State:
@@ -219,10 +203,10 @@ class _State:
 
     token: Token  # [B] the next step of every row, final but not yet written
 
-    def __init__(self, memory: Memory, horizon: int, seed: int) -> None:
+    def __init__(self, memory: Memory, horizon: int, seed: int, size: int) -> None:
         device = memory.belief.device
         batch = len(memory.belief)
-        self.horizon, self.seed, self.rounds = horizon, seed, 0
+        self.horizon, self.seed, self._size = horizon, seed, size
         self.rows = torch.arange(batch, device=device)
         self.count = torch.zeros(batch, dtype=torch.long, device=device)
         self.running = torch.ones(batch, dtype=torch.bool, device=device)
@@ -234,13 +218,11 @@ class _State:
         assert self._written is not None
         return self._written
 
-    def step(self, purpose: int) -> Tensor:
-        """A number `[B]` that no other round and purpose has, to key noise with."""
-        return torch.full_like(self.count, self.rounds * 100 + purpose)
-
-    def noise(self, purpose: int, count: int) -> Tensor:
-        """Fresh uniforms `[B, count]`."""
-        return uniform(self.seed, self.rows, self.step(purpose), count)
+    def noise(self, first: int, steps: int) -> Tensor:
+        """Uniforms `[B, steps, size]` of the steps that begin `first` after the known one."""
+        step = self.count[:, None] + first + torch.arange(steps, device=self.count.device)
+        rows = self.rows[:, None].expand_as(step)
+        return uniform(self.seed, rows.flatten(), step.flatten(), self._size).view(*step.shape, -1)
 
     def most_wanted(self) -> int:
         """The most steps that a running row still has to take."""

@@ -138,7 +138,7 @@ def draft_seconds(world_model: WorldModel, drafter: Drafter, memory: Memory) -> 
         drafter.begin(memory)
         started = time.perf_counter()
         draft = drafter.draft(memory.belief, token, noise[:, 1:])
-        seconds.append((time.perf_counter() - started) / draft.token.end.shape[1])
+        seconds.append((time.perf_counter() - started) / draft.end.shape[1])
     return median(seconds[2:])
 
 

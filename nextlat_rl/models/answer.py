@@ -77,15 +77,27 @@ def sample_answer(
         uniform: `[*B, num_uniforms]` in [0, 1).
         leaves: of the observation to draw; by default all.
     """
+    for_code, for_rest = split_off(uniform, model.num_groups)
+    return sample_given_code(model, afterstate, model.sample_code(afterstate, for_code), for_rest, leaves)
+
+
+def sample_given_code(
+    model: NextLat, afterstate: Tensor, code: Tensor, uniform: Tensor, leaves: list[str] | None = None
+) -> tuple[Answer, TransitionParams]:
+    """`sample_answer` for a known code `[*B, G]`, with the uniforms that are left, `[*B, num_uniforms - G]`."""
     names = list(model.observation) if leaves is None else leaves
-    before = [model.num_groups, model.reward.num_uniforms, 1]
-    for_code, for_reward, for_end, for_leaves = uniform.split([*before, uniform.shape[-1] - sum(before)], dim=-1)
-    code = model.sample_code(afterstate, for_code)
+    for_reward, rest = split_off(uniform, model.reward.num_uniforms)
+    for_end, for_leaves = split_off(rest, 1)
     transition = model.transition(afterstate, code, names)
     end = for_end.squeeze(-1) < torch.sigmoid(transition.end)
     reward = model.reward.sample(given_end(transition.reward, end), for_reward)
     observation = sample_observation(model, transition.observation, for_leaves)
     return Answer(code, reward, end, observation), transition
+
+
+def split_off(uniform: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The first `count` of the uniforms `[*B, N]`, and the others."""
+    return uniform[..., :count], uniform[..., count:]
 
 
 def sample_observation(model: NextLat, parameters: dict[str, Tensor], uniform: Tensor) -> dict[str, Tensor]:

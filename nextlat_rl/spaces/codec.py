@@ -71,14 +71,12 @@ class Codec(Predictor):
         width: size of embeddings.
         features: size of what a head reads; by default the width.
         discrete: whether values come from a finite set, so that a prediction can be exactly right.
-        exact: whether `log_prob` is the log-probability, or the log-density, with which `sample` draws a value.
     """
 
     space_type: ClassVar[type[gym.Space[Any]]]
     roles: ClassVar[tuple[Role, ...]] = ("observation", "action")
     priority: ClassVar[int] = 0
     discrete: ClassVar[bool] = False
-    exact: ClassVar[bool] = True
 
     def __init__(self, space: gym.Space[Any], width: int, statistics: dict[str, Any], features: int = 0) -> None:
         super().__init__()

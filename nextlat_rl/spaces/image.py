@@ -31,7 +31,6 @@ class ImageCodec(Codec):
     space_type: ClassVar[type[gym.Space[Any]]] = gym.spaces.Box
     roles: ClassVar[tuple[Role, ...]] = ("observation",)
     priority: ClassVar[int] = 1
-    exact: ClassVar[bool] = False
 
     def __init__(self, space: gym.Space[Any], width: int, statistics: dict[str, Any], features: int = 0) -> None:
         super().__init__(space, width, statistics, features)
@@ -92,7 +91,7 @@ class ImageCodec(Codec):
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
         """Log-density of the 32x32 image, summed (not averaged) over its `C * 32 * 32` numbers.
 
-        It is the joint density that exactness needs; its scale is hundreds of nats, so weigh it in a loss.
+        Its scale is hundreds of nats, so weigh it in a loss.
         """
         target = (
             self._shrunk(x, (_PREDICT_SIZE, _PREDICT_SIZE)).flatten(1).view(*parameters.shape[:-1], self.num_uniforms)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.suites.speculation.entropy_stop import EntropyStop, UntilUnsure
-from nextlat_rl.drafting.drafter import Draft, SequentialDrafter
+from nextlat_rl.drafting.drafter import SequentialDrafter
 from nextlat_rl.drafting.make import make_drafter, make_net, needs_training
 from nextlat_rl.drafting.rollout import SpeculativeRollout
 from nextlat_rl.drafting.token import Token
@@ -33,10 +33,10 @@ def test_a_draft_that_stops_where_it_is_unsure_keeps_the_distribution(name: str,
     lengths: Counter[int] = Counter()
 
     class Watched(UntilUnsure):
-        def draft(self, belief: Tensor, token: Token, uniform: Tensor) -> Draft:
+        def draft(self, belief: Tensor, token: Token, uniform: Tensor) -> Token:
             draft = super().draft(belief, token, uniform)
-            if uniform.shape[1] == 2 and not draft.token.end[0, 0]:
-                lengths[draft.token.end.shape[1]] += 1
+            if uniform.shape[1] == 2 and not draft.end[0, 0]:
+                lengths[draft.end.shape[1]] += 1
             return draft
 
     class Still(EntropyStop):

@@ -12,6 +12,7 @@ import nextlat_rl
 from nextlat_rl.jobs.compose import compose
 from nextlat_rl.jobs.config import TrainConfig
 from tests.helpers.pages import PAGES, fenced, name_of
+from tests.helpers.untrained import untrained_run
 
 WITH_SNIPPETS = [page for page in PAGES if fenced(page, "python")]
 # What a reader runs for minutes, a test runs for a moment.
@@ -28,9 +29,10 @@ SHORTER = [
 ]
 
 
-def shortened(snippet: str, run: Path) -> str:
+def shortened(snippet: str, run: Path, grid: Path) -> str:
     for long, short in SHORTER:
         snippet = re.sub(long, short, snippet)
+    snippet = re.sub(r"runs/MiniGrid[\w-]+/<time>", str(grid), snippet)
     return re.sub(r"runs/[\w-]+/<time>", str(run), snippet)
 
 
@@ -50,8 +52,9 @@ def test_snippets_run(
     monkeypatch.setattr(nextlat_rl, "train_model", check_options)  # the examples train
     monkeypatch.setattr(nextlat_rl, "improve_policy", lambda run, how, what: improve(run, how, [*what, *small]))
     names: dict[str, Any] = {}
+    grid = untrained_run(tmp_path / "grid")
     for snippet in fenced(page, "python"):
-        exec(compile(shortened(snippet, tiny_run.folder), f"<{page.name}>", "exec"), names)
+        exec(compile(shortened(snippet, tiny_run.folder, grid), f"<{page.name}>", "exec"), names)
 
 
 def test_users_need_no_deep_import() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable
 from copy import deepcopy
 
 import gymnasium as gym
@@ -13,22 +12,20 @@ import pytest
 import torch
 from torch import Tensor
 
-from nextlat_rl.drafting.drafter import Draft, Drafter
+from nextlat_rl.drafting.drafter import Drafter
 from nextlat_rl.drafting.drafters.nextlat import NextLatDrafter
 from nextlat_rl.drafting.length import AdaptiveLength, FixedLength, RoundClock
+from nextlat_rl.drafting.make import make_drafter
 from nextlat_rl.drafting.rollout import Rollout, SpeculativeRollout
 from nextlat_rl.drafting.token import (
     Token,
-    draw_token,
-    draw_tokens_at,
     embed_token,
     from_parts,
     same_token,
     sample_token,
     stack,
     token_log_prob,
-    token_log_prob_at,
-    token_num_uniforms,
+    until_all_ended,
 )
 from nextlat_rl.memory import Memory
 from nextlat_rl.models.config import ModelConfig
@@ -36,13 +33,12 @@ from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.tracing import Traced
 from nextlat_rl.types import Spaces, Step
 from nextlat_rl.world_model import WorldModel
-from tests.helpers.tiny import tiny_model
 
 BATCH = 20_000
 
 
 def enumerable_model(strength: float = 0.4) -> NextLat:
-    """2 actions, 2 rewards, 2 observations; heads strong enough that p and q differ."""
+    """2 actions, 2 rewards, 2 observations; heads strong enough that the trunk and drafters differ."""
     torch.manual_seed(3)
     statistics = {
         "observation": {"observation": {}},
@@ -59,10 +55,25 @@ def enumerable_model(strength: float = 0.4) -> NextLat:
     return model
 
 
-def start(world_model: WorldModel, batch: int, draft: int) -> Memory:
+def coded_model() -> NextLat:
+    """Two lamps, whose joint answer has a code; heads strong enough that the trunk and drafters differ."""
+    torch.manual_seed(3)
+    reward = {"kind": "set", "values": [0.0, 1.0]}
+    statistics = {"observation": {"observation": {}}, "action": {}, "reward": reward, "value": reward}
+    spaces = Spaces(gym.spaces.MultiDiscrete([2, 3]), gym.spaces.Discrete(2), statistics)
+    model = NextLat(spaces, ModelConfig(2, 2, 16, 8, 16, code_groups=3, code_classes=4, code_width=16)).eval()
+    assert model.num_groups == 3
+    with torch.no_grad():
+        for parameter in (model.action.logits.weight, model.code.out):  # type: ignore[union-attr]
+            parameter.normal_(std=1.0)  # type: ignore[operator]
+        model.end.bias.fill_(-1.5)
+    return model
+
+
+def start(world_model: WorldModel, batch: int, draft: int, shape: tuple[int, ...] = ()) -> Memory:
     memory = world_model.memory(batch, "trunk", draft)
     zeros = torch.zeros(batch)
-    leaf = {"observation": torch.ones(batch, dtype=torch.uint8)}
+    leaf = {"observation": torch.ones(batch, *shape, dtype=torch.uint8)}
     world_model.observe(Step(leaf, world_model.no_actions(batch), zeros, zeros == 0), memory)
     return memory
 
@@ -127,20 +138,13 @@ def chi_square(observed: Counter[tuple[int, ...]], exact: dict[tuple[int, ...], 
 
 
 class CertainDrafter(Drafter):
-    """Always guesses the same step, with probability 1: as wrong as a drafter can be."""
+    """Always guesses the same step: as wrong as a drafter can be."""
 
     def __init__(self, model: NextLat) -> None:
         self.guess = all_tokens(model).map(lambda x: x[5])
 
-    def draft(self, belief: Tensor, token: Token, uniform: Tensor) -> Draft:
-        shape = uniform.shape[:2]
-        guess = self.guess.map(lambda x: x.expand(*shape, *x.shape))
-
-        def log_q_at(rows: Tensor, position: Tensor, other: Token) -> Tensor:
-            same = same_token(other, self.guess.map(lambda x: x.expand(len(rows), *x.shape)))
-            return torch.where(same, 0.0, -torch.inf)
-
-        return Draft(guess, torch.zeros(shape), log_q_at)
+    def draft(self, belief: Tensor, token: Token, uniform: Tensor) -> Token:
+        return self.guess.map(lambda x: x.expand(*uniform.shape[:2], *x.shape))
 
 
 class TrunkDrafter(Drafter):
@@ -150,22 +154,15 @@ class TrunkDrafter(Drafter):
         self.inner, self.memory = NextLatDrafter(model), memory
         self.model = model
 
-    def draft(self, belief: Tensor, token: Token, uniform: Tensor) -> Draft:
+    def draft(self, belief: Tensor, token: Token, uniform: Tensor) -> Token:
         cache = deepcopy(self.memory.cache)
         assert cache is not None
-        tokens, logs, features = [], [], []
+        tokens = []
         for k in range(uniform.shape[1]):
             feature = self.model.trunk.extend(embed_token(self.model, token)[:, None], cache)[:, 0]
             token = sample_token(self.model, feature, uniform[:, k])
             tokens.append(token)
-            logs.append(token_log_prob(self.model, feature, token))
-            features.append(feature)
-        feature = torch.stack(features, 1)
-        return Draft(
-            stack(tokens),
-            torch.stack(logs, 1),
-            lambda rows, at, other: token_log_prob(self.model, feature[rows, at], other),
-        )
+        return stack(tokens)
 
 
 @pytest.mark.parametrize("length", [0, 1, 3])
@@ -190,16 +187,39 @@ def test_drafting_changes_nothing_but_speed(drafter: str, length: int) -> None:
     assert chi_square(seen, skewed, 3 * BATCH) > 50
 
 
+@pytest.mark.parametrize("coded", [False, True])
+@pytest.mark.parametrize("drafter", ["nextlat", "ngram"])
+def test_the_trajectories_do_not_depend_on_the_drafter_or_its_length(drafter: str, coded: bool) -> None:
+    model = coded_model() if coded else enumerable_model()
+    world_model, shape = WorldModel(model, "none"), (2,) if coded else ()
+    alone = SpeculativeRollout(world_model, None, FixedLength(0))
+    wanted = alone(start(world_model, 300, 0, shape), 6, 5)
+    for length in (1, 2, 5):
+        guesses = alone.drafting(make_drafter(world_model, drafter), FixedLength(length))
+        found = guesses(start(world_model, 300, length, shape), 6, 5)
+        assert 0 < found.statistics.accepted_per_draft < length
+        assert torch.equal(found.length, wanted.length) and torch.equal(found.ended, wanted.ended)
+        for mine, other in zip(found.token.parts(), wanted.token.parts(), strict=True):
+            assert torch.equal(mine, other)
+
+
+def test_a_step_is_right_whatever_its_code_and_wrong_in_any_other_part() -> None:
+    token = all_tokens(enumerable_model())
+    assert same_token(token, Token(token.action, token.code + 1, token.reward, token.end, token.observation)).all()
+    grid = (token.map(lambda x: x[:, None].expand(16, 16, *x.shape[1:])), token.map(lambda x: x.expand(16, *x.shape)))
+    assert torch.equal(same_token(*grid), torch.eye(16, dtype=torch.bool))
+
+
 def test_a_single_row_drafts_no_further_than_an_end_and_keeps_the_distribution() -> None:
     world_model = WorldModel(enumerable_model(), "none")
     lengths: set[int] = set()
 
     class Watched(NextLatDrafter):
-        def draft(self, belief: Tensor, token: Token, uniform: Tensor) -> Draft:
+        def draft(self, belief: Tensor, token: Token, uniform: Tensor) -> Token:
             assert not token.end.any()  # there is nothing to draft after an end
             draft = super().draft(belief, token, uniform)
-            lengths.add(draft.token.end.shape[1])
-            assert not draft.token.end[:, :-1].any()
+            lengths.add(draft.end.shape[1])
+            assert not draft.end[:, :-1].any()
             return draft
 
     draw = SpeculativeRollout(world_model, Watched(world_model.model), FixedLength(3))
@@ -213,10 +233,9 @@ def test_a_single_row_drafts_no_further_than_an_end_and_keeps_the_distribution()
 def test_what_comes_after_an_end_in_every_row_is_cut_off() -> None:
     end = torch.tensor([[0, 1, 0, 0], [1, 0, 0, 0]], dtype=torch.bool)
     token = Token(torch.arange(8).view(2, 4), torch.zeros(2, 4, 0), torch.zeros(2, 4), end, {})
-    draft = Draft(token, torch.zeros(2, 4), lambda rows, at, other: torch.zeros(0))
-    assert draft.until_all_ended().token.action.tolist() == [[0, 1], [4, 5]]
+    assert until_all_ended(token).action.tolist() == [[0, 1], [4, 5]]
     token.end[0, 1] = False
-    assert draft.until_all_ended().token.end.shape == (2, 4)
+    assert until_all_ended(token).end.shape == (2, 4)
 
 
 def test_a_perfect_drafter_is_always_accepted() -> None:
@@ -392,17 +411,3 @@ def test_adaptive_length_does_not_draft_for_next_to_nothing() -> None:
         length.timed(k, 1 + 0.98 * k)  # a draft gains 1% at most
         chosen.append(k)
     assert chosen[100:].count(0) > 680
-
-
-@torch.no_grad()
-@pytest.mark.parametrize("make", [enumerable_model, tiny_model])
-def test_reading_the_heads_once_a_place_changes_nothing(make: Callable[[], NextLat]) -> None:
-    model = make()
-    width = model.config.width
-    belief, at, noise = torch.randn(3, width), torch.randint(3, (40,)), torch.rand(40, token_num_uniforms(model))
-    token, log_p = draw_tokens_at(model, belief, at, noise)
-    one_by_one, expected = draw_token(model, belief[at], noise)
-    assert same_token(token, one_by_one).all()
-    torch.testing.assert_close(log_p, expected)
-    other = sample_token(model, torch.randn(40, width), torch.rand(40, token_num_uniforms(model)))
-    torch.testing.assert_close(token_log_prob_at(model, belief, at, other), token_log_prob(model, belief[at], other))

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from nextlat_rl import FixedLength
-from nextlat_rl.drafting.drafter import Draft, Drafter, SequentialDrafter, feature_draft
+from nextlat_rl.drafting.drafter import Drafter, SequentialDrafter
 from nextlat_rl.drafting.drafters.nextlat import NextLatDrafter
-from nextlat_rl.drafting.token import Token, draw_token, from_parts, stack
+from nextlat_rl.drafting.token import Token, from_parts, sample_token, stack, token_log_prob
 from nextlat_rl.memory import Memory
 from nextlat_rl.tracing import Traced
 
@@ -28,8 +27,8 @@ class EntropyStop(FixedLength):
     """Drafts go on while `1 - sqrt(gamma H)`, a bound on the chance of acceptance, stays above a threshold.
 
     The entropy H of a step is estimated by the surprisal of what was drawn: the entropy of some 150 parts costs what
-    their log-probabilities do. A step is drafted or not by what was drawn before it alone, so the verify step stays
-    exact. The threshold moves so that nine drafted steps of ten are kept. One step is always drafted.
+    their log-probabilities do. The threshold moves so that nine drafted steps of ten are kept. One step is always
+    drafted.
     """
 
     def __init__(self, longest: int = 8) -> None:
@@ -72,20 +71,17 @@ class UntilUnsure(Drafter):
         """See `Drafter.begin`."""
         self.drafter.begin(memory)
 
-    def draft(self, belief: Tensor, token: Token, uniform: Tensor) -> Draft:
+    def draft(self, belief: Tensor, token: Token, uniform: Tensor) -> Token:
         """Draft while the bound is high, as many steps as there is noise for, or to the end of the episode."""
         self.drafter.prepare(belief)
-        tokens, features, logs = [], [], []
-        feature, ended = belief, token.end
+        tokens, feature, ended = [], belief, token.end
         for k in range(uniform.shape[1]):
             feature, token, log_q = self._scored_guess(feature, token, uniform[:, k])
             tokens.append(token)
-            features.append(feature)
-            logs.append(log_q)
             ended = ended | token.end
             if ended.all() or not self.stop.goes_on(log_q[~ended]):
                 break
-        return feature_draft(self.drafter.heads, torch.stack(features, 1), stack(tokens), torch.stack(logs, 1))
+        return stack(tokens)
 
     def advance(self, belief: Tensor, chunk: Token, hidden: Tensor, kept: Tensor) -> None:
         """See `Drafter.advance`."""
@@ -94,19 +90,20 @@ class UntilUnsure(Drafter):
 
 def scored_guess(drafter: SequentialDrafter) -> ScoredGuess:
     """`drafter.guess` with the log-probability `[B]` of the step; of the latent dynamics in one trace, to be fair."""
+    heads, names = drafter.heads, list(drafter.heads.observation)
     if not isinstance(drafter, NextLatDrafter):
+        log_prob = Traced(heads, lambda feature, *parts: token_log_prob(heads, feature, from_parts(names, parts)))
 
         def one_by_one(feature: Tensor, token: Token, uniform: Tensor) -> tuple[Tensor, Token, Tensor]:
             feature, token = drafter.guess(feature, token, uniform)
-            return feature, token, drafter.log_prob(feature, token)
+            return feature, token, log_prob(feature, *token.parts())
 
         return one_by_one
-    heads, names = drafter.heads, list(drafter.heads.observation)
 
     def scored(feature: Tensor, uniform: Tensor, *parts: Tensor) -> tuple[Tensor, ...]:
         feature = drafter.next_feature(feature, from_parts(names, parts))
-        token, log_q = draw_token(heads, feature, uniform)
-        return feature, log_q, *token.parts()
+        token = sample_token(heads, feature, uniform)
+        return feature, token_log_prob(heads, feature, token), *token.parts()
 
     traced = Traced(heads, scored)
 

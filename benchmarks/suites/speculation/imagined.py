@@ -17,7 +17,6 @@ from nextlat_rl.data.batches import Batcher
 from nextlat_rl.data.minari_io import load_datasets
 from nextlat_rl.drafting.config import DRAFTERS
 from nextlat_rl.drafting.drafter import Drafter, SequentialDrafter
-from nextlat_rl.drafting.exactness import can_come_true
 from nextlat_rl.drafting.fit import train_drafter
 from nextlat_rl.drafting.length import DraftLength
 from nextlat_rl.drafting.make import make_drafter, make_net, needs_training
@@ -52,8 +51,6 @@ def rows(
     alone = SpeculativeRollout(world_model, None, FixedLength(0))
     drawn, seconds = {ALONE: alone}, defaultdict[str, float](float)
     for name in DRAFTERS.names():
-        if name == "ngram" and not can_come_true(world_model.observation_codecs):
-            continue
         net, seconds[name] = training.trained(name)
         for length_name, drafter, length in _drafts(name, world_model, net):
             drawn[f"{name} {length_name}"] = alone.drafting(drafter, length)
@@ -81,8 +78,7 @@ def _drafts(name: str, world_model: WorldModel, net: DrafterNet | None) -> Itera
     for length_name, length in lengths.items():
         # A pool must not know what other lengths drew from the same start.
         yield length_name, make_drafter(world_model, name) if name == "ngram" else drafter, length
-    # Guesses of continuous observations have densities, for which the bound on acceptance means nothing.
-    if isinstance(drafter, SequentialDrafter) and can_come_true(world_model.observation_codecs):
+    if isinstance(drafter, SequentialDrafter):
         stop = EntropyStop(max(fixed))
         yield "entropy", UntilUnsure(drafter, stop), stop
 

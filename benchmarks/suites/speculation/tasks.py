@@ -37,7 +37,7 @@ class SpeculationTask:
 TASKS = {
     "DoorKey": SpeculationTask("MiniGrid-DoorKey-5x5", 20, decisions=4_000),
     "FourRooms": SpeculationTask("MiniGrid-FourRooms", 50, decisions=3_000),
-    "CartPole": SpeculationTask("CartPole-v1", 100, decisions=5_000),
+    "CartPole": SpeculationTask("CartPole-v1", decisions=5_000),
     "Acrobot": SpeculationTask("Acrobot-v1", decisions=3_000),
     "LunarLander": SpeculationTask("LunarLander-v3", decisions=6_000),
     "Pendulum": SpeculationTask("Pendulum-v1", options=("planner=none",), decisions=4_000),

@@ -3,10 +3,8 @@
 import torch
 from torch import Tensor
 
-from nextlat_rl.drafting.drafter import Draft, Drafter
-from nextlat_rl.drafting.exactness import can_come_true
-from nextlat_rl.drafting.token import Token, same_token, stack
-from nextlat_rl.errors import UserError
+from nextlat_rl.drafting.drafter import Drafter
+from nextlat_rl.drafting.token import Token, stack
 from nextlat_rl.memory import Memory
 from nextlat_rl.models.nextlat import NextLat
 
@@ -17,22 +15,11 @@ Gram = tuple[int, ...]
 
 
 class NgramDrafter(Drafter):
-    """Repeats what followed the last two steps, else the last one, in anything drawn so far, all roll-outs included.
-
-    Only for discrete observations: a guess has probability 1, and the verify step would take that for a density.
-
-    Raises:
-        UserError: a part of the observations is continuous.
-    """
+    """Repeats what followed the last two steps, else the last one, in anything drawn so far, all roll-outs included."""
 
     foreseen: list[bool]
 
     def __init__(self, model: NextLat, net: None = None) -> None:
-        if not can_come_true(model.observation):
-            raise UserError(
-                "drafter=ngram repeats steps, and where observations are continuous no step ever comes twice; "
-                "use drafter=nextlat"
-            )
         self._followers: dict[Gram, int] = {}  # n-gram -> slot of the step that came next
         self._leads: dict[int, list[Gram]] = {}  # slot -> the n-grams that led to its step
         self._pool: dict[int, tuple[Token, int, int]] = {}  # slot -> steps [B, K + 1], and which of them
@@ -43,8 +30,8 @@ class NgramDrafter(Drafter):
         """The pool stays; what the rows did last is forgotten."""
         self._last: list[Gram] = [()] * len(memory.belief)
 
-    def draft(self, belief: Tensor, token: Token, uniform: Tensor) -> Draft:
-        """Each guess has probability 1; where nothing is known the step before is repeated."""
+    def draft(self, belief: Tensor, token: Token, uniform: Tensor) -> Token:
+        """Without regard to the noise; where nothing is known the step before is repeated."""
         tokens, last, ended = [], list(self._last), token.end
         for _ in range(uniform.shape[1]):
             last = _longer(last, token)
@@ -53,13 +40,7 @@ class NgramDrafter(Drafter):
             ended = ended | token.end
             if ended.all():
                 break
-        guess = stack(tokens)
-
-        def log_q_at(rows: Tensor, position: Tensor, other: Token) -> Tensor:
-            same = same_token(other, guess.map(lambda x: x[rows, position]))
-            return torch.where(same, 0.0, -torch.inf)
-
-        return Draft(guess, torch.zeros(guess.end.shape, device=uniform.device), log_q_at)
+        return stack(tokens)
 
     def advance(self, belief: Tensor, chunk: Token, hidden: Tensor, kept: Tensor) -> None:
         """Put the final steps into the pool, and see which rows' first one it would have guessed."""
@@ -116,7 +97,7 @@ def _longer(grams: list[Gram], token: Token) -> list[Gram]:
 def step_names(token: Token) -> list[list[int]]:
     """A 64-bit name of each step `[B, K]`: equal ones have equal names, in every batch, for as long as Python runs."""
     rows, columns = token.end.shape
-    parts = [part.reshape(rows, columns, -1).cpu().numpy() for part in token.parts()]
+    parts = [part.reshape(rows, columns, -1).cpu().numpy() for part in token.read()]
     return [[hash(b"".join(part[i, k].tobytes() for part in parts)) for k in range(columns)] for i in range(rows)]
 
 
