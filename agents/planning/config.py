@@ -15,9 +15,10 @@ PLANNERS = Registry("nextlat_rl.agents.planning.planners", "planner", "PLANNER")
 
 @dataclass
 class PlannerConfig:
-    """Which planner: `none` follows the policy, `auto` is `lookahead` or `mppi` as the action space has it.
+    """Which planner; a planner's own settings are a subclass, in the planner's file.
 
-    A planner's own settings are a subclass, in the planner's file.
+    Attributes:
+        name: `none` follows the policy, `auto` is `lookahead` or `mppi` as the action space has it.
     """
 
     name: str = "none"

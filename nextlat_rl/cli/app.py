@@ -9,13 +9,12 @@ from typing import TypeVar
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig
 
-from nextlat_rl.agents.planning.config import PLANNERS
+from nextlat_rl.cli.help import print_help
 from nextlat_rl.console import result_alone_on_stdout
-from nextlat_rl.envs.mixture import BEHAVIOURS
 from nextlat_rl.errors import UserError
-from nextlat_rl.jobs.compose import CONFIGS, HYDRA_ERRORS, explain, prepare, to_settings
+from nextlat_rl.jobs.compose import HYDRA_ERRORS, explain, prepare, to_settings
 from nextlat_rl.notices import print_warnings_in_one_line
 from nextlat_rl.signals import exit_code, sigterm_raises
 
@@ -40,7 +39,7 @@ def run(command: str, cls: type[Settings], body: Callable[[Settings, list[str]],
     try:
         sys.argv[1:] = prepare(command, cls, sys.argv[1:])
         if {"--help", "-h"} & set(sys.argv[1:]):
-            _print_help(command)
+            print_help(command, cls)
             return
         with sigterm_raises():
             main()
@@ -59,37 +58,6 @@ def run(command: str, cls: type[Settings], body: Callable[[Settings, list[str]],
     except KeyboardInterrupt as error:
         print("interrupted", file=sys.stderr)
         sys.exit(exit_code(error))
-
-
-def _print_help(command: str) -> None:
-    """What the command is for, its options with their defaults, and the named settings.
-
-    Hydra's own help looks every group up anew and copies the search path each time: four seconds of five.
-    """
-    typed = [argument for argument in sys.argv[1:] if "=" in argument]
-    with hydra.initialize_config_module("nextlat_rl.configs", version_base="1.3"):
-        config = hydra.compose(command, typed, return_hydra_config=True)
-    header = config.hydra.help.header
-    used = [choice for choice in config.hydra.runtime.choices if not choice.startswith("hydra/")]
-    with open_dict(config):
-        del config["hydra"]
-    print(f"{header}\n\n== Options (name=value) ==\n\n{OmegaConf.to_yaml(config)}")
-    if used:
-        print("== Named settings (group=option) ==\n")
-    for group in sorted(used):
-        print(f"{group}: {', '.join(_group_options(group))}")
-    if "planner" in used:
-        print("\nA planner's own options are shown with --help planner=<name>.")
-    if "behaviour" in config or "collect" in config:
-        print(f"\nBehaviours that gather: {', '.join(BEHAVIOURS.names())}, or a mixture such as expert:0.1+random:0.9")
-    if "env" in config:
-        print("\nEnvironments: env=<any Gymnasium id>; the named ones bring defaults of their own.")
-
-
-def _group_options(group: str) -> list[str]:
-    if group == "planner":
-        return ["none", "auto", *PLANNERS.names()]
-    return sorted(path.stem for path in (CONFIGS / group).glob("*.yaml"))
 
 
 def _fail(message: str) -> None:

@@ -16,7 +16,12 @@ Acting = Literal["trunk", "recurrent"]
 
 @dataclass
 class CollectCommand(CollectConfig):
-    """`python -m nextlat_rl.collect`: `id` names the data set; empty derives a name from the settings."""
+    """`python -m nextlat_rl.collect`.
+
+    Attributes:
+        env: the environment, any Gymnasium id.
+        id: names the data set; empty derives a name from the settings.
+    """
 
     section: ClassVar[str] = ""
 

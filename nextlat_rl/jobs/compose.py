@@ -119,7 +119,7 @@ def _schema(cls: type[Any]) -> type[Any]:
         else:
             fields.append((field.name, hint, dataclasses.field(default_factory=factory)))
     base = (schema(PlannerConfig),) if issubclass(cls, PlannerConfig) and cls is not PlannerConfig else ()
-    return dataclasses.make_dataclass(cls.__name__, fields, bases=base)
+    return dataclasses.make_dataclass(cls.__name__, fields, bases=base, namespace={"__doc__": cls.__doc__})
 
 
 def _as_schema(factory: Callable[[], Any]) -> Any:
