@@ -87,7 +87,7 @@ class AnswerCode(nn.Module):
             return self.table(code.flatten(-2))
         rows = self._flat(code).reshape(-1, self.groups)
         summed = F.embedding_bag(rows, self.table.weight.T.contiguous(), mode="sum")  # columns are slow to gather
-        return summed.view(*code.shape[:-1], -1)
+        return summed.view(*code.shape[:-1], summed.shape[-1])
 
     def log_prob(self, logits: Tensor, code: Tensor) -> Tensor:
         """Log-probability `[*B]` of codes `[*B, G]` under `prior`'s logits `[*B, G, C]` for the same codes."""

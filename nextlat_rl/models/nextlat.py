@@ -18,6 +18,7 @@ from functools import reduce
 from typing import cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nextlat_rl.models.code import AnswerCode
@@ -27,6 +28,8 @@ from nextlat_rl.models.transition import TransitionParams
 from nextlat_rl.spaces import Codec, build_codec, build_scalar, leaves, reward_support
 from nextlat_rl.spaces.box import BoxCodec
 from nextlat_rl.types import Spaces
+
+_SMALLEST = 1e-3  # weight of a norm that is divided by
 
 
 class NextLat(nn.Module):
@@ -139,14 +142,26 @@ class NextLat(nn.Module):
         return torch.cat((hidden, numbers), dim=-1) if self._numeric else hidden
 
     def dynamics(self, belief: Tensor, step_embedding: Tensor) -> Tensor:
-        """h^_{t+1} from h_t and emb(x_{t+1}), all `[*B, D + N]` (eq. 9); its numbers are those of x_{t+1}."""
+        """h^_{t+1} from h_t and emb(x_{t+1}), all `[*B, D + N]` (eq. 9); its numbers are those of x_{t+1}.
+
+        With a code the result is one that the trunk's final norm can give, so that no roll-out grows without bounds.
+        """
         hidden, numbers = self.split(belief)
         embedding, following = self.split(step_embedding)
         joined = self.input_norm(torch.cat((hidden, embedding), dim=-1))
-        if not self._numeric:
-            return hidden + self.dynamics_net(joined)
-        after = hidden + self.dynamics_net(torch.cat((joined, numbers, following), dim=-1))
-        return torch.cat((after, following), dim=-1)
+        if self._numeric:
+            joined = torch.cat((joined, numbers, following), dim=-1)
+        after = hidden + self.dynamics_net(joined)
+        if self.code is not None:
+            after = self._normalised(after)
+        return torch.cat((after, following), dim=-1) if self._numeric else after
+
+    def _normalised(self, hidden: Tensor) -> Tensor:
+        """The nearest result of the trunk's final norm, `[*B, D]`, in units of its weights; they get no gradient."""
+        norm = self.trunk.norm
+        weight, bias = norm.weight.detach(), norm.bias.detach()
+        weight = torch.where(weight.abs() < _SMALLEST, _SMALLEST, weight)
+        return F.layer_norm((hidden - bias) / weight, hidden.shape[-1:], weight, bias)
 
     def after(self, belief: Tensor, action_embedding: Tensor) -> Tensor:
         """Afterstate g_t `[*B, D + N]` of h_t `[*B, D + N]` and emb(a_t) `[*B, D]`."""

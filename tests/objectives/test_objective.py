@@ -82,7 +82,11 @@ def slow_losses(model: NextLat, batch: Batch, config: ObjectiveConfig) -> dict[s
                     if kind
                     else model.embed_step(a, batch.reward[b, t + i - 1], observation, torch.tensor(False))
                 )
-                h[s] = h[s] + model.dynamics_net(model.input_norm(torch.cat((h[s], x))))
+                after = h[s] + model.dynamics_net(model.input_norm(torch.cat((h[s], x))))
+                weight, bias = model.trunk.norm.weight.detach(), model.trunk.norm.bias.detach()
+                plain = (after - bias) / weight
+                plain = (plain - plain.mean()) / (plain.var(unbiased=False) + 1e-5).sqrt()
+                h[s] = plain * weight + bias
                 truth = belief[b, t + i].detach()
                 latent[f"latent{kind}"].append(F.smooth_l1_loss(h[s], truth))
                 latent[f"kl{kind}"].append(slow_kl(frozen, truth, h[s], batch, (b, t + i), out.code[b, t + i], config))
