@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from nextlat_rl.agents.planning.config import PLANNERS
 from nextlat_rl.console import result_alone_on_stdout
 from nextlat_rl.envs.mixture import BEHAVIOURS
+from nextlat_rl.envs.timeout import on_hang
 from nextlat_rl.errors import UserError
 from nextlat_rl.jobs.compose import CONFIGS, HYDRA_ERRORS, explain, prepare, to_settings
 from nextlat_rl.notices import print_warnings_in_one_line
@@ -43,6 +44,7 @@ def run(command: str, cls: type[Settings], body: Callable[[Settings, list[str]],
             _print_help(command)
             return
         with sigterm_raises():
+            on_hang(_end)
             main()
             for config, typed in jobs:
                 settings = to_settings(config, cls)
@@ -59,6 +61,12 @@ def run(command: str, cls: type[Settings], body: Callable[[Settings, list[str]],
     except KeyboardInterrupt as error:
         print("interrupted", file=sys.stderr)
         sys.exit(exit_code(error))
+
+
+def _end(message: str) -> None:
+    """End the process in spite of code that does not."""
+    print(f"error: {message}; complete data sets and checkpoints are kept", file=sys.stderr, flush=True)
+    os._exit(2)
 
 
 def _print_help(command: str) -> None:
