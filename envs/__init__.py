@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nextlat_rl.envs.factory import make_env, time_limit
     from nextlat_rl.envs.registry import resolve_env_id, saved_env_id
+    from nextlat_rl.envs.timeout import set_timeout
 
-__all__ = ["make_env", "resolve_env_id", "saved_env_id", "time_limit"]
+__all__ = ["make_env", "resolve_env_id", "saved_env_id", "set_timeout", "time_limit"]
 
 _MODULES = {"make_env": "factory", "resolve_env_id": "registry", "saved_env_id": "registry", "time_limit": "factory"}
+_MODULES["set_timeout"] = "timeout"
 
 
 def __getattr__(name: str) -> Any:

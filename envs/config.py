@@ -17,10 +17,18 @@ class EnvConfig:
         id: any Gymnasium id; the version may be left out.
         kwargs: arguments of `gymnasium.make`: `env.kwargs.map_name=8x8`; `env.kwargs.max_episode_steps=200` is where
             episodes are cut.
+        timeout: seconds that a call of the environment may take, so that one that hangs is said; 0 for no limit.
+
+    Raises:
+        UserError: a negative time.
     """
 
     id: str = "MiniGrid-FourRooms"
     kwargs: dict[str, Any] = field(default_factory=dict)
+    timeout: float = 300.0
+
+    def __post_init__(self) -> None:
+        at_least("env.", self, 0, "timeout")
 
     @property
     def consent(self) -> str:

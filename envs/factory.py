@@ -8,6 +8,7 @@ from typing import Any
 import gymnasium as gym
 
 from nextlat_rl.env_ids import split_env_id
+from nextlat_rl.envs import timeout
 from nextlat_rl.envs.guard import LONGEST, GuardedEnv
 from nextlat_rl.envs.missions import TextMission, has_mission
 from nextlat_rl.envs.registry import resolve_env_id
@@ -25,17 +26,21 @@ def make_env(env_id: str, **kwargs: Any) -> gym.Env:
         **kwargs: more of them.
 
     Raises:
-        UserError: unknown id, a package the environment needs is missing, an argument it does not take or lacks, or
-            whatever its constructor raises. Its `reset` and `step` raise UserError too, which names the place.
+        UserError: unknown id, a package the environment needs is missing, an argument it does not take or lacks,
+            whatever its constructor raises, or no end of it within `timeout()` seconds. Its `reset` and `step` raise
+            UserError too, which names the place.
     """
     full = resolve_env_id(env_id)
     name, own = split_env_id(full)
     kwargs = {"disable_env_checker": True, **own, **kwargs}
     os.environ.setdefault("SDL_NO_SIGNAL_HANDLERS", "1")  # SDL, which many draw with, would swallow SIGTERM
+    timeout.watch()
     try:
-        with warnings.catch_warnings():
+        with timeout.Call(lambda: f"environment '{full}', while it is made"), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*is out of date.*")
             env = gym.make(name, **kwargs)
+    except timeout.HangError:
+        raise
     except (gym.error.DependencyNotInstalled, ImportError) as error:
         raise UserError(_missing_package(full, error)) from error
     except TypeError as error:

@@ -1,18 +1,20 @@
 """The border to an environment: what comes in is checked and copied, what goes wrong is said in one line."""
 
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
+from nextlat_rl.envs import timeout
 from nextlat_rl.errors import UserError
 from nextlat_rl.notices import notice, reason
 
 LONGEST = 1000  # steps of an episode where the environment sets no limit
+_CLOSING = 30.0  # seconds at most
+_never_closed: set[str] = set()  # environments that hang in it, of which there may be many
 
 _Check = Callable[[Any], Any]
 
@@ -38,10 +40,12 @@ class GuardedEnv(gym.Wrapper, gym.utils.RecordConstructorArgs):
         """Start an episode.
 
         Raises:
-            UserError: naming environment and episode, if the environment raises or its observation is not usable.
+            UserError: naming environment and episode, if the environment raises, does not answer or its observation is
+                not usable.
         """
         self._seed, self._time = seed, 0
-        with self._named():
+        timeout.watch()
+        with _Named(self._place):
             observation, info = self.env.reset(seed=seed, options=options)
             return self._check(observation), info
 
@@ -49,10 +53,11 @@ class GuardedEnv(gym.Wrapper, gym.utils.RecordConstructorArgs):
         """Take a step.
 
         Raises:
-            UserError: naming environment, episode and step, if the environment raises or what it returns is not usable.
+            UserError: naming environment, episode and step, if the environment raises, does not answer or what it
+                returns is not usable.
         """
         self._time += 1
-        with self._named():
+        with _Named(self._place):
             observation, reward, terminated, truncated, info = self.env.step(action)
             number, seen = _number(reward), self._check(observation)
             terminated, truncated = bool(terminated), bool(truncated)
@@ -64,26 +69,39 @@ class GuardedEnv(gym.Wrapper, gym.utils.RecordConstructorArgs):
             truncated = True
         return seen, number, terminated, truncated, info
 
+    def render(self) -> Any:
+        """Draw it; raises HangError where that takes too long, else whatever the environment raises."""
+        with timeout.Call(self._place):
+            return self.env.render()
+
     def close(self) -> None:
-        """Close the environment; what it raises then costs nothing that was done."""
+        """Close the environment; what it raises then, or that it hangs, costs nothing that was done."""
+        if self._name in _never_closed:
+            return
+        limit = min(timeout.timeout(), _CLOSING)
         try:
-            self.env.close()
+            with timeout.Call(lambda: f"environment '{self._name}' does not close", limit):
+                self.env.close()
+        except timeout.HangError:
+            _never_closed.add(self._name)
+            notice(f"environment '{self._name}' does not close within {limit:g} seconds: it is left open")
         except Exception as error:  # environments raise anything
             notice(f"environment '{self._name}' failed to close: {reason(error)}")
 
-    @contextmanager
-    def _named(self) -> Iterator[None]:
-        """Whatever the environment raises becomes a line that names the place; also its own `sys.exit`."""
-        try:
-            yield
-        except (Exception, SystemExit) as error:  # environments raise anything
-            if isinstance(error, UserError) or (isinstance(error, SystemExit) and _is_ours(error)):
-                raise
-            episode = "a later episode" if self._seed is None else f"the episode with seed {self._seed}"
-            place = f"in step {self._time}" if self._time else "at its reset"
-            raise UserError(
-                f"environment '{self._name}', {episode}, {place}: {reason(error)}; correct the environment"
-            ) from error
+    def _place(self) -> str:
+        episode = "a later episode" if self._seed is None else f"the episode with seed {self._seed}"
+        place = f"in step {self._time}" if self._time else "at its reset"
+        return f"environment '{self._name}', {episode}, {place}"
+
+
+class _Named(timeout.Call):
+    """Whatever the environment raises becomes a line that names the place; also its own `sys.exit`."""
+
+    def failed(self, error: BaseException) -> None:
+        super().failed(error)
+        ours = isinstance(error, UserError) or (isinstance(error, SystemExit) and _is_ours(error))
+        if isinstance(error, Exception | SystemExit) and not ours:  # environments raise anything
+            raise UserError(f"{self.place()}: {reason(error)}; correct the environment") from error
 
 
 def _is_ours(error: BaseException) -> bool:

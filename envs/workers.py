@@ -19,6 +19,7 @@ from typing import Any, cast
 
 import gymnasium as gym
 
+from nextlat_rl.envs import timeout
 from nextlat_rl.envs.episode import Episode, check_seed, roll_out
 from nextlat_rl.envs.factory import make_env
 from nextlat_rl.envs.mixture import MixedBehaviour, parse_mixture
@@ -99,7 +100,7 @@ def _started(workers: int, what: tuple[str, str, float]) -> Iterator[list[Connec
         with _one_thread_each(), _interrupts_ignored():
             for _ in range(workers):
                 ours, theirs = context.Pipe()
-                process = context.Process(target=_work, args=(theirs, *what), daemon=True)
+                process = context.Process(target=_work, args=(theirs, timeout.timeout(), *what), daemon=True)
                 process.start()
                 theirs.close()  # or the pipe would not end with the process
                 pipes.append(ours)
@@ -124,8 +125,11 @@ def _started(workers: int, what: tuple[str, str, float]) -> Iterator[list[Connec
             pipe.close()
 
 
-def _work(pipe: Connection, env_id: str, behaviour: str, epsilon: float) -> None:
+def _work(pipe: Connection, seconds: float, env_id: str, behaviour: str, epsilon: float) -> None:
     """Answer tasks, until the process that started this one ends or ends it; that one says the notices for all."""
+    number = 0
+    timeout.set_timeout(seconds)
+    timeout.on_hang(lambda message: pipe.send((number, (UserError(message), said()))))
     warnings.simplefilter("ignore", NextLatWarning)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     parts = functools.cache(lambda: _parts(env_id, behaviour, epsilon))

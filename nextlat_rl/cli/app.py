@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 
 from nextlat_rl.cli.help import print_help
 from nextlat_rl.console import result_alone_on_stdout
+from nextlat_rl.envs.timeout import on_hang
 from nextlat_rl.errors import UserError
 from nextlat_rl.jobs.compose import HYDRA_ERRORS, explain, prepare, to_settings
 from nextlat_rl.notices import print_warnings_in_one_line
@@ -42,6 +43,7 @@ def run(command: str, cls: type[Settings], body: Callable[[Settings, list[str]],
             print_help(command, cls)
             return
         with sigterm_raises():
+            on_hang(_end)
             main()
             for config, typed in jobs:
                 settings = to_settings(config, cls)
@@ -58,6 +60,12 @@ def run(command: str, cls: type[Settings], body: Callable[[Settings, list[str]],
     except KeyboardInterrupt as error:
         print("interrupted", file=sys.stderr)
         sys.exit(exit_code(error))
+
+
+def _end(message: str) -> None:
+    """End the process in spite of code that does not."""
+    print(f"error: {message}; complete data sets and checkpoints are kept", file=sys.stderr, flush=True)
+    os._exit(2)
 
 
 def _fail(message: str) -> None:

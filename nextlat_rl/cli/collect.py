@@ -4,7 +4,7 @@ from dataclasses import fields
 
 from nextlat_rl.console import make_console
 from nextlat_rl.env_ids import env_options
-from nextlat_rl.envs import resolve_env_id
+from nextlat_rl.envs import resolve_env_id, set_timeout
 from nextlat_rl.envs.config import CollectConfig
 from nextlat_rl.jobs.collection import check_new, default_dataset_id, gather
 from nextlat_rl.jobs.commands import CollectCommand
@@ -14,6 +14,7 @@ from nextlat_rl.jobs.compose import environment_settings
 def collect(config: CollectCommand, typed: list[str]) -> None:
     """Gather a new data set; options that were not typed take what configs/env says for the environment."""
     console = make_console(quiet=False)
+    set_timeout(config.env.timeout)
     env_id = resolve_env_id(config.env.id, config.env.kwargs)
     settings = collect_settings(config, typed)
     dataset_id = config.id or default_dataset_id(env_id, settings)

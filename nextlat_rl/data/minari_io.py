@@ -94,7 +94,10 @@ def write_dataset(
             description=description or f"{env_id}, gathered by {behaviour} with epsilon {epsilon}",
         ).storage
         behaviours: list[str | None] = []
-        storage.update_episodes(_buffers(episodes, observation_space, action_space, behaviours, root))
+        try:
+            storage.update_episodes(_buffers(episodes, observation_space, action_space, behaviours, root))
+        except UserError as error:
+            raise UserError(f"{error}; nothing of the data set is kept") from error
         if not behaviours:
             raise UserError(f"no episodes were gathered for data set '{dataset_id}': ask for more steps")
         storage.update_episode_metadata({} if name is None else {"behaviour": name} for name in behaviours)

@@ -18,7 +18,7 @@ from nextlat_rl.agents.planning.planner import check_space
 from nextlat_rl.data.episode import Episode
 from nextlat_rl.data.minari_io import dataset_root, exists
 from nextlat_rl.data.store import Store, store_of_episodes
-from nextlat_rl.envs import make_env, resolve_env_id, time_limit
+from nextlat_rl.envs import make_env, resolve_env_id, set_timeout, time_limit
 from nextlat_rl.envs.behaviours.random import RandomBehaviour
 from nextlat_rl.envs.episode import record, snapshot
 from nextlat_rl.envs.guard import LONGEST
@@ -57,6 +57,7 @@ def examine(config: TrainConfig, findings: list[Finding]) -> None:
         UserError: the job cannot work.
     """
     set_threads(config.trainer.threads)
+    set_timeout(config.env.timeout)
     device = pick_device(config.device)
     env_id = resolve_env_id(config.env.id, config.env.kwargs)
     env = make_env(env_id)

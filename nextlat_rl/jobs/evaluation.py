@@ -17,7 +17,7 @@ from nextlat_rl.agents.planning.planner import make_planner
 from nextlat_rl.agents.speculative import SpeculativeAgent
 from nextlat_rl.console import bar, make_console
 from nextlat_rl.drafting.length import DraftLength, FixedLength
-from nextlat_rl.envs import make_env, saved_env_id
+from nextlat_rl.envs import make_env, saved_env_id, set_timeout
 from nextlat_rl.jobs.commands import CheckpointCommand
 from nextlat_rl.results import provenance
 from nextlat_rl.seeds import EVALUATION_SEED
@@ -170,6 +170,7 @@ def load_world_model(config: CheckpointCommand) -> WorldModel:
     Raises:
         UserError: no checkpoint, or a broken one; see `saved_env_id`; the environment's spaces are not the model's.
     """
+    set_timeout(config.env.timeout)
     world_model = WorldModel.load(config.checkpoint, config.device)
     world_model.env_id = saved_env_id(world_model.env_id, config.env.id, config.env.kwargs)
     check_env(world_model, world_model.env_id)

@@ -15,7 +15,8 @@ from nextlat_rl.settings import from_dict
 from nextlat_rl.training import checkpoint
 
 # What weights, value bins, optimiser state and data were made with.
-_FIXED = ("env", "data", "collect", "model", "objective.name", "objective.discount", "trainer.optimizer", "seed")
+_MADE_WITH = ("model", "objective.name", "objective.discount", "trainer.optimizer", "seed")
+_FIXED = ("env.id", "env.kwargs", "data", "collect", *_MADE_WITH)
 _GROUPS = ("model", "objective", "trainer")
 
 

@@ -21,7 +21,7 @@ from nextlat_rl.data.minari_io import exists
 from nextlat_rl.data.space_check import check_spaces, check_supported
 from nextlat_rl.data.store import Store
 from nextlat_rl.env_ids import split_env_id
-from nextlat_rl.envs import make_env, resolve_env_id, time_limit
+from nextlat_rl.envs import make_env, resolve_env_id, set_timeout, time_limit
 from nextlat_rl.envs.paper.diagnostics import log_task
 from nextlat_rl.errors import UserError
 from nextlat_rl.jobs.collection import ensure_dataset, gather, slug
@@ -97,6 +97,7 @@ def train(config: TrainConfig, console: Console, typed: Sequence[str] = ()) -> l
     """
     started = time.monotonic()
     set_threads(config.trainer.threads)
+    set_timeout(config.env.timeout)
     typed = typed if config.rounds == 1 else ()
     try:
         rows = _go_on(config, console, started, typed)

@@ -24,7 +24,7 @@ from nextlat_rl.training.tracking import run_folder, runs_of
 from nextlat_rl.training.trainer import total_steps
 
 ROUNDS = "rounds.json"  # in the first run of several rounds: the rows of all, once they are done
-_NOT_COMPARED = ("resume", "runs", "json", "device", "rounds", "env", "env.id")
+_NOT_COMPARED = ("resume", "runs", "json", "device", "rounds", "env", "env.id", "env.timeout")
 
 
 def newest_unfinished(config: TrainConfig, typed: Sequence[str], console: Console) -> Path | None:

@@ -324,3 +324,4 @@ def test_a_resumed_run_refuses_what_it_cannot_change() -> None:
             resumed_config(str(folder), [option])
     same = ["env=UnusualResumed", "objective=nextlat", "model.width=16", "trainer.steps=9", "planner=lookahead"]
     assert resumed_config(str(folder), same).trainer.steps == 9
+    assert resumed_config(str(folder), ["env.timeout=5"]).env.timeout == 5
