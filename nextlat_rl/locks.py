@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from nextlat_rl.durable import make_folder
 from nextlat_rl.errors import UserError
 
 _WRITTEN = 60.0  # seconds
@@ -75,12 +76,12 @@ def filled(folder: Path, option: str, finished: Callable[[Path], bool]) -> Itera
     `sweep_unfinished` deletes it where this process is killed.
     """
     folder = claim(folder, option)
-    with locked(folder / OWNER, f"'{folder}' is taken"):
-        try:
+    try:
+        with locked(folder / OWNER, f"'{folder}' is taken"):
             yield folder
-        finally:
-            if not finished(folder):
-                shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        if not finished(folder):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def is_held(path: Path) -> bool:
@@ -108,10 +109,12 @@ def claim(folder: Path, option: str) -> Path:
     name, number = folder.name, 1
     while True:
         try:
-            folder.mkdir(parents=True)
+            make_folder(folder, new=True)
             return folder
         except OSError as error:
-            if not folder.exists():  # a link to nothing on the way there is a FileExistsError too
+            if (
+                not isinstance(error, FileExistsError) or not folder.exists()
+            ):  # a link to nothing on the way there is a FileExistsError too
                 raise UserError(
                     f"cannot create the folder {folder} ({error.strerror}); choose another with {option}"
                 ) from None

@@ -1,7 +1,6 @@
 """Result rows: where a figure comes from, and writing it to a file."""
 
 import json
-import os
 import shlex
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from nextlat_rl.durable import write_text
 from nextlat_rl.errors import UserError
 
 RESULT_VERSION = 1
@@ -119,8 +119,5 @@ def _git(*arguments: str) -> str:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON in one piece: a reader sees the old file or the new one."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch.write_text(json.dumps(content, indent=1) + "\n")
-    os.replace(scratch, path)
+    """Write JSON, see `nextlat_rl.durable.replaced`."""
+    write_text(path, json.dumps(content, indent=1) + "\n")

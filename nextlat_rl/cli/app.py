@@ -1,6 +1,5 @@
 """What the commands share: Hydra with typed settings, one-line errors with exit code 2, `--help`."""
 
-import errno
 import os
 import sys
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from omegaconf import DictConfig
 
 from nextlat_rl.cli.help import print_help
 from nextlat_rl.console import result_alone_on_stdout
+from nextlat_rl.durable import UNWRITABLE, cannot_write
 from nextlat_rl.envs.timeout import on_hang
 from nextlat_rl.errors import UserError
 from nextlat_rl.jobs.compose import HYDRA_ERRORS, explain, prepare, to_settings
@@ -54,9 +54,9 @@ def run(command: str, cls: type[Settings], body: Callable[[Settings, list[str]],
     except HYDRA_ERRORS as error:
         _fail(explain(error, cls))
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno not in UNWRITABLE:
             raise
-        _fail(f"the disk is full ({error.filename or 'while writing'}); free some space and run the same command again")
+        _fail(str(cannot_write(error.filename or "a file", error)))
     except KeyboardInterrupt as error:
         print("interrupted", file=sys.stderr)
         sys.exit(exit_code(error))

@@ -10,6 +10,7 @@ from nextlat_rl.agents.agent import Agent
 from nextlat_rl.agents.planning.imagined import every_action
 from nextlat_rl.agents.planning.planner import Explanation, make_planner
 from nextlat_rl.console import make_console, print_result, table
+from nextlat_rl.durable import replaced
 from nextlat_rl.envs import make_env
 from nextlat_rl.envs.drawing import observation_drawer
 from nextlat_rl.errors import UserError
@@ -46,8 +47,8 @@ def plan(config: PlanCommand) -> None:
     figure = plan_figure(world_model, agent.memory.belief, found.lines, captions, drawer, observation)
     folder = run_folder(config.checkpoint)
     out = Path(config.out or folder / f"plan-{time.strftime('%Y%m%d-%H%M%S')}.png")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(out, dpi=110)
+    with replaced(out) as part:
+        figure.savefig(part, dpi=110)
     tracker = Tracker(folder / out.stem)
     tracker.figure("plan/decision", figure, config.step)
     tracker.close()

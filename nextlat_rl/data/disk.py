@@ -1,14 +1,17 @@
-"""Clear errors for full or forbidden disks, and files and folders that are written completely or not at all."""
+"""The folder of data sets, and clear errors for full or forbidden disks."""
 
 import contextlib
-import errno
 import os
+import re
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from nextlat_rl.durable import FULL, UNWRITABLE
 from nextlat_rl.errors import UserError
+
+ROOT_VARIABLE = "MINARI_DATASETS_PATH"
+UNFINISHED = "unfinished_"  # begins the names of data sets that are being written
 
 
 def _full(directory: Path, variable: str) -> UserError:
@@ -25,35 +28,24 @@ def require_free(directory: Path, size: int, variable: str) -> None:
 
 
 @contextlib.contextmanager
-def explain_disk_errors(directory: Path, variable: str) -> Iterator[None]:
-    """Turn the OSError of a full disk, an exhausted quota or a folder we may not write to into a UserError."""
+def hdf5_errors() -> Iterator[None]:
+    """Turn the RuntimeError that h5py makes of an OSError, where a file is closed, back into it."""
     try:
         yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise _full(directory, variable) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
-            raise UserError(f"cannot write to {directory} ({error}): point {variable} at a folder you own") from error
-        raise
+    except RuntimeError as error:
+        if (number := re.search(r"errno = (\d+)", str(error))) is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
 
 
 @contextlib.contextmanager
-def all_or_nothing(directory: Path) -> Iterator[Path]:
-    """Delete `directory` again if the block is left by any error, an interrupt included."""
+def explain_disk_errors(directory: Path, variable: str) -> Iterator[None]:
+    """Turn the OSError of a disk that is full, or that takes nothing for another reason, into a UserError."""
     try:
-        yield directory
-    except BaseException:
-        shutil.rmtree(directory, ignore_errors=True)
-        raise
-
-
-def replace_file(path: Path, text: str) -> None:
-    """Write a small text file so that a reader sees the old content or the new, never a part."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            raise _full(directory, variable) from error
+        if error.errno in UNWRITABLE:
+            raise UserError(f"cannot write to {directory} ({error}): point {variable} at a folder you own") from error
         raise

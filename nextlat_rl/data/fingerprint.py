@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from minari import MinariDataset
 
-from nextlat_rl.data.disk import replace_file
+from nextlat_rl.durable import write_text
 
 _BLOCK = 1 << 20
 
@@ -26,7 +26,7 @@ def content_digest(dataset: MinariDataset, memo: Path) -> str:
     old_stamp, _, digest = known.get(str(folder), "").partition(" ")
     if old_stamp != stamp:
         digest = _digest(folder, files)
-        replace_file(memo, json.dumps(known | {str(folder): f"{stamp} {digest}"}, indent=1))
+        write_text(memo, json.dumps(known | {str(folder): f"{stamp} {digest}"}, indent=1))
     choice = np.asarray(dataset.episode_indices, dtype=np.int64).tobytes()
     return hashlib.blake2b(digest.encode() + choice, digest_size=16).hexdigest()
 
@@ -38,7 +38,7 @@ def is_verified(folder: Path, memo: Path) -> bool:
 
 def remember_verified(folder: Path, memo: Path) -> None:
     """Note in `memo` that the contents of a folder's files were compared with their manifest."""
-    replace_file(memo, json.dumps(_read(memo) | {str(folder): _verified(folder)}, indent=1))
+    write_text(memo, json.dumps(_read(memo) | {str(folder): _verified(folder)}, indent=1))
 
 
 def _verified(folder: Path) -> str:

@@ -1,6 +1,5 @@
 """Minari data sets: write one from episodes, load one by its id, list the local ones."""
 
-import contextlib
 import copy
 import json
 import os
@@ -16,23 +15,22 @@ import numpy as np
 from minari import MinariDataset
 from minari.data_collector import EpisodeBuffer
 from minari.dataset.minari_dataset import parse_dataset_id
-from minari.namespace import create_namespace, list_local_namespaces
+from minari.namespace import NAMESPACE_METADATA_FILENAME, namespace_hierarchy
 from minari.storage import get_dataset_path
 
 import nextlat_rl
-from nextlat_rl.data.disk import explain_disk_errors, replace_file, require_free
+from nextlat_rl.data.disk import ROOT_VARIABLE, UNFINISHED, explain_disk_errors, hdf5_errors, require_free
 from nextlat_rl.data.episode import Episode
 from nextlat_rl.data.hub import HubError, download
+from nextlat_rl.durable import publish, write_text
 from nextlat_rl.env_ids import split_env_id
 from nextlat_rl.errors import UserError
 from nextlat_rl.files import read_json, require_regular
 from nextlat_rl.locks import scratch_folder, sweep
 from nextlat_rl.spaces.saved import read_space
 
-ROOT_VARIABLE = "MINARI_DATASETS_PATH"
 # HDF5 crashes the process when the disk fills up under it, so writing stops while its caches can still be flushed.
 DISK_RESERVE = 64 * 2**20
-_UNFINISHED = "unfinished_"
 
 
 class TakenError(UserError):
@@ -82,8 +80,9 @@ def write_dataset(
     """
     folder = check_new_id(dataset_id)
     root = get_dataset_path()
-    sweep(root, _UNFINISHED)
-    with explain_disk_errors(root, ROOT_VARIABLE), scratch_folder(root, _UNFINISHED, "-v0") as temporary:
+    sweep(root, UNFINISHED)
+    explained = explain_disk_errors(root, ROOT_VARIABLE)
+    with explained, hdf5_errors(), scratch_folder(root, UNFINISHED, "-v0") as temporary:
         require_free(root, DISK_RESERVE, ROOT_VARIABLE)
         storage = _create(
             temporary.name,
@@ -181,14 +180,15 @@ def _publish(temporary: Path, dataset_id: str) -> None:
     """Give a finished data set its id and its place."""
     metadata_file = temporary / "data" / "metadata.json"
     metadata = json.loads(metadata_file.read_text(encoding="utf-8"))
-    replace_file(metadata_file, json.dumps(metadata | {"dataset_id": dataset_id}))
+    write_text(metadata_file, json.dumps(metadata | {"dataset_id": dataset_id}))
     namespace = parse_dataset_id(dataset_id)[0]
-    if namespace is not None and namespace not in list_local_namespaces():
-        with contextlib.suppress(ValueError):  # another process has just created it
-            create_namespace(namespace)
+    for name in namespace_hierarchy(namespace):
+        file = get_dataset_path(name) / NAMESPACE_METADATA_FILENAME
+        if not file.exists():
+            write_text(file, "{}")
     folder = check_new_id(dataset_id)
     try:
-        os.rename(temporary, folder)
+        publish(temporary, folder)
     except OSError:
         check_new_id(dataset_id)  # another process wrote it in this moment
         raise
@@ -274,7 +274,7 @@ def list_datasets() -> list[str]:
         if Path(folder, "data", "metadata.json").is_file():
             found.append(Path(folder).relative_to(root).as_posix())
             children.clear()
-    return sorted(name for name in found if not name.startswith((_UNFINISHED, ".")))
+    return sorted(name for name in found if not name.startswith((UNFINISHED, ".")))
 
 
 def _check_id(dataset_id: str) -> None:

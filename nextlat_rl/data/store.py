@@ -28,6 +28,7 @@ from nextlat_rl.data.store_writer import (
     summary,
     write_store,
 )
+from nextlat_rl.durable import PART, make_folder, publish
 from nextlat_rl.errors import UserError
 from nextlat_rl.files import check_seal, read_json
 from nextlat_rl.locks import scratch_folder, sweep, sweep_files
@@ -167,7 +168,7 @@ def build_store(
     datasets = [dataset] if isinstance(dataset, MinariDataset) else list(dataset)
     cache = Path(cache_dir) if cache_dir is not None else default_cache()
     with explain_disk_errors(cache, CACHE_VARIABLE):
-        cache.mkdir(parents=True, exist_ok=True)
+        make_folder(cache)
         memo = cache / "hashes.json"
         digest = joint_digest(datasets, memo)
         path = cache / f"{joint_id(datasets).replace('/', '_')[:_LONGEST_NAME]}-{digest[:20]}-{FORMAT}"
@@ -178,12 +179,12 @@ def build_store(
                 warnings.warn(f"{error}: rebuilding", stacklevel=2)
                 shutil.rmtree(path)
         sweep(cache, _BUILDING)
-        sweep_files(cache, ".hashes.json.*")
+        sweep_files(cache, f"{PART}*")
         with scratch_folder(cache, _BUILDING) as folder:
             folder.mkdir()
             write_store(datasets, folder, on_progress)
             try:
-                os.replace(folder, path)
+                publish(folder, path)
                 remember_verified(path, memo)  # what has just been written is not read again
             except OSError:
                 if not path.exists():

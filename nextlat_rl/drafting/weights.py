@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from nextlat_rl.drafting.make import make_net
 from nextlat_rl.drafting.net import DrafterNet
+from nextlat_rl.durable import replaced
 from nextlat_rl.errors import UserError
 from nextlat_rl.files import read_json, seal
 from nextlat_rl.results import write_json
@@ -18,12 +19,22 @@ from nextlat_rl.world_model import WorldModel
 
 
 def save_net(name: str, net: DrafterNet, run: str | Path, record: Mapping[str, object]) -> Path:
-    """Write the weights to `drafters/<name>` of the trunk's run folder, with the trunk's fingerprint."""
+    """Write the weights to `drafters/<name>` of the trunk's run folder, with the trunk's fingerprint.
+
+    Raises:
+        UserError: they cannot be written; those that were there before are there still.
+    """
     folder = checkpoint.run_folder(run) / "drafters" / name
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / "drafter.safetensors"
-    save_file({key: value.contiguous() for key, value in net.state_dict().items()}, file)
+    content = save({key: value.contiguous() for key, value in net.state_dict().items()})
+    file = (
+        folder / f"{hashlib.sha256(content).hexdigest()}.safetensors"
+    )  # beside the older ones, until the record names it
+    with replaced(file) as part:
+        part.write_bytes(content)
     write_json(folder / "drafter.json", {"drafter": name, "trunk": fingerprint(run), "file": seal(file), **record})
+    for other in folder.iterdir():
+        if other.name not in (file.name, "drafter.json"):
+            other.unlink()
     return folder
 
 
@@ -42,7 +53,9 @@ def load_net(world_model: WorldModel, name: str, run: str | Path) -> DrafterNet:
         record = read_json(folder / "drafter.json")
         if record["trunk"] != fingerprint(run):
             raise UserError(f"{folder} was trained with another trunk than '{run}' (fingerprints differ): {how}")
-        file = folder / "drafter.safetensors"
+        file = folder / f"{(record.get('file') or {}).get('sha256')}.safetensors"
+        if not file.exists():
+            file = folder / "drafter.safetensors"  # its name in older versions
         check_header(read_header(file), net.state_dict())
         net.load_state_dict(read_tensors(file, record.get("file")))
     except (OSError, SafetensorError, ValueError, TypeError, KeyError, AttributeError) as error:

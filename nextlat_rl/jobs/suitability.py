@@ -6,8 +6,8 @@ from typing import Any
 
 import gymnasium as gym
 
-from nextlat_rl.data.disk import explain_disk_errors
-from nextlat_rl.data.minari_io import ROOT_VARIABLE, dataset_root
+from nextlat_rl.data.disk import ROOT_VARIABLE, explain_disk_errors
+from nextlat_rl.data.minari_io import dataset_root
 from nextlat_rl.data.space_check import check_supported
 from nextlat_rl.data.store import CACHE_VARIABLE, default_cache
 from nextlat_rl.errors import UserError

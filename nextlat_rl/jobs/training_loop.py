@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 from nextlat_rl.console import Bar, bar, make_console
+from nextlat_rl.durable import write_text
 from nextlat_rl.errors import UserError
 from nextlat_rl.jobs.evaluation import ActingConfig, eval_tags, score
 from nextlat_rl.jobs.run import RunContext
@@ -82,7 +83,7 @@ class TrainingLoop:
         data = f"{self.context.dataset_id}\n\n```json\n{json.dumps(store.summary, indent=1)}\n```"
         self.tracker.text("data", data, step)
         self.tracker.flush()
-        file.write_text(settings)
+        write_text(file, settings)
 
     def save(self) -> None:
         """Write a checkpoint, and before it all points of the curves: who resumes from it finds them."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
+from nextlat_rl.durable import PART
 from nextlat_rl.env_ids import split_env_id
 from nextlat_rl.envs import resolve_env_id
 from nextlat_rl.errors import UserError
@@ -95,7 +96,7 @@ def held(folder: Path) -> Iterator[Path]:
     """
     with locked(folder / OWNER, f"'{folder}' is being trained by another command: wait for it, or stop it"):
         checkpoint.sweep(folder / "checkpoints")
-        sweep_files(folder, ".*.json.*")
+        sweep_files(folder, f"{PART}*")
         sweep_improved(folder)
         yield folder
 

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from minari.serialization import serialize_space
 from safetensors import SafetensorError
-from safetensors.torch import save_file
 
+from nextlat_rl.durable import PART, cannot_write, make_folder, publish
 from nextlat_rl.errors import UserError
 from nextlat_rl.files import digest, read_json, seal
 from nextlat_rl.models.config import ModelConfig
@@ -24,7 +24,7 @@ from nextlat_rl.settings import from_dict
 from nextlat_rl.training import saved_config
 from nextlat_rl.training.optimizer import Optimizer
 from nextlat_rl.training.upgrade import FORMAT, upgraded, upgraded_weights
-from nextlat_rl.training.weights import Allowance, Header, check_header, read_header, read_tensors
+from nextlat_rl.training.weights import Allowance, Header, check_header, read_header, read_tensors, write_tensors
 
 _STEP = re.compile(r"step-(\d+)$")
 # What reading weights and building a network from a damaged file can raise.
@@ -69,15 +69,15 @@ def save(folder: Path, step: int, model: NextLat, optimizer: Optimizer | None, c
     }
     saved_config.check(model_config)  # what is written can be read again
     try:
-        scratch.mkdir(parents=True, exist_ok=True)
-        save_file({k: v.contiguous() for k, v in model.state_dict().items()}, scratch / "model.safetensors")
+        make_folder(scratch)
+        write_tensors(scratch / "model.safetensors", model.state_dict())
         if optimizer is not None:
-            save_file(optimizer.tensors(), scratch / "optimizer.safetensors")
+            write_tensors(scratch / "optimizer.safetensors", optimizer.tensors())
         model_config["files"] = {file.name: seal(file) for file in sorted(scratch.glob("*.safetensors"))}
         (scratch / "config.json").write_text(json.dumps(_sealed(model_config), indent=1))
-        os.replace(scratch, target)
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"cannot write the checkpoint {target}: {error}; free some disk space and resume") from error
+        publish(scratch, target)
+    except OSError as error:
+        raise cannot_write(target, error) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     sweep(folder)
@@ -90,6 +90,8 @@ def sweep(folder: Path) -> None:
     for other in folder.glob("*"):
         if other not in newest and other.name.startswith(("step-", ".step-")):
             shutil.rmtree(other, ignore_errors=True)
+    for part in folder.glob(f"step-*/{PART}*"):
+        part.unlink(missing_ok=True)
 
 
 def find(path: str | Path) -> Path:
@@ -153,10 +155,7 @@ def annotate(path: str | Path, **values: Any) -> None:
     """
     load_config(path)
     file = find(path) / "config.json"
-    try:
-        write_json(file, _sealed(read_json(file) | values))
-    except OSError as error:
-        raise UserError(f"cannot write to {file} ({error.strerror}); check the disk and the permissions") from None
+    write_json(file, _sealed(read_json(file) | values))
 
 
 def trained_objective(config: dict[str, Any]) -> ObjectiveConfig:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import re
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,12 +16,23 @@ import numpy as np
 from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 
+from nextlat_rl.durable import replaced, sync
 from nextlat_rl.locks import filled, sweep_unfinished
 from nextlat_rl.notices import costs_only
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_usual_hook = threading.excepthook
+
+
+def _without_writers(args: threading.ExceptHookArgs) -> None:
+    """No traceback of the thread that writes events: `Tracker` says in one line what is lost."""
+    if type(args.thread).__name__ != "_AsyncWriterThread":
+        _usual_hook(args)
+
+
+threading.excepthook = _without_writers
 OF_A_STEP = ("loss/", "train/", "time/")  # curves with points of training steps alone
 
 
@@ -114,7 +126,8 @@ class Tracker:
     def figure(self, tag: str, figure: Figure, step: int) -> None:
         """Add a figure; it is also saved as PNG in the run folder."""
         with costs_only(f"the picture {tag}"):
-            figure.savefig(self.folder / f"{tag.replace('/', '-')}.png", dpi=110)
+            with replaced(self.folder / f"{tag.replace('/', '-')}.png") as part:
+                figure.savefig(part, dpi=110)
             if self.writer is not None:
                 self.writer.add_figure(tag, figure, step)
 
@@ -132,7 +145,8 @@ class Tracker:
         images = [Image.fromarray(frame) for frame in frames]
         buffer = io.BytesIO()
         images[0].save(buffer, format="GIF", save_all=True, append_images=images[1:], duration=milliseconds, loop=0)
-        (self.folder / f"{tag.replace('/', '-')}.gif").write_bytes(buffer.getvalue())
+        with replaced(self.folder / f"{tag.replace('/', '-')}.gif") as part:
+            part.write_bytes(buffer.getvalue())
         if self.writer is None:
             return
         height, width = frames[0].shape[:2]
@@ -153,6 +167,8 @@ class Tracker:
             return
         with costs_only("the newest of TensorBoard's events"):
             self.writer.flush()
+            for path in (*self.folder.glob("events.*"), self.folder):
+                sync(path)
 
     def close(self) -> None:
         """Write out everything."""

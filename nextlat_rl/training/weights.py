@@ -1,4 +1,4 @@
-"""Reading safetensors that anybody may have written: shapes are compared before anything of their size is allocated."""
+"""Writing safetensors, and reading those of anybody: shapes are compared before anything of their size is allocated."""
 
 import math
 import os
@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
@@ -81,6 +81,18 @@ def check_header(header: Mapping[str, tuple[tuple[int, ...], str]], expected: Ma
         wanted = (tuple(tensor.shape), _TYPES[tensor.dtype])
         if tuple(header[name]) != wanted:
             raise ValueError(f"{name} is {header[name]}, where {wanted} belongs")
+
+
+def write_tensors(file: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write tensors, of whatever layout in memory.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    try:
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, file)
+    except SafetensorError as error:  # it has the system's message, but no number
+        raise OSError(str(error)) from error
 
 
 def read_tensors(file: Path, sealed: object | None) -> dict[str, Tensor]:

@@ -183,7 +183,7 @@ def test_failed_download_leaves_nothing(monkeypatch, tmp_path):
     monkeypatch.setattr(hub, "_answers", lambda url: True)
 
     def break_off(dataset_id):
-        folder = tmp_path / "datasets" / dataset_id / "data"
+        folder = get_dataset_path(dataset_id) / "data"
         folder.mkdir(parents=True)
         (folder / "metadata.json").write_text("{}")
         raise ConnectionError("line\nbroken")

@@ -10,6 +10,7 @@ import shutil
 import signal
 import sys
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -26,7 +27,7 @@ _PATIENCE = 5.0  # seconds from a signal to the end
 _ENDS = 20.0  # seconds that a killed command's processes may take to end, on a machine that is busy
 _VOLATILE = {"date", "command", "wall_seconds", "total_wall_seconds", "ms_per_decision", "run", "git_revision", "dirty"}
 _STAMP = re.compile(r"\d{8}-\d{6}(-\d+)?")
-_LEFT = ("unfinished_*", ".building-*", ".step-*", "*.lock", ".lock", ".*.json.*")
+_LEFT = ("unfinished_*", ".building-*", ".step-*", "*.lock", ".lock", ".part-*")
 
 
 @dataclass
@@ -83,14 +84,14 @@ class Area:
     """See the module.
 
     Args:
-        folder: is made.
+        folder: is made, if need be.
 
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.orphans = self.late = 0
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
 
     def prepared(self, job: Job, like: Area | None) -> Area:
         """With what the job needs: taken from an area where it is there, or made."""
@@ -163,6 +164,8 @@ class Area:
             code = 128 + signal.SIGINT  # before the command had begun
         except SystemExit as ended:
             code = int(ended.code or 0)
+        except Exception:
+            traceback.print_exc()
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
