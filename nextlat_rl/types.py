@@ -5,6 +5,7 @@ from typing import Any
 
 import gymnasium as gym
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 BatchIndex = tuple[Tensor, Tensor]  # rows and columns `[R]` of a batch
@@ -54,3 +55,17 @@ class Spaces:
     observation: gym.Space[Any]
     action: gym.Space[Any]
     statistics: dict[str, Any]  # "observation": leaf -> statistics, "action", "reward", "value"
+
+
+def taken(x: Tensor, at: BatchIndex) -> Tensor:
+    """`x[at]`, `[*R, D]`, of `x: [B, L, D]` at rows and columns that broadcast to `[*R]`.
+
+    The gradient of `x[at]` itself adds up in whatever order threads come to it, and takes longer.
+    """
+    row, column = at
+    return F.embedding(row * x.shape[1] + column, x.flatten(0, 1))
+
+
+def taken_columns(x: Tensor, columns: Tensor) -> Tensor:
+    """`x[:, columns]`, `[B, R, D]`, of `x: [B, L, D]`; see `taken`."""
+    return taken(x, (torch.arange(len(x), device=x.device)[:, None], columns))

@@ -21,7 +21,7 @@ from nextlat_rl.models.transformer import Transformer
 from nextlat_rl.objectives.base import Objective, TrainingModules
 from nextlat_rl.objectives.forward import Forward
 from nextlat_rl.objectives.token_loss import token_loss
-from nextlat_rl.types import Batch
+from nextlat_rl.types import Batch, taken
 
 
 class Backward(TrainingModules):
@@ -58,7 +58,8 @@ class BeliefState(Objective):
         backward = cast("Backward", model.baseline)
         row, t, s = draw_pairs(batch, self.config.pair_fraction, generator)
         suffix = backward.suffixes(model.split(out.step_embedding)[0], batch.segment)
-        following, previous = backward.states(model.split(out.belief)[0][row, t], suffix[row, s])
+        prefix = model.split(out.belief)[0]
+        following, previous = backward.states(taken(prefix, (row, t)), taken(suffix, (row, s)))
         return {
             "pair_next": token_loss(model, batch, out, following, (row, t), self.config),
             # The token before x_s is x_{s-1}, which follows column s - 2.

@@ -15,7 +15,7 @@ from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.forward import draw_codes, embed_windows
 from nextlat_rl.objectives.latent import Targets, code_windows, random_subset, rollout_losses
-from nextlat_rl.types import Batch
+from nextlat_rl.types import Batch, taken_columns
 
 # Roll-outs of a step and their length, in turn: short ones teach most, long ones keep a dream from drifting away.
 _ROLLOUTS = ((128, 8), (16, 64))
@@ -86,4 +86,5 @@ def dynamics_finetune_losses(
         rolled.append(belief)
     true = beliefs.true.at(at.flatten()[inside])
     config = replace(config, observation_weight=_OBSERVATION * config.observation_weight)
-    return rollout_losses(model, torch.cat(rolled, 1)[:, inside], true, _KL_POSITIONS, config, generator)
+    followed = taken_columns(torch.cat(rolled, 1), inside)
+    return rollout_losses(model, followed, true, _KL_POSITIONS, config, generator)

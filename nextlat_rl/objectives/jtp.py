@@ -18,7 +18,7 @@ from nextlat_rl.models.transformer import Attention, additive_mask, rotation_tab
 from nextlat_rl.objectives.base import Objective, TrainingModules
 from nextlat_rl.objectives.forward import Forward
 from nextlat_rl.objectives.token_loss import positions_ahead, token_loss
-from nextlat_rl.types import Batch
+from nextlat_rl.types import Batch, taken
 
 
 class Fetch(TrainingModules):
@@ -59,12 +59,13 @@ class JointMultiToken(Objective):
         # Columns past an episode's end are looked up too, but come after all that count, and Fetch is causal.
         last = batch.segment.shape[1] - 1
         columns = (column[:, None] + torch.arange(1, horizon + 1, device=column.device)).clamp_max(last)
-        future = fetch.from_step(model.split(out.step_embedding)[0])[row[:, None], columns]
-        fetched = model.trunk.norm(fetch(fetch.from_belief(model.split(out.belief)[0])[row, column][:, None] + future))
+        future = taken(fetch.from_step(model.split(out.step_embedding)[0]), (row[:, None], columns))
+        beliefs = taken(fetch.from_belief(model.split(out.belief)[0]), (row[:, None], column[:, None]))
+        fetched = model.trunk.norm(fetch(beliefs + future))
         losses = []
         for i in range(1, horizon + 1):
             row, column = positions_ahead(batch, i)
-            state = fetched[index[row, column], i - 1]
+            state = taken(fetched, (index[row, column], torch.full_like(column, i - 1)))
             losses.append(token_loss(model, batch, out, state, (row, column + i), self.config))
         return {"ahead": torch.stack(losses).sum()}
 

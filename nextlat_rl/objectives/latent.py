@@ -11,7 +11,7 @@ from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.models.transition import TransitionParams
 from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.forward import Forward
-from nextlat_rl.types import Batch, BatchIndex
+from nextlat_rl.types import Batch, BatchIndex, taken_columns
 
 
 def random_positions(among: Tensor, count: int, generator: torch.Generator) -> BatchIndex:
@@ -62,7 +62,7 @@ def rollout_losses(
     """
     smooth_l1 = F.smooth_l1_loss(rolled, true.belief.expand_as(rolled), reduction="none").mean(2)
     chosen = random_subset(rolled.shape[1], count, generator).to(rolled.device)
-    kl = head_kl(model, true.at(chosen), rolled[:, chosen], config)
+    kl = head_kl(model, true.at(chosen), taken_columns(rolled, chosen), config)
     return {
         f"{name}{kind}": loss.sum() / max(loss.numel(), 1)
         for name, losses in (("latent", smooth_l1), ("kl", kl))

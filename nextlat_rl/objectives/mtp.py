@@ -18,7 +18,7 @@ from nextlat_rl.models.transformer import Block, initialise
 from nextlat_rl.objectives.base import Objective, TrainingModules
 from nextlat_rl.objectives.forward import Forward
 from nextlat_rl.objectives.token_loss import positions_ahead, token_loss
-from nextlat_rl.types import Batch
+from nextlat_rl.types import Batch, taken
 
 
 class Blocks(TrainingModules):
@@ -45,7 +45,7 @@ class MultiToken(Objective):
         losses = []
         for i, block in enumerate(cast("Blocks", model.baseline).blocks, start=1):
             row, column = positions_ahead(batch, i)
-            state = model.trunk.norm(block(out.shared, rotation, mask)[row, column])
+            state = model.trunk.norm(taken(block(out.shared, rotation, mask), (row, column)))
             losses.append(token_loss(model, batch, out, state, (row, column + i), self.config))
         return {"ahead": torch.stack(losses).sum()}
 

@@ -15,7 +15,7 @@ from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.forward import Forward
 from nextlat_rl.objectives.latent import code_steps, random_positions, rollout_losses, targets
 from nextlat_rl.objectives.weights import prompts
-from nextlat_rl.types import Batch, BatchIndex
+from nextlat_rl.types import Batch, BatchIndex, taken, taken_columns
 
 _FULL_HORIZON = 12
 
@@ -58,8 +58,8 @@ def latent_losses(
     """
     (row, column), at, inside = _rollout_positions(model, batch, config, generator)
     # One look-up for all steps: each has a backward pass over a whole batch of embeddings.
-    steps = out.step_embedding[at][:, None]  # [H, 1, S, D]
-    start = out.belief[row, column]
+    steps = taken(out.step_embedding, at)[:, None]  # [H, 1, S, D]
+    start = taken(out.belief, (row, column))
     belief = start[None]
     if model.code is not None and config.code_weight:
         belief = torch.stack((start, start.detach()))
@@ -69,7 +69,8 @@ def latent_losses(
         belief = model.dynamics(belief, step_embedding)
         beliefs.append(belief)
     true = targets(batch, out).at((at[0].flatten()[inside], at[1].flatten()[inside]))
-    return rollout_losses(model, torch.cat(beliefs, 1)[:, inside], true, row.numel(), config, generator)
+    rolled = taken_columns(torch.cat(beliefs, 1), inside)
+    return rollout_losses(model, rolled, true, row.numel(), config, generator)
 
 
 def _rollout_positions(

@@ -9,7 +9,7 @@ from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.forward import Forward
 from nextlat_rl.objectives.weights import token_weights, weighted_mean
-from nextlat_rl.types import Batch, BatchIndex
+from nextlat_rl.types import Batch, BatchIndex, taken
 
 
 def token_loss(
@@ -29,7 +29,7 @@ def token_loss(
     terminated, has_next = batch.terminated[at], batch.has_next[at]
     after = (row, (column + 1).clamp_max(batch.has_next.shape[1] - 1))
     following = {name: leaf[after] for name, leaf in batch.observation.items()}
-    transition = model.transition(model.after(state, out.action_embedding[at]))
+    transition = model.transition(model.after(state, taken(out.action_embedding, at)))
     known = model.action.log_prob(model.action.head(state), batch.action[at])
     known = known + reward_log_prob(model, transition, batch.reward[at], terminated)
     known = known + end_log_prob(transition, terminated)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import gymnasium as gym
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nextlat_rl.errors import UserError
@@ -113,7 +114,8 @@ class TextCodec(Codec):
         positions = torch.arange(len(rows), device=x.device)
         representative = torch.zeros_like(unique).scatter_(0, inverse, positions)
         embedded = self.embedding(self.characters(rows[representative].long()).flatten(1))
-        return embedded[inverse].view(*x.shape[:-1], self.width)
+        taken = F.embedding(inverse, embedded)  # whose gradient has one order, see `types.taken`
+        return taken.view(*x.shape[:-1], self.width)
 
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
         """Log-probability of the text; that of "other" when it is unknown."""
