@@ -7,7 +7,7 @@ evaluates, prints and writes. Outside torchrun these functions do nothing.
 import atexit
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import timedelta
 from typing import TypeVar
 
@@ -145,7 +145,8 @@ def accumulating(module: nn.Module) -> AbstractContextManager[None]:
 def _leave() -> None:
     """Let the others, which wait for the main process, know that it ends in order."""
     if dist.is_initialized():
-        dist.distributed_c10d._get_default_store().set(_LEFT, "")
+        with suppress(dist.DistError):  # torchrun, which keeps the store, may be dead
+            dist.distributed_c10d._get_default_store().set(_LEFT, "")
         dist.destroy_process_group()
 
 
