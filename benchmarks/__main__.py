@@ -13,6 +13,7 @@ from benchmarks.suite import SUITES, Suite, chosen_parts
 from nextlat_rl.console import make_console
 from nextlat_rl.errors import UserError
 from nextlat_rl.results import code_version
+from nextlat_rl.torchrun import launched
 
 _HELP = """\
 Measure the project's suites of benchmarks.
@@ -87,7 +88,7 @@ def measure(options: Options) -> list[Row]:
     revision, dirty = code_version()
     if options.keep and (dirty or revision == "unknown"):
         raise UserError("keep=true needs a checkout without changes, so that the revision says what was measured")
-    from nextlat_rl.training.distributed import destroy, init, is_main_process, launched
+    from nextlat_rl.training.distributed import destroy, init, is_main_process
 
     if launched() and not suite.distributed:
         raise UserError(f"suite={suite.name} runs in one process; start it without torchrun")

@@ -3,7 +3,7 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 GRACE = 4.5  # seconds from SIGTERM to the end at the latest
@@ -41,6 +41,17 @@ def sigterm_raises() -> Iterator[None]:
         signal.set_wakeup_fd(old)
         signal.signal(signal.SIGTERM, before)
         os.close(writer)  # ends the thread
+
+
+@contextmanager
+def signals_to(handler: Callable[[int, object], None]) -> Iterator[None]:
+    """Ctrl-C and SIGTERM call `handler` inside the block. Only for the main thread."""
+    kept = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, old in kept.items():
+            signal.signal(number, old)
 
 
 def _raise(number: int, frame: object) -> None:

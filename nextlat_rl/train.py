@@ -12,7 +12,12 @@ def main() -> None:
 
         train(config, typed)
 
-    run("train", TrainConfig, body)
+    def follow() -> None:
+        from nextlat_rl.jobs.ranks import follow
+
+        follow()
+
+    run("train", TrainConfig, body, follow)
 
 
 if __name__ == "__main__":

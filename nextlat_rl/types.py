@@ -37,6 +37,12 @@ class Batch:
         observation = {leaf: value.to(device, non_blocking=True) for leaf, value in moved.pop("observation").items()}
         return Batch(observation, **{name: value.to(device, non_blocking=True) for name, value in moved.items()})
 
+    def part(self, first: int, count: int) -> "Batch":
+        """Every `count`-th window, from number `first` on."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        observation = {leaf: value[first::count] for leaf, value in values.pop("observation").items()}
+        return Batch(observation, **{name: value[first::count] for name, value in values.items()})
+
 
 @dataclass
 class Step:

@@ -18,16 +18,22 @@ from nextlat_rl.errors import UserError
 from nextlat_rl.jobs.compose import HYDRA_ERRORS, explain, prepare, to_settings
 from nextlat_rl.notices import print_warnings_in_one_line
 from nextlat_rl.signals import exit_code, sigterm_raises
+from nextlat_rl.torchrun import follows, launched
 
 Settings = TypeVar("Settings")
 
 
-def run(command: str, cls: type[Settings], body: Callable[[Settings, list[str]], None]) -> None:
+def run(
+    command: str,
+    cls: type[Settings],
+    body: Callable[[Settings, list[str]], None],
+    follow: Callable[[], None] | None = None,
+) -> None:
     """Parse `sys.argv` with Hydra into `cls` and call `body` with it and with the options as they were typed.
 
     The body runs after Hydra's job (after all of them with `--multirun`), out of reach of Hydra's own error messages.
     Bad input (a `UserError`, or whatever Hydra refuses) prints one line and exits with code 2; Ctrl-C exits with 130,
-    SIGTERM with 143 within 5 s.
+    SIGTERM with 143 within 5 s. Under torchrun the main process alone does this, and the others call `follow`.
     """
     print_warnings_in_one_line()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let Hydra's own errors reach the handler below
@@ -38,6 +44,12 @@ def run(command: str, cls: type[Settings], body: Callable[[Settings, list[str]],
         jobs.append((config, list(HydraConfig.get().overrides.task)))
 
     try:
+        if launched():
+            _check_torchrun(command, follow)
+        if follow is not None and follows():
+            with sigterm_raises():
+                follow()
+            return
         sys.argv[1:] = prepare(command, cls, sys.argv[1:])
         if {"--help", "-h"} & set(sys.argv[1:]):
             print_help(command, cls)
@@ -58,7 +70,8 @@ def run(command: str, cls: type[Settings], body: Callable[[Settings, list[str]],
             raise
         _fail(str(cannot_write(error.filename or "a file", error)))
     except KeyboardInterrupt as error:
-        print("interrupted", file=sys.stderr)
+        if not follows():
+            print("interrupted", file=sys.stderr)
         sys.exit(exit_code(error))
 
 
@@ -66,6 +79,14 @@ def _end(message: str) -> None:
     """End the process in spite of code that does not."""
     print(f"error: {message}; complete data sets and checkpoints are kept", file=sys.stderr, flush=True)
     os._exit(2)
+
+
+def _check_torchrun(command: str, follow: Callable[[], None] | None) -> None:
+    """Require a command that several processes can do together; one of them says so."""
+    if follow is None and follows():
+        sys.exit(2)
+    if follow is None:
+        raise UserError(f"{command} runs in one process: start it without torchrun")
 
 
 def _fail(message: str) -> None:

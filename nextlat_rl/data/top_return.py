@@ -20,16 +20,25 @@ class TopReturnBatcher:
         store, batch_size, length, seed, episodes: see `Batcher`.
         fraction: of the windows, in (0, 1), that come from the tenth of `episodes` with the highest returns; at least
             one window is of either kind.
+        part: see `Batcher`.
     """
 
     def __init__(
-        self, store: Store, batch_size: int, length: int, seed: int, episodes: np.ndarray, fraction: float
+        self,
+        store: Store,
+        batch_size: int,
+        length: int,
+        seed: int,
+        episodes: np.ndarray,
+        fraction: float,
+        part: tuple[int, int] = (0, 1),
     ) -> None:
         count = min(max(round(fraction * batch_size), 1), batch_size - 1)
         top = top_return_episodes(store, episodes)
+        others, (first, stride) = batch_size - count, part
         self._parts = (
-            Batcher(store, batch_size - count, length, seed, episodes),
-            Batcher(store, count, length, seed + _OTHER_SEED, top),
+            Batcher(store, others, length, seed, episodes, part),
+            Batcher(store, count, length, seed + _OTHER_SEED, top, ((first - others) % stride, stride)),
         )
 
     def batch(self, step: int) -> Batch:

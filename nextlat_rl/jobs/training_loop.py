@@ -2,10 +2,8 @@
 
 import copy
 import json
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, NoReturn
 
@@ -16,14 +14,17 @@ from nextlat_rl.console import Bar, bar, make_console
 from nextlat_rl.durable import write_text
 from nextlat_rl.errors import UserError
 from nextlat_rl.jobs.evaluation import ActingConfig, eval_tags, score
+from nextlat_rl.jobs.ranks import faulty
 from nextlat_rl.jobs.run import RunContext
 from nextlat_rl.jobs.unfinished import reported_step
 from nextlat_rl.metrics.beliefs import belief_rank, held_out_losses, latent_error_by_horizon
 from nextlat_rl.notices import costs_only
 from nextlat_rl.results import git_revision
 from nextlat_rl.seeds import DIAGNOSIS_SEED
-from nextlat_rl.signals import exit_code, interruption
+from nextlat_rl.signals import Terminated, exit_code, interruption, signals_to
+from nextlat_rl.torchrun import launched
 from nextlat_rl.training import checkpoint
+from nextlat_rl.training.distributed import all_at_work
 from nextlat_rl.training.tracking import Tracker, take_up
 from nextlat_rl.training.trainer import Trainer
 from nextlat_rl.types import Batch
@@ -31,7 +32,6 @@ from nextlat_rl.world_model import WorldModel
 
 _ERROR_HORIZONS = (1, 2, 4, 8, 16)
 _CURVE_EPISODES = 32
-_ASK_EVERY = 16  # steps between questions to a GPU whether all was finite
 
 
 class TrainingLoop:
@@ -40,10 +40,11 @@ class TrainingLoop:
     Args:
         trainer: what takes the steps.
         context: the run.
+        call: lets the other processes of torchrun take the trainer's next steps too; gets what to do if one dies.
     """
 
-    def __init__(self, trainer: Trainer, context: RunContext) -> None:
-        self.trainer, self.context, self.config = trainer, context, context.config
+    def __init__(self, trainer: Trainer, context: RunContext, call: Callable[[str], None]) -> None:
+        self.trainer, self.context, self.config, self._call = trainer, context, context.config, call
         self.folder, self.console = context.folder, context.console
         # A run that ended at this step and is now trained on has nothing to be logged again.
         ended_here = reported_step(self.folder) == trainer.step < trainer.total_steps
@@ -107,11 +108,12 @@ class TrainingLoop:
             UserError: losses or gradients are not finite, a second time.
         """
         trainer = self.trainer
-        with bar(self.console, "Training", trainer.total_steps, "steps") as shown, self._stop_on_signal():
+        with bar(self.console, "Training", trainer.total_steps, "steps") as shown, signals_to(self._on_signal):
             try:
                 if self.again:
                     self._watch(held_out)
-                self._take_steps(held_out, shown)
+                with all_at_work(self._kept):
+                    self._take_steps(held_out, shown)
             except KeyboardInterrupt:
                 if not self._between_steps:
                     raise
@@ -122,30 +124,30 @@ class TrainingLoop:
     def _take_steps(self, held_out: Batch, shown: Bar) -> None:
         settings, trainer = self.config.trainer, self.trainer
         logged, since = trainer.step, time.monotonic()
-        on_cpu = trainer.model.start.device.type == "cpu"
 
         def after_step(losses: dict[str, Tensor]) -> bool:
             nonlocal logged, since
             logs = trainer.step % settings.log_every == 0 or trainer.step == trainer.total_steps
-            saves = trainer.step % settings.save_every == 0
-            stops = self.interrupted is not None
-            # Asking a GPU waits for it; no point is logged and nothing is saved without asking.
-            asks = on_cpu or logs or saves or stops or trainer.step % _ASK_EVERY == 0
-            if asks and (fault := trainer.fault()) is not None:
-                self._roll_back(fault)
+            if faulty(trainer, settings):
+                self._roll_back()
+                self._call(self._kept)
                 logged, since = trainer.step, time.monotonic()
-                return stops
+                return False
             if logs:
                 speed = (trainer.step - logged) / (time.monotonic() - since)
                 self._log({name: float(value) for name, value in losses.items()}, speed, shown)
                 logged, since = trainer.step, time.monotonic()
-            if saves:
+            if trainer.step % settings.save_every == 0:
                 self.save()
-            if not stops:
+            if self.interrupted is None:
                 self._watch(held_out)
-            return self.interrupted is not None
+            return False
 
-        trainer.run(after_step)
+        self._call(self._kept)
+        if trainer.run(after_step, lambda: self.interrupted is not None):
+            self.interrupted = self.interrupted or Terminated()  # it may be another process that got the signal
+            if trainer.fault() is not None:
+                self._roll_back()
 
     def _watch(self, held_out: Batch) -> None:
         """What is measured at some steps; a signal does not wait for it."""
@@ -157,17 +159,23 @@ class TrainingLoop:
             self._evaluate()
         self._between_steps = False
 
-    def _roll_back(self, fault: int) -> None:
+    @property
+    def _kept(self) -> str:
+        """How to go on from the last checkpoint."""
+        return f"the last checkpoint is kept: resume={self.folder}{self.config.env.consent}"
+
+    def _roll_back(self) -> None:
         """Go back to the last checkpoint, once; see `nextlat_rl.training.trainer`.
 
         Raises:
             UserError: it is the second time.
         """
-        trainer = self.trainer
+        trainer, fault = self.trainer, self.trainer.fault()
+        assert fault is not None
         if trainer.left_out is not None:
             raise UserError(
-                f"losses or gradients are not finite at step {fault}, a second time; the last checkpoint is kept: "
-                f"resume={self.folder}{self.config.env.consent} with a smaller trainer.learning_rate"
+                f"losses or gradients are not finite at step {fault}, a second time; {self._kept} with a smaller "
+                "trainer.learning_rate"
             )
         model, saved = checkpoint.load_model(self.folder, trainer.model.start.device)
         trainer.model.load_state_dict(model.state_dict())
@@ -243,19 +251,12 @@ class TrainingLoop:
                     curves[f"latent_error/{name}_{i:02d}"] = errors[name][i - 1]
         self.tracker.scalars(curves, self.trainer.step)
 
-    @contextmanager
-    def _stop_on_signal(self) -> Iterator[None]:
-        """Ctrl-C and SIGTERM finish the step at hand, or end what is done between steps; a second one ends at once."""
+    def _on_signal(self, number: int, frame: object) -> None:
+        """Finish the step at hand, or end what is done between steps; a second signal ends at once.
 
-        def handler(number: int, frame: object) -> None:
-            at_once = self._between_steps or self.interrupted is not None
-            self.interrupted = self.interrupted or interruption(number)
-            if at_once:
-                raise self.interrupted
-
-        kept = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, old in kept.items():
-                signal.signal(number, old)
+        But torchrun sends one when a process ends, and it may be there already.
+        """
+        at_once = self._between_steps or (self.interrupted is not None and not launched())
+        self.interrupted = self.interrupted or interruption(number)
+        if at_once:
+            raise self.interrupted

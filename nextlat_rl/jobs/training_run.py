@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from nextlat_rl.jobs.collection import ensure_dataset, gather, slug
 from nextlat_rl.jobs.compose import compose
 from nextlat_rl.jobs.config import AUTO, TrainConfig
 from nextlat_rl.jobs.data import open_store
+from nextlat_rl.jobs.ranks import call, with_shares
 from nextlat_rl.jobs.report import final_report, improved_report
 from nextlat_rl.jobs.resume import resumed_config
 from nextlat_rl.jobs.run import RunContext, TrainingRun
@@ -96,6 +98,7 @@ def train(config: TrainConfig, console: Console, typed: Sequence[str] = ()) -> l
         UserError: see `train_model`.
     """
     started = time.monotonic()
+    config = with_shares(config)
     set_threads(config.trainer.threads)
     set_timeout(config.env.timeout)
     typed = typed if config.rounds == 1 else ()
@@ -134,7 +137,7 @@ def _go_on(config: TrainConfig, console: Console, started: float, typed: Sequenc
     consent = [option for option in typed if option.startswith("collect.behaviour=")]
     saved = resumed_config(str(found), [f"env={config.env.id}", *consent])
     same = replace(saved, runs=config.runs, json=config.json, device=config.device)
-    return _train_once(same, console, started)
+    return _train_once(with_shares(same), console, started)
 
 
 def _next_round(config: TrainConfig, number: int, rows: list[dict[str, Any]], console: Console) -> TrainConfig:
@@ -173,7 +176,7 @@ def _train_in(context: RunContext, device: torch.device, started: float) -> list
         checkpoint.load_optimizer(config.resume, trainer.optimizer)
         saved = checkpoint.load_config(config.resume)
         trainer.step, trainer.left_out = saved["step"], saved.get("left_out")
-    loop = TrainingLoop(trainer, context)
+    loop = TrainingLoop(trainer, context, partial(call, trainer, config, store, training, length))
     loop.begin()
     sample = held_out_or_all(training, held_out)[:_DIAGNOSTIC_EPISODES]
     try:

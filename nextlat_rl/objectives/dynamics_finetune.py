@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.config import ObjectiveConfig
@@ -61,6 +61,11 @@ def read_beliefs(
     return FrozenBeliefs(Targets(belief, action_embedding, code, has_action), torch.stack(steps), has_next)
 
 
+def finetuned(model: NextLat) -> list[nn.Parameter]:
+    """The weights that are trained: those of the latent dynamics."""
+    return [*model.input_norm.parameters(), *model.dynamics_net.parameters()]
+
+
 def dynamics_finetune_weights(config: ObjectiveConfig) -> dict[str, float]:
     """Weights of `dynamics_finetune_losses` in the sum that is minimised."""
     latent, kl, code = _LATENT * config.latent_weight, config.kl_weight, config.code_weight
@@ -68,11 +73,26 @@ def dynamics_finetune_weights(config: ObjectiveConfig) -> dict[str, float]:
 
 
 def dynamics_finetune_losses(
-    model: NextLat, beliefs: FrozenBeliefs, config: ObjectiveConfig, generator: torch.Generator
+    model: NextLat,
+    beliefs: FrozenBeliefs,
+    config: ObjectiveConfig,
+    generator: torch.Generator,
+    step: int = 0,
+    shares: int = 1,
 ) -> dict[str, Tensor]:
-    """The losses of `rollout_losses` on roll-outs from random positions. Only the latent dynamics gets gradients."""
+    """The losses of `rollout_losses` on roll-outs from random positions. Only the latent dynamics gets gradients.
+
+    Args:
+        model: the network.
+        beliefs: of this share of the windows.
+        config: the settings.
+        generator: draws where the roll-outs start, and the positions of the KL.
+        step: whether short roll-outs are in turn or long ones.
+        shares: into how many shares the roll-outs are divided; each has at least one.
+    """
     candidates = beliefs.has_next.nonzero().squeeze(1)
-    count, horizon = _ROLLOUTS[int(torch.randint(len(_ROLLOUTS), (), generator=generator))]
+    count, horizon = _ROLLOUTS[step % len(_ROLLOUTS)]
+    count = max(count // shares, 1)
     start = candidates[random_subset(len(candidates), count, generator).to(candidates.device)]
     ahead = torch.arange(1, horizon + 1, device=start.device)[:, None]
     last = len(beliefs.has_next) - 1
@@ -86,5 +106,5 @@ def dynamics_finetune_losses(
         rolled.append(belief)
     true = beliefs.true.at(at.flatten()[inside])
     config = replace(config, observation_weight=_OBSERVATION * config.observation_weight)
-    followed = taken_columns(torch.cat(rolled, 1), inside)
-    return rollout_losses(model, followed, true, _KL_POSITIONS, config, generator)
+    followed, positions = taken_columns(torch.cat(rolled, 1), inside), max(_KL_POSITIONS // shares, 1)
+    return rollout_losses(model, followed, true, positions, config, generator)

@@ -8,14 +8,13 @@ import numpy as np
 from nextlat_rl.data.batches import Batcher
 from nextlat_rl.data.store import Store
 from nextlat_rl.data.top_return import TopReturnBatcher
-from nextlat_rl.errors import UserError
 from nextlat_rl.models.config import ModelConfig
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.registry import attach_training_modules
 from nextlat_rl.spaces import scalar_statistics
 from nextlat_rl.training.config import TrainerConfig
-from nextlat_rl.training.distributed import rank_and_world_size
+from nextlat_rl.training.distributed import rank_and_world_size, share_count
 from nextlat_rl.training.trainer import Batches, Trainer
 from nextlat_rl.types import Spaces
 
@@ -67,7 +66,7 @@ def make_trainer(
     length: int,
     seed: int,
 ) -> Trainer:
-    """A trainer on some episodes of a store; under torchrun each process reads its part of every batch.
+    """A trainer on some episodes of a store; under torchrun each process reads its shares of every batch.
 
     Args:
         model: is trained.
@@ -78,15 +77,14 @@ def make_trainer(
         seed: keys the batches and the random choices together with the step.
 
     Raises:
-        UserError: the batch has fewer windows than there are processes.
+        UserError: the batch cannot be divided into its shares, see `share_count`.
     """
+    share_count(config)
     part = rank_and_world_size()
-    if config.batch_size < part[1]:
-        raise UserError(f"a batch of {config.batch_size} windows has none for each of {part[1]} processes")
     batches = Batcher(store, config.batch_size, length, seed, episodes, part)
     chosen: Batches = batches
     if fraction := config.top_return_fraction:
-        chosen = TopReturnBatcher(store, config.batch_size, length, seed, episodes, fraction)
+        chosen = TopReturnBatcher(store, config.batch_size, length, seed, episodes, fraction, part)
     return Trainer(model, chosen, objective, config, seed, batches)
 
 

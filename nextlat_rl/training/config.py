@@ -18,6 +18,8 @@ class TrainerConfig:
     Attributes:
         steps: optimiser steps.
         batch_size: windows per batch.
+        microbatches: equal shares of a batch, whose gradients are computed one after the other, with random choices of
+            their own, and averaged; 0 takes one for each process of torchrun. Each process has as many of them.
         top_return_fraction: fraction of the windows taken from the tenth of the episodes with the highest returns.
         length: steps per window; 0 takes the longest episode's, at most 128.
         optimizer: `muon` takes Muon for the matrices inside the networks and AdamW for the rest, `adamw` AdamW alone.
@@ -46,6 +48,7 @@ class TrainerConfig:
 
     steps: int = 1000
     batch_size: int = 32
+    microbatches: int = 0
     top_return_fraction: float = 0.0
     length: int = 0
     optimizer: Literal["muon", "adamw"] = "muon"
@@ -69,7 +72,7 @@ class TrainerConfig:
         counts = ("steps", "batch_size", "eval_episodes", "log_every", "save_every")
         at_least(section, self, 1, *counts)
         at_least(section, self, 0, "dynamics_finetune_steps", "length", "weight_decay", "warmup", "cooldown", "threads")
-        at_least(section, self, 0, "eval_first_seed", "diagnosis_episodes", "eval_every")
+        at_least(section, self, 0, "microbatches", "eval_first_seed", "diagnosis_episodes", "eval_every")
         if self.threads > _MOST_THREADS or self.batch_size * max(self.length, 1) > _MOST_POSITIONS:
             raise UserError(
                 f"trainer.threads={self.threads}, trainer.batch_size={self.batch_size}, trainer.length={self.length}: "

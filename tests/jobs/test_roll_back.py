@@ -32,10 +32,10 @@ def faulty(monkeypatch: pytest.MonkeyPatch, *steps: int) -> None:
     """Make the loss NaN at these steps, each once."""
     left, losses = set(steps), Trainer._losses
 
-    def poisoned(self: Trainer) -> dict[str, Tensor]:
+    def poisoned(self: Trainer, *share: Any) -> dict[str, Tensor]:
         factor = torch.nan if self.step in left else 1.0
         left.discard(self.step)
-        return {name: factor * value for name, value in losses(self).items()}
+        return {name: factor * value for name, value in losses(self, *share).items()}
 
     monkeypatch.setattr(Trainer, "_losses", poisoned)
 

@@ -1,7 +1,10 @@
-"""Data-parallel training: processes that share a batch take the step that one process takes with all of it."""
+"""Shares of a batch: several processes take the step that one process takes with the same shares."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -9,100 +12,111 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
-from torch import nn
 
 from nextlat_rl.data.batches import Batcher
-from nextlat_rl.data.store import store_of_episodes
+from nextlat_rl.data.store import Store, store_of_episodes
+from nextlat_rl.data.top_return import TopReturnBatcher
 from nextlat_rl.envs import make_env
 from nextlat_rl.envs.episodes import collect_episodes
 from nextlat_rl.errors import UserError
 from nextlat_rl.models.config import ModelConfig
-from nextlat_rl.objectives.base import weighted_sum
 from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.training.build import build_model, make_trainer
 from nextlat_rl.training.config import TrainerConfig
-from nextlat_rl.training.distributed import average_gradients, broadcast_from_main, is_main_process, rank_and_world_size
+from nextlat_rl.training.distributed import any_process, broadcast_from_main, is_main_process, rank_and_world_size
 from nextlat_rl.training.trainer import Trainer
+from nextlat_rl.types import Batch
 
-INPUTS = torch.arange(12.0).reshape(4, 3)
-ENV, STEPS = "NextLat/Running-S3-2", 3
+ENV, STEPS = "NextLat/Running-S3-2", 6
+SETTINGS = TrainerConfig(steps=4, dynamics_finetune_steps=2, batch_size=8, warmup=2)
+# Objectives and shares of a batch; gpt leaves weights without gradients, layer dropout does so in some shares.
+KINDS = {
+    "nextlat": (ObjectiveConfig(), 2),
+    "gpt": (ObjectiveConfig(name="gpt"), 2),
+    "dropout": (ObjectiveConfig(name="bst", layer_dropout=0.9), 4),
+}
+
+
+@cache
+def store_of(env_id: str, episodes: int = 20) -> Store:
+    env = make_env(env_id)
+    return store_of_episodes(
+        env.observation_space, env.action_space, collect_episodes(env_id, "expert", episodes=episodes)
+    )
+
+
+def trainer(kind: str, microbatches: int) -> Trainer:
+    """Of a tiny model; under a process group, for this process's part of the windows."""
+    store, objective = store_of(ENV), KINDS[kind][0]
+    torch.manual_seed(0)
+    model = build_model(ModelConfig(2, 2, 32), objective, store, 6)
+    settings = replace(SETTINGS, microbatches=microbatches, top_return_fraction=0.4 if kind == "gpt" else 0.0)
+    return make_trainer(model, store, np.arange(20), objective, settings, 6, seed=0)
 
 
 def test_alone_there_is_nothing_to_share() -> None:
-    layer = nn.Linear(3, 1)
-    layer(INPUTS).sum().backward()
-    before = [parameter.grad.clone() for parameter in layer.parameters() if parameter.grad is not None]
-    average_gradients(layer)
-    assert all(torch.equal(p.grad, old) for p, old in zip(layer.parameters(), before, strict=True))  # type: ignore[arg-type]
     assert is_main_process() and rank_and_world_size() == (0, 1) and broadcast_from_main(lambda: 5) == 5
+    assert any_process(True) and not any_process(False)
+    assert not isinstance(trainer("gpt", 1)._begin_phase(), torch.nn.parallel.DistributedDataParallel)
 
 
 @pytest.mark.parametrize("processes", [2, 3])
-def test_shares_make_up_the_whole_batch(processes: int) -> None:
-    env = make_env("NextLat/Word-S3-4")
-    store = store_of_episodes(
-        env.observation_space, env.action_space, collect_episodes("NextLat/Word-S3-4", "expert", episodes=20)
-    )
-    whole = Batcher(store, 7, 6, seed=3).batch(2)
+@pytest.mark.parametrize("top", [0.0, 0.3])
+def test_parts_make_up_the_whole_batch(processes: int, top: float) -> None:
+    store = store_of("NextLat/Word-S3-4")
+
+    def read(part: tuple[int, int]) -> Batch:
+        if top:
+            return TopReturnBatcher(store, 7, 6, 3, np.arange(20), top, part).batch(2)
+        return Batcher(store, 7, 6, seed=3, part=part).batch(2)
+
+    whole = read((0, 1))
     for i in range(processes):
-        part = Batcher(store, 7, 6, seed=3, part=(i, processes)).batch(2)
-        assert torch.equal(part.action, whole.action[i::processes])
-        assert torch.equal(part.observation["observation"], whole.observation["observation"][i::processes])
-        assert torch.equal(part.has_next, whole.has_next[i::processes])
-
-
-def trainer(part: tuple[int, int] = (0, 1)) -> Trainer:
-    """Of a tiny model, for all windows of a batch or for a part of them."""
-    env = make_env(ENV)
-    store = store_of_episodes(env.observation_space, env.action_space, collect_episodes(ENV, "expert", episodes=20))
-    torch.manual_seed(0)
-    model = build_model(ModelConfig(2, 2, 32), ObjectiveConfig(), store, 6)
-    batches = Batcher(store, 8, 6, 0, part=part)
-    return Trainer(model, batches, ObjectiveConfig(), TrainerConfig(steps=10), seed=0)
+        for part in (read((i, processes)), whole.part(i, processes)):
+            assert torch.equal(part.action, whole.action[i::processes])
+            assert torch.equal(part.observation["observation"], whole.observation["observation"][i::processes])
+            assert torch.equal(part.has_next, whole.has_next[i::processes])
 
 
 def take_steps(rank: int, folder: Path) -> None:
     """One of two processes."""
+    torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
     assert rank_and_world_size() == (rank, 2) and is_main_process() == (rank == 0)
     assert broadcast_from_main(lambda: f"made by {rank}") == "made by 0"
-    part = trainer(rank_and_world_size())
-    for _ in range(STEPS):
-        part.train_step()
-    torch.save(part.model.state_dict(), folder / f"{rank}.pt")
+    assert any_process(rank == 1) and not any_process(False)
+    for kind, (_, shares) in KINDS.items():
+        torch.save(trained(trainer(kind, shares)), folder / f"{kind}-{rank}.pt")
+    asked: list[Callable[[], bool]] = [lambda: False, lambda: part.step == 2]  # the other process is asked
+    part = trainer("gpt", 0)
+    assert part.run(lambda losses: False, asked[rank]) and part.step == 2
+    with pytest.raises(UserError, match=r"microbatches=3 shares of a batch cannot be divided among 2 processes: use a"):
+        trainer("gpt", 3)
     dist.destroy_process_group()
 
 
-def steps_by_hand() -> dict[str, torch.Tensor]:
-    """One process, which takes the mean of both shares' gradients."""
-    alone, parts = trainer(), [trainer((i, 2)).batches for i in range(2)]
-    for step in range(STEPS):
-        alone.optimizer.scale_learning_rate(alone.learning_rate() / alone.settings.learning_rate)
-        alone.optimizer.zero_grad()
-        for batches in parts:
-            generator = torch.Generator().manual_seed(step)
-            losses = alone.objective.losses(alone.model, batches.batch(step), generator)
-            (weighted_sum(losses, alone.objective.weights()) / 2).backward()
-        torch.nn.utils.clip_grad_norm_(alone.model.parameters(), alone.settings.clip)
-        alone.optimizer.step()
-        alone.step += 1
-    return alone.model.state_dict()
+def trained(part: Trainer) -> dict[str, torch.Tensor]:
+    """The weights after all steps, and the losses."""
+    losses: list[torch.Tensor] = []
+    part.run(lambda found: losses.append(found["loss"]) or False)  # type: ignore[func-returns-value]
+    return part.model.state_dict() | {"losses": torch.stack(losses)}
 
 
 def test_two_processes_take_the_steps_of_one(tmp_path: Path) -> None:
     mp.spawn(take_steps, args=(tmp_path,), nprocs=2)
-    first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
-    begun = trainer().model.state_dict()
-    assert any(not torch.equal(first[name], value) for name, value in begun.items())
-    for name, value in steps_by_hand().items():
-        assert torch.equal(first[name], second[name])
-        torch.testing.assert_close(first[name], value, atol=1e-5, rtol=1e-4)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    for kind, (_, shares) in KINDS.items():
+        first, second = (torch.load(tmp_path / f"{kind}-{rank}.pt", weights_only=True) for rank in (0, 1))
+        alone, other = trained(trainer(kind, shares)), trained(trainer(kind, 1))
+        assert all(torch.equal(first[name], second[name]) for name in alone)
+        torch.testing.assert_close(first["losses"], alone["losses"], atol=1e-4, rtol=0)
+        if shares == 2:  # a sum of two has no order
+            assert all(torch.equal(first[name], value) for name, value in alone.items())
+        assert not torch.equal(alone["losses"], other["losses"])  # shares have random choices of their own
+    torch.set_num_threads(threads)
 
 
-def test_a_batch_has_a_window_for_each_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    env = make_env(ENV)
-    store = store_of_episodes(env.observation_space, env.action_space, collect_episodes(ENV, "expert", episodes=5))
-    model = build_model(ModelConfig(2, 2, 32), ObjectiveConfig(), store, 6)
-    monkeypatch.setattr("nextlat_rl.training.build.rank_and_world_size", lambda: (0, 9))
-    with pytest.raises(UserError, match="a batch of 8 windows has none for each of 9 processes"):
-        make_trainer(model, store, np.arange(5), ObjectiveConfig(), TrainerConfig(batch_size=8), 6, seed=0)
+def test_a_batch_has_equal_shares() -> None:
+    with pytest.raises(UserError, match=r"batch_size=8 windows cannot be divided into 3 equal shares .* multiple of 3"):
+        trainer("gpt", 3)

@@ -26,7 +26,8 @@ from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.results import provenance, typed_command
 from nextlat_rl.runtime import available_cores, pick_device, set_threads
 from nextlat_rl.seeds import EVALUATION_SEED
-from nextlat_rl.training.distributed import broadcast_from_main, is_main_process, launched, rank_and_world_size
+from nextlat_rl.torchrun import launched
+from nextlat_rl.training.distributed import broadcast_from_main, is_main_process, rank_and_world_size
 
 _SCORED = 500  # fresh problems
 _CHECKED = 200  # fresh problems that tell whether training can stop; not among the others
