@@ -59,7 +59,7 @@ class NgramDrafter(Drafter):
             same = same_token(other, guess.map(lambda x: x[rows, position]))
             return torch.where(same, 0.0, -torch.inf)
 
-        return Draft(guess, torch.zeros(guess.end.shape, device=uniform.device), log_q_at)
+        return Draft(guess, uniform.new_zeros(guess.end.shape), log_q_at)
 
     def advance(self, belief: Tensor, chunk: Token, hidden: Tensor, kept: Tensor) -> None:
         """Put the final steps into the pool, and see which rows' first one it would have guessed."""
