@@ -12,6 +12,7 @@ from torch import Tensor
 from nextlat_rl.agents.planning.planner import Planner
 from nextlat_rl.memory import Acting
 from nextlat_rl.noise import uniform
+from nextlat_rl.tracing import lasting
 from nextlat_rl.types import Step
 from nextlat_rl.world_model import WorldModel
 
@@ -54,6 +55,7 @@ class BatchAgent(ABC):
         on_decision: called after every decision, if set.
     """
 
+    @lasting
     def __init__(self, world_model: WorldModel, batch_size: int) -> None:
         self.world_model = world_model
         self.last_action = world_model.no_actions(batch_size)
@@ -70,7 +72,7 @@ class BatchAgent(ABC):
         """Whether each row's last decision was made ahead of its observation, `[B]` bool."""
         return torch.zeros_like(self.step, dtype=torch.bool)
 
-    @torch.no_grad()
+    @lasting
     def act(
         self,
         observations: Sequence[Any],

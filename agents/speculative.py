@@ -19,7 +19,7 @@ from nextlat_rl.drafting.exactness import can_come_true
 from nextlat_rl.drafting.length import AdaptiveLength, DraftLength, FixedLength, RoundClock
 from nextlat_rl.drafting.rollout import DraftStatistics
 from nextlat_rl.drafting.token import from_parts
-from nextlat_rl.tracing import padded
+from nextlat_rl.tracing import lasting, padded
 from nextlat_rl.types import Step
 from nextlat_rl.world_model import WorldModel
 
@@ -44,6 +44,7 @@ class SpeculativeAgent(BatchAgent):
         statistics: how many drafted steps were accepted.
     """
 
+    @lasting
     def __init__(
         self,
         world_model: WorldModel,

@@ -15,6 +15,7 @@ from rich.text import Text
 
 _FOLDS_FROM = 16  # characters of a cell
 _result_stream: TextIO | None = None
+_kept: list[Any] | None = None
 _PLAIN_EVERY = 20.0  # seconds between lines where there is no terminal to animate
 
 
@@ -90,8 +91,22 @@ def result_alone_on_stdout() -> Iterator[None]:
         os.close(kept)
 
 
+@contextmanager
+def result_kept() -> Iterator[list[Any]]:
+    """Keep in the list what `print_result` gets in the block, instead of printing it."""
+    global _kept
+    _kept = []
+    try:
+        yield _kept
+    finally:
+        _kept = None
+
+
 def print_result(content: Any) -> None:
     """Print a command's result as JSON, on the stdout that was there before `result_alone_on_stdout`."""
+    if _kept is not None:
+        _kept.append(content)
+        return
     print(json.dumps(content, indent=1), file=_result_stream or sys.stdout, flush=True)
 
 

@@ -75,7 +75,7 @@ class Imagination:
 
     def imagined_return(self, discount: float = 1.0) -> Tensor:
         """Discounted sum of the imagined rewards, `[B]`."""
-        weight = discount ** torch.arange(self.reward.shape[1], device=self.reward.device)
+        weight = discount ** torch.arange(self.reward.shape[1]).to(self.reward)
         return (self.alive * self.reward * weight).sum(1)
 
 

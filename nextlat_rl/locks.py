@@ -1,5 +1,6 @@
 """Locks that end with their process, and sweeping what a killed process left."""
 
+import errno
 import fcntl
 import os
 import shutil
@@ -11,7 +12,10 @@ from pathlib import Path
 
 from nextlat_rl.durable import make_folder
 from nextlat_rl.errors import UserError
+from nextlat_rl.notices import notice
 
+# What `flock` says on file systems that have no locks.
+_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
 _WRITTEN = 60.0  # seconds
 OWNER = ".lock"  # in a folder that a process is filling
 
@@ -19,6 +23,8 @@ OWNER = ".lock"  # in a folder that a process is filling
 @contextmanager
 def locked(path: Path, taken: str) -> Iterator[None]:
     """Hold the lock file `path` inside the block. The kernel gives it up when the process ends, however it ends.
+
+    On a file system without locks nothing is held, which one notice says; nothing is swept there.
 
     Raises:
         UserError: with the message `taken`, another process holds it; or its folder cannot be written to.
@@ -50,7 +56,7 @@ def sweep(parent: Path, prefix: str) -> None:
     """Delete the scratch folders of this prefix whose processes are dead, and their lock files."""
     for found in sorted(parent.glob(f"{prefix}*")):
         folder = found.with_name(found.name.removesuffix(".lock"))
-        handle = _acquire(_beside(folder))
+        handle = _acquire(_beside(folder), sweeping=True)
         if handle is not None:
             shutil.rmtree(folder, ignore_errors=True)
             _release(_beside(folder), handle)
@@ -62,7 +68,7 @@ def sweep_unfinished(folders: Iterator[Path], finished: Callable[[Path], bool]) 
         lock = folder / OWNER
         if folder.is_dir() and not any(folder.iterdir()) and time.time() - folder.stat().st_mtime > _WRITTEN:
             folder.rmdir()
-        handle = _acquire(lock) if lock.exists() else None
+        handle = _acquire(lock, sweeping=True) if lock.exists() else None
         if handle is not None:
             if not finished(folder):
                 shutil.rmtree(folder, ignore_errors=True)
@@ -126,8 +132,8 @@ def _beside(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.lock")
 
 
-def _acquire(path: Path) -> int | None:
-    """The open handle of a lock file that is now ours; None if another process holds it."""
+def _acquire(path: Path, sweeping: bool = False) -> int | None:
+    """The open handle of a lock file that is now ours; None if another process holds it, or may when `sweeping`."""
     try:
         while True:
             handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
@@ -136,6 +142,17 @@ def _acquire(path: Path) -> int | None:
             except BlockingIOError:
                 os.close(handle)
                 return None
+            except OSError as error:
+                if error.errno not in _NO_LOCKS:
+                    raise
+                if sweeping:
+                    os.close(handle)
+                    return None
+                notice(
+                    f"a file system in use has no locks ({error.strerror}): let no two commands work in one folder "
+                    "there, and delete what killed ones leave"
+                )
+                return handle
             if path.exists() and os.path.samestat(os.fstat(handle), path.stat()):
                 return handle
             os.close(handle)  # its holder deleted it meanwhile

@@ -5,11 +5,11 @@ from __future__ import annotations
 from copy import copy
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from nextlat_rl.models.nextlat import NextLat
 from nextlat_rl.models.transformer import KVCache
+from nextlat_rl.tracing import lasting
 
 Acting = Literal["trunk", "recurrent"]
 
@@ -17,11 +17,12 @@ Acting = Literal["trunk", "recurrent"]
 class Memory:
     """What is carried from one real step to the next: a KV cache (`trunk`), and the belief."""
 
+    @lasting
     def __init__(self, model: NextLat, batch_size: int, acting: Acting, draft: int = 0) -> None:
-        device = model.start.device
         self.cache = KVCache(model.trunk, batch_size, model.trunk.context + draft) if acting == "trunk" else None
-        self.belief = torch.zeros(batch_size, model.belief_size, device=device)
+        self.belief = model.start.new_zeros(batch_size, model.belief_size)
 
+    @lasting
     def index_select(self, rows: Tensor) -> Memory:
         """A copy of `rows` (`[R]` int)."""
         part = copy(self)
@@ -29,6 +30,7 @@ class Memory:
         part.cache = None if self.cache is None else self.cache.index_select(rows)
         return part
 
+    @lasting
     def index_copy(self, rows: Tensor, part: Memory) -> None:
         """Replace `rows` (`[R]` int) by what `index_select` gave and `observe` has changed since."""
         self.belief[rows] = part.belief

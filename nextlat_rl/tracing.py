@@ -5,13 +5,21 @@ At the batch sizes of acting and planning a small network spends most of its tim
 
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 _WARM_UP = 2  # calls: a trace profiles the first and is optimised in the second
 _EAGER = 3  # calls: a trace costs what about a hundred calls save, and many shapes occur only once or twice
+
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def lasting(function: Function) -> Function:
+    """Without gradients, but not in torch's inference mode, whose tensors could not be written to in place later."""
+    return torch.inference_mode(False)(torch.no_grad()(function))
 
 
 class Traced:
@@ -52,6 +60,7 @@ class Traced:
         """Without the traces, which cannot be copied or stored."""
         return self.__dict__ | {"_traces": {}, "_calls": {}}
 
+    @lasting
     def _trace(self, arguments: tuple[Tensor, ...]) -> Callable[..., Any]:
         with warnings.catch_warnings():
             # TorchScript is deprecated in favour of torch.compile, which needs a C++ compiler and a minute. The tracer

@@ -28,7 +28,7 @@ from nextlat_rl.noise import uniform
 from nextlat_rl.objectives.config import check_dynamics
 from nextlat_rl.objectives.forward import embed_windows
 from nextlat_rl.spaces import flatten_list, leaves, unflatten
-from nextlat_rl.tracing import Traced
+from nextlat_rl.tracing import Traced, lasting
 from nextlat_rl.types import Batch, Step
 
 
@@ -86,6 +86,7 @@ class WorldModel:
         self._draw = self.traced(lambda belief, noise: model.action.sample(model.action.head(belief), noise))
 
     @classmethod
+    @lasting
     def load(cls, path: str | Path, device: str = "auto") -> WorldModel:
         """From a run folder or a checkpoint folder.
 
@@ -146,7 +147,7 @@ class WorldModel:
 
     def first_step(self, observations: Sequence[Any]) -> Step:
         """x_0 of a batch of episodes, from what `env.reset` returned."""
-        zeros = torch.zeros(len(observations), device=self.device)
+        zeros = torch.zeros(len(observations), dtype=torch.float32, device=self.device)
         return Step(self.encode_observations(observations), self.no_actions(len(zeros)), zeros, zeros == 0)
 
     def decode_actions(self, action: Tensor) -> list[Any]:
@@ -163,7 +164,7 @@ class WorldModel:
         """An empty memory for `batch_size` environments, with room to read `draft` steps ahead and take them back."""
         return Memory(self.model, batch_size, acting, draft)
 
-    @torch.no_grad()
+    @lasting
     def observe(self, step: Step, memory: Memory) -> Tensor:
         """Beliefs h_t `[B, D]` after a real step; `memory` is updated in place.
 

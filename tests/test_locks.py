@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from nextlat_rl import notices
 from nextlat_rl.errors import UserError
 from nextlat_rl.locks import OWNER, claim, filled, is_held, locked, scratch_folder, sweep, sweep_files, sweep_unfinished
 
@@ -114,3 +117,23 @@ def test_a_link_to_nothing_on_the_way_is_named(tmp_path: Path) -> None:
     (tmp_path / "runs").symlink_to(tmp_path / "gone" / "away")
     with pytest.raises(UserError, match="cannot create the folder"):
         claim(tmp_path / "runs" / "run", "runs=")
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP, errno.EINVAL])
+def test_a_file_system_without_locks_costs_one_warning_and_nothing_is_swept(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(handle: int, operation: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    monkeypatch.setattr(notices, "_SAID", {})
+    with pytest.warns(notices.NextLatWarning, match="has no locks") as heard:
+        for _ in range(2):
+            with filled(tmp_path / "run", "runs=", lambda folder: (folder / "done").exists()) as folder:
+                (folder / "done").touch()
+    assert len(heard) == 1 and not list(tmp_path.rglob(OWNER))
+    (tmp_path / "run" / OWNER).touch()
+    (tmp_path / "run" / "done").unlink()
+    sweep_unfinished(tmp_path.glob("run*"), lambda folder: False)  # another process may be at work there
+    assert (tmp_path / "run").is_dir()

@@ -106,7 +106,7 @@ class BeliefVecEnv(VecEnvWrapper):
         return Step(self._reader.encode(elements), action, reward, torch.zeros_like(reward, dtype=torch.bool))
 
     def _first_step(self, elements: list[Any]) -> Step:
-        zeros = torch.zeros(len(elements), device=self.world_model.device)
+        zeros = torch.zeros(len(elements), dtype=torch.float32, device=self.world_model.device)
         return Step(self._reader.encode(elements), self.world_model.no_actions(len(elements)), zeros, zeros == 0)
 
     def _seen(self, belief: np.ndarray, observation: Any) -> Any:

@@ -33,7 +33,10 @@ def equation_validity(
     running = set(range(len(envs)))
     memory = world_model.memory(len(envs), acting)
     step = world_model.first_step(observations)
-    no, rewards = torch.zeros_like(step.is_first), torch.zeros(len(envs), device=world_model.device)
+    no, rewards = (
+        torch.zeros_like(step.is_first),
+        torch.zeros(len(envs), dtype=torch.float32, device=world_model.device),
+    )
     while running:
         action = world_model.policy(world_model.observe(step, memory))
         words = [int(word) for word in world_model.decode_actions(action)]

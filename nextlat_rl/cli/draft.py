@@ -17,6 +17,8 @@ from nextlat_rl.jobs.commands import DraftCommand
 from nextlat_rl.jobs.data import open_store
 from nextlat_rl.jobs.draft_race import ALONE, COLUMNS, cells, race
 from nextlat_rl.jobs.evaluation import load_world_model
+from nextlat_rl.jobs.suitability import check_folder
+from nextlat_rl.notices import costs_only
 from nextlat_rl.results import provenance, write_json
 from nextlat_rl.runtime import set_threads
 from nextlat_rl.training import checkpoint
@@ -31,6 +33,8 @@ def draft(config: DraftCommand) -> None:
     """Train the drafter if it needs training, race it against drawing step by step, and keep the rows."""
     console = make_console(config.json)
     set_threads(config.threads)
+    folder, written = checkpoint.run_folder(config.checkpoint), None
+    check_folder(folder, "checkpoint=")
     world_model = load_world_model(config)
     check_drafted(config.drafter, world_model.model)
     net = _net(world_model, config, console) if needs_training(config.drafter) else None
@@ -45,18 +49,23 @@ def draft(config: DraftCommand) -> None:
         rows = race(world_model, drawn, config.horizon, config.n_envs, config.rounds, shown.update)
     source = provenance(seed=config.seed, device=str(world_model.device))
     rows = [row | source.as_dict() for row in rows]
-    with new_result(checkpoint.run_folder(config.checkpoint), "draft", config.drafter) as (tracker, file):
+    with (
+        costs_only(f"the file of this race in {folder}"),
+        new_result(folder, "draft", config.drafter) as (tracker, file),
+    ):
         tracker.scalars({"speculation/speed_up": rows[-1]["speed_up"]}, 0)
         for k, chance in enumerate(rows[-1]["acceptance_by_position"]):
             tracker.scalars({"speculation/acceptance_by_position": chance}, k + 1)
         tracker.flush()
         write_json(file, rows)
+        written = file
     if config.json:
         print_result(rows)
         return
     title = f"{world_model.env_id}: trajectories of up to {config.horizon} steps, {config.n_envs} side by side"
     console.print(table(title, COLUMNS, [cells(row) for row in rows]))
-    console.print(f"Written to {file}", highlight=False)
+    if written is not None:
+        console.print(f"Written to {written}", highlight=False)
 
 
 def _net(world_model: WorldModel, config: DraftCommand, console: Console) -> DrafterNet:

@@ -1,5 +1,6 @@
 """`python -m nextlat_rl.evaluate`."""
 
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -18,6 +19,7 @@ from nextlat_rl.jobs.evaluation import (
     score,
 )
 from nextlat_rl.jobs.requirements import check_trained
+from nextlat_rl.jobs.suitability import check_folder
 from nextlat_rl.jobs.trust import warn_of_distrust
 from nextlat_rl.notices import costs_only
 from nextlat_rl.results import write_json
@@ -32,6 +34,8 @@ def evaluate(config: EvaluateCommand) -> None:
     console = make_console(config.json)
     set_threads(config.threads)
     saved = load_config(config.checkpoint)
+    folder, written = Path(config.out or run_folder(config.checkpoint)), None
+    check_folder(folder, "out=")
     objective = trained_objective(saved)
     check_trained(objective, planner=config.planner.name, acting=config.acting, speculate=config.speculate)
     world_model = load_world_model(config)
@@ -44,7 +48,6 @@ def evaluate(config: EvaluateCommand) -> None:
         row["risk"] = config.risk
     parts = [config.acting, config.planner.name, config.speculate]
     details = [part for part in parts if part not in ("none", "off")]
-    folder, written = run_folder(config.checkpoint), None
     with (
         costs_only(f"the file of this evaluation in {folder}"),
         new_result(folder, "evaluation", *details) as (tracker, file),

@@ -17,7 +17,9 @@ from nextlat_rl.errors import UserError
 from nextlat_rl.jobs.commands import PlanCommand
 from nextlat_rl.jobs.evaluation import load_world_model
 from nextlat_rl.jobs.requirements import check_trained
+from nextlat_rl.jobs.suitability import check_folder
 from nextlat_rl.jobs.trust import warn_of_distrust
+from nextlat_rl.locks import claim
 from nextlat_rl.plotting.plans import plan_figure
 from nextlat_rl.runtime import set_threads
 from nextlat_rl.training.checkpoint import load_config, run_folder, trained_objective
@@ -29,6 +31,8 @@ def plan(config: PlanCommand) -> None:
     """Play up to a decision, and show what the planner compared: a picture, and a table in the terminal."""
     set_threads(config.threads)
     saved = load_config(config.checkpoint)
+    folder = run_folder(config.checkpoint)
+    check_folder(Path(config.out).parent if config.out else folder, "out=")
     check_trained(trained_objective(saved), planner=config.planner.name, acting=config.acting)
     world_model = load_world_model(config)
     env_id = world_model.env_id
@@ -45,11 +49,14 @@ def plan(config: PlanCommand) -> None:
     ]
     drawer = observation_drawer(env.observation_space)
     figure = plan_figure(world_model, agent.memory.belief, found.lines, captions, drawer, observation)
-    folder = run_folder(config.checkpoint)
-    out = Path(config.out or folder / f"plan-{time.strftime('%Y%m%d-%H%M%S')}.png")
+    # Two commands in the same second get folders, and so pictures, of their own.
+    events = (
+        folder / Path(config.out).stem if config.out else claim(folder / time.strftime("plan-%Y%m%d-%H%M%S"), "out=")
+    )
+    out = Path(config.out or events.with_name(f"{events.name}.png"))
     with replaced(out) as part:
         figure.savefig(part, dpi=110)
-    tracker = Tracker(folder / out.stem)
+    tracker = Tracker(events)
     tracker.figure("plan/decision", figure, config.step)
     tracker.close()
     _print(config, env_id, _action_rows(found, env.action_space, names), captions, out)

@@ -1,5 +1,7 @@
 """Drafters and their weights by name."""
 
+import torch
+
 from nextlat_rl.drafting.config import DRAFTERS
 from nextlat_rl.drafting.drafter import Drafter
 from nextlat_rl.drafting.net import DrafterNet
@@ -26,7 +28,7 @@ def make_net(world_model: WorldModel, name: str) -> DrafterNet:
     if net_class is None:
         raise UserError(f"drafter={name} has no weights to train: use it as it is")
     model = world_model.model
-    net: DrafterNet = net_class(model).to(world_model.device)
+    net: DrafterNet = net_class(model).to(world_model.device, torch.float32)
     return net
 
 

@@ -34,7 +34,7 @@ from nextlat_rl.drafting.token import (
 )
 from nextlat_rl.memory import Memory
 from nextlat_rl.noise import uniform
-from nextlat_rl.tracing import Traced
+from nextlat_rl.tracing import Traced, lasting
 from nextlat_rl.world_model import WorldModel
 
 
@@ -118,7 +118,7 @@ class SpeculativeRollout:
         other.drafter, other.length = drafter, length
         return other
 
-    @torch.no_grad()
+    @lasting
     def __call__(self, memory: Memory, horizon: int, seed: int = 0) -> Rollout:
         """Imagine `horizon` steps, or to the end of the episode, from where `memory` stands.
 

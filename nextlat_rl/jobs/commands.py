@@ -75,6 +75,7 @@ class EvaluateCommand(CheckpointCommand):
         first_seed: of the episodes; no data is gathered from 10,000,000 on. Tune on others.
         deterministic: most likely actions instead of drawn ones.
         n_envs: environments stepped side by side.
+        out: the folder of the row; empty takes the run folder.
     """
 
     planner: PlannerConfig = field(default_factory=PlannerConfig)
@@ -86,6 +87,7 @@ class EvaluateCommand(CheckpointCommand):
     first_seed: int = EVALUATION_SEED
     deterministic: bool = False
     n_envs: int = 64
+    out: str = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()

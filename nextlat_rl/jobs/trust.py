@@ -77,7 +77,7 @@ def diagnose_checkpoint(config: DiagnoseCommand, console: Console) -> Diagnosis:
     origin = provenance(seed=config.seed, device=str(world_model.device)).as_dict()
     with costs_only(f"{folder}/diagnosis.json"):
         write_json(folder / "diagnosis.json", [found.row() | {"env": env_id} | origin])
-    tracker = Tracker(folder)
+    tracker = Tracker(folder, part="diagnosis")  # a second diagnosis replaces the points of the first
     log_diagnosis(found, tracker, saved["step"])
     tracker.close()
     return found

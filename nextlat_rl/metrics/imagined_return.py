@@ -25,7 +25,7 @@ def imagined_returns(
     with torch.no_grad():
         step = world_model.first_step(first_observations)
         belief = world_model.observe(step, world_model.memory(len(first_observations)))
-        reward = torch.zeros(len(first_observations), device=world_model.device)
+        reward = torch.zeros(len(first_observations), dtype=torch.float32, device=world_model.device)
         alive = torch.ones_like(reward)
         chunk = 25  # keeps at most this many steps of imagination in memory
         for start in range(0, horizon, chunk):

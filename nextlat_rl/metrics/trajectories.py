@@ -73,7 +73,7 @@ def dreams(
     belief = world_model.observe(first, world_model.memory(len(first_observations)))
     observed = {name: [leaf.cpu().numpy()[:, None]] for name, leaf in first.observation.items()}
     parts: list[tuple[np.ndarray, ...]] = []  # action, reward, alive, goes on; each [N, steps of the chunk, ...]
-    alive = torch.ones(len(first_observations), device=world_model.device)
+    alive = torch.ones(len(first_observations), dtype=torch.float32, device=world_model.device)
     for done in range(0, horizon, _CHUNK):
         steps, key = min(_CHUNK, horizon - done), seed * 1_000_003 + done
         dream = world_model.imagine(belief, horizon=steps, rollout="sample", seed=key, deterministic=deterministic)

@@ -62,7 +62,7 @@ class ModelTraveller:
         for row, (_, actions) in enumerate(episodes):
             if len(actions):
                 previous[row, 1 : len(actions) + 1] = world_model.encode_actions(actions)
-        reward = torch.zeros(count, length, device=world_model.device)
+        reward = torch.zeros(count, length, dtype=torch.float32, device=world_model.device)
         is_first = (torch.arange(length, device=world_model.device) == 0).expand(count, length)
         x = model.embed_step(model.embed_action(previous), reward, observation, is_first)
         if self.acting == "trunk":

@@ -71,8 +71,12 @@ def _fit(rows: Tensor, label: Tensor, seed: int) -> list[Tensor]:
     """Weights of a linear layer and of a hidden layer beside it, by full-batch AdamW on the logistic loss."""
     generator = torch.Generator().manual_seed(seed)
     width = max(rows.shape[1], 1)
-    drawn = torch.randn(rows.shape[1], _HIDDEN, generator=generator) / width**0.5
-    weights = [torch.zeros(rows.shape[1], 1), drawn, torch.zeros(_HIDDEN), torch.zeros(_HIDDEN, 1), torch.zeros(1)]
+    drawn = torch.randn(rows.shape[1], _HIDDEN, generator=generator, dtype=rows.dtype) / width**0.5
+    weights = [
+        rows.new_zeros(rows.shape[1], 1),
+        drawn,
+        *(rows.new_zeros(shape) for shape in (_HIDDEN, (_HIDDEN, 1), 1)),
+    ]
     for weight in weights:
         weight.requires_grad_()
     optimizer = torch.optim.AdamW(weights, lr=_RATE, weight_decay=_DECAY)

@@ -94,6 +94,7 @@ class NextLat(nn.Module):
         self.followed = list(self.observation) if self.code is None else self._numeric
         # Modules that only training needs; see `nextlat_rl.objectives.registry.attach_training_modules`.
         self.baseline: nn.Module | None = None
+        self.float()  # as checkpoints and data are, whatever torch's default is
 
     def embed_action(self, action: Tensor) -> Tensor:
         """`[*B, *action] -> [*B, D]`."""
@@ -226,7 +227,7 @@ class NextLat(nn.Module):
     def code_prior(self, afterstate: Tensor, code: Tensor) -> Tensor:
         """Logits `[*B, G, C]` of p(z_i | g, z_<i) for codes `[*B, G]`; `[*B, 0, 1]` without a code."""
         if self.code is None:
-            return torch.zeros((*afterstate.shape[:-1], 0, 1), device=afterstate.device)
+            return afterstate.new_zeros((*afterstate.shape[:-1], 0, 1))
         return self.code.prior(self.split(afterstate)[0], code)
 
     @property

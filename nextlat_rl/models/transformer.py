@@ -209,7 +209,7 @@ def dropped_layers(layers: int, rate: float, generator: torch.Generator) -> set[
     In between the probability rises with depth. LayerSkip's layer dropout (arXiv 2404.16710), drawn once for a batch.
     """
     depth = torch.arange(layers) / max(layers - 1, 1)
-    chosen = torch.rand(layers, generator=generator) < rate * (2**depth - 1)
+    chosen = torch.rand(layers, generator=generator, dtype=torch.float32) < rate * (2**depth - 1)
     return set(chosen.nonzero().squeeze(1).tolist())
 
 

@@ -91,7 +91,8 @@ def draw_codes(
         return model.no_code(afterstate)
     following = torch.cat((x[:, 1:], x[:, -1:]), dim=1)
     logits = model.code.posterior(model.split(afterstate)[0], model.split(following)[0], batch.terminated)
-    noise = torch.rand(logits.shape[:-1], generator=generator or torch.Generator().manual_seed(0))
+    generator = generator or torch.Generator().manual_seed(0)
+    noise = torch.rand(logits.shape[:-1], generator=generator, dtype=torch.float32)
     return inverse_cdf(logits, noise.to(logits.device))
 
 

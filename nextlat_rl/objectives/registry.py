@@ -32,7 +32,7 @@ def attach_training_modules(model: NextLat, name: str, horizon: int) -> NextLat:
     """
     modules = OBJECTIVES.load(name).modules
     if modules is not None:
-        model.baseline = modules(model.config, horizon)
+        model.baseline = modules(model.config, horizon).float()
     return model
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import re
+import shutil
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -93,14 +94,17 @@ def take_up(folder: Path, step: int) -> Tracker:
 class Tracker:
     """TensorBoard events of one run; what cannot be drawn or written costs that alone, with one warning.
 
-    Points of `purge_step` and later ones that are there already are hidden.
+    Points of `purge_step` and later ones that are there already are hidden. With `part` the events lie in a folder of
+    this name inside the run folder and replace what is in it; pictures always lie in the run folder.
     """
 
-    def __init__(self, folder: Path, purge_step: int | None = None) -> None:
+    def __init__(self, folder: Path, purge_step: int | None = None, part: str = "") -> None:
         self.folder = folder
+        if part:
+            shutil.rmtree(folder / part, ignore_errors=True)
         self.writer: SummaryWriter | None = None
         with costs_only(f"TensorBoard's record in {folder}"):
-            self.writer = SummaryWriter(str(folder), purge_step=purge_step)
+            self.writer = SummaryWriter(str(folder / part), purge_step=purge_step)
 
     def scalars(self, values: dict[str, float], step: int) -> None:
         """Add a point to each of the named curves."""

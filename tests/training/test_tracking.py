@@ -39,3 +39,14 @@ def test_two_results_of_one_second_have_files_of_their_own_and_one_without_rows_
         tracker.scalars({"eval/mean_reward": 1.0}, 1)
     assert first != second
     assert sorted(tmp_path.iterdir()) == sorted([first, first.with_suffix(""), second, second.with_suffix("")])
+
+
+def test_a_part_of_a_record_is_replaced_not_doubled(tmp_path: Path) -> None:
+    for value in (1.0, 2.0):
+        tracker = Tracker(tmp_path, part="diagnosis")
+        tracker.scalars({"worlds/x": value}, 5)
+        tracker.close()
+    events = EventAccumulator(str(tmp_path / "diagnosis"))
+    events.Reload()
+    assert [point.value for point in events.Scalars("worlds/x")] == [2.0]
+    assert not list(tmp_path.glob("events*"))

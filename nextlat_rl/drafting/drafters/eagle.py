@@ -32,7 +32,7 @@ class EagleNet(FeatureNet):
         self, model: NextLat, batch: Batch, out: Forward, generator: torch.Generator
     ) -> tuple[BatchIndex, Tensor]:
         """Every position that has a successor."""
-        noise = torch.rand(out.belief.shape, generator=generator).to(out.belief) * 2 - 1
+        noise = torch.rand(out.belief.shape, generator=generator, dtype=torch.float32).to(out.belief) * 2 - 1
         pairs = self.embed((out.belief + _NOISE * noise)[:, :-1], out.step_embedding[:, 1:])
         row, column = batch.has_next[:, :-1].nonzero(as_tuple=True)
         hidden = self.layer(pairs, batch.segment[:, :-1])[row, column]
