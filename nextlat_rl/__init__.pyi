@@ -16,6 +16,9 @@ from .agents.sb3.planner_policy import PlannerPolicy as PlannerPolicy
 from .agents.sb3.policy import BeliefPolicy as BeliefPolicy
 from .agents.sb3.recording import MinariRecorder as MinariRecorder
 from .agents.sb3.replay import ImaginedReplay as ImaginedReplay
+from .agents.sb3.replayed import Replayed as Replayed
+from .agents.sb3.saved_agent import restore_agent as restore_agent
+from .agents.sb3.saved_agent import save_agent as save_agent
 from .agents.sb3.uncertainty import uncertainty_limit as uncertainty_limit
 from .agents.sb3.zoo import zoo_settings as zoo_settings
 from .agents.speculative import SpeculativeAgent as SpeculativeAgent

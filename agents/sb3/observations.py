@@ -10,6 +10,7 @@ import gymnasium as gym
 import numpy as np
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor
 
+from nextlat_rl.agents.sb3.replayed import Replayed
 from nextlat_rl.envs import make_env, saved_env_id
 from nextlat_rl.spaces import leaves
 from nextlat_rl.world_model import WorldModel
@@ -24,7 +25,7 @@ def make_real_env(world_model: WorldModel, n_envs: int = 1, seed: int = 0) -> Ve
         UserError: the environment's spaces are no longer the model's; see `saved_env_id`.
     """
     env_id = saved_env_id(world_model.env_id)
-    venv = DummyVecEnv([lambda: StoredObservations(make_env(env_id), world_model) for _ in range(n_envs)])
+    venv = DummyVecEnv([lambda: Replayed(StoredObservations(make_env(env_id), world_model)) for _ in range(n_envs)])
     venv.seed(seed)
     return VecMonitor(venv)
 

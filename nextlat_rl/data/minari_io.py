@@ -22,11 +22,11 @@ import nextlat_rl
 from nextlat_rl.data.disk import ROOT_VARIABLE, UNFINISHED, explain_disk_errors, hdf5_errors, require_free
 from nextlat_rl.data.episode import Episode
 from nextlat_rl.data.hub import HubError, download
-from nextlat_rl.durable import publish, write_text
+from nextlat_rl.durable import PART, publish, write_text
 from nextlat_rl.env_ids import split_env_id
 from nextlat_rl.errors import UserError
 from nextlat_rl.files import read_json, require_regular
-from nextlat_rl.locks import scratch_folder, sweep
+from nextlat_rl.locks import scratch_folder, sweep, sweep_files
 from nextlat_rl.spaces.saved import read_space
 
 # HDF5 crashes the process when the disk fills up under it, so writing stops while its caches can still be flushed.
@@ -81,6 +81,7 @@ def write_dataset(
     folder = check_new_id(dataset_id)
     root = get_dataset_path()
     sweep(root, UNFINISHED)
+    sweep_files(root, f"**/{PART}*")
     explained = explain_disk_errors(root, ROOT_VARIABLE)
     with explained, hdf5_errors(), scratch_folder(root, UNFINISHED, "-v0") as temporary:
         require_free(root, DISK_RESERVE, ROOT_VARIABLE)

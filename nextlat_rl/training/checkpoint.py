@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import torch
 from minari.serialization import serialize_space
 from safetensors import SafetensorError
+from torch import Tensor
 
 from nextlat_rl.durable import PART, cannot_write, make_folder, publish
 from nextlat_rl.errors import UserError
@@ -56,7 +58,6 @@ def save(folder: Path, step: int, model: NextLat, optimizer: Optimizer | None, c
     if (target / "config.json").exists():  # the same one, as training is a function of the step
         sweep(folder)
         return target
-    scratch = folder / f".step-{step:08d}.{os.getpid()}"
     model_config = {
         "format": FORMAT,
         "step": step,
@@ -68,20 +69,40 @@ def save(folder: Path, step: int, model: NextLat, optimizer: Optimizer | None, c
         **config,
     }
     saved_config.check(model_config)  # what is written can be read again
+    files = {"model.safetensors": model.state_dict()}
+    if optimizer is not None:
+        files["optimizer.safetensors"] = optimizer.tensors()
+    _write(target, files, model_config)
+    return target
+
+
+def write_next(folder: Path, files: Mapping[str, Mapping[str, Tensor]], config: Mapping[str, Any]) -> Path:
+    """Write the next folder of a series of which `newest` finds the last, and delete the others.
+
+    Raises:
+        UserError: it cannot be written; the older one is untouched.
+    """
+    last = _steps(folder)[-1:]
+    target = folder / f"step-{int(last[0].name.removeprefix('step-')) + 1 if last else 1:08d}"
+    _write(target, files, config)
+    return target
+
+
+def _write(target: Path, files: Mapping[str, Mapping[str, Tensor]], config: Mapping[str, Any]) -> None:
+    """Write a folder of tensors with a sealed config, in one piece, and delete the older ones beside it."""
+    scratch = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         make_folder(scratch)
-        write_tensors(scratch / "model.safetensors", model.state_dict())
-        if optimizer is not None:
-            write_tensors(scratch / "optimizer.safetensors", optimizer.tensors())
-        model_config["files"] = {file.name: seal(file) for file in sorted(scratch.glob("*.safetensors"))}
-        (scratch / "config.json").write_text(json.dumps(_sealed(model_config), indent=1))
+        for name, tensors in files.items():
+            write_tensors(scratch / name, tensors)
+        seals = {file.name: seal(file) for file in sorted(scratch.glob("*.safetensors"))}
+        (scratch / "config.json").write_text(json.dumps(_sealed({**config, "files": seals}), indent=1))
         publish(scratch, target)
     except OSError as error:
         raise cannot_write(target, error) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    sweep(folder)
-    return target
+    sweep(target.parent)
 
 
 def sweep(folder: Path) -> None:
@@ -110,6 +131,17 @@ def find(path: str | Path) -> Path:
     return steps[-1]
 
 
+def newest(folder: Path) -> Path:
+    """The folder that `write_next` wrote last.
+
+    Raises:
+        UserError: there is none.
+    """
+    if not (steps := _steps(folder)):
+        raise UserError(f"nothing was saved in '{folder}'")
+    return steps[-1]
+
+
 def run_folder(path: str | Path) -> Path:
     """The run folder that a checkpoint belongs to."""
     return find(path).parent.parent
@@ -123,9 +155,7 @@ def load_config(path: str | Path) -> dict[str, Any]:
     """
     file = find(path) / "config.json"
     try:
-        content = read_json(file)
-        if isinstance(content, dict) and "seal" in content and content != _sealed(content):
-            raise ValueError("it is not what was written: its SHA-256 differs")
+        content = read_sealed(file)
     except (OSError, ValueError) as error:
         raise UserError(f"{file} is broken ({error}); use another checkpoint") from None
     try:
@@ -139,6 +169,18 @@ def load_config(path: str | Path) -> dict[str, Any]:
     except (UserError, ValueError, TypeError, AttributeError) as error:
         raise UserError(f"{file} is refused ({error}); use another checkpoint") from None
     return config
+
+
+def read_sealed(file: Path) -> Any:
+    """A config as it was written.
+
+    Raises:
+        OSError, ValueError: it cannot be read, or is damaged.
+    """
+    content = read_json(file)
+    if isinstance(content, dict) and "seal" in content and content != _sealed(content):
+        raise ValueError("it is not what was written: its SHA-256 differs")
+    return content
 
 
 def _sealed(config: dict[str, Any]) -> dict[str, Any]:

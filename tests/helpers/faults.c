@@ -19,7 +19,7 @@ static char root[1024];
 static long calls, at;  // 0 notes all
 static int kind, repeats;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct { dev_t device; ino_t inode; int handle; } dirty[FILES];  // written and not flushed
+static struct { dev_t device; ino_t inode; int handle; off_t size; } dirty[FILES];  // written since they were flushed
 static int files;
 
 #define NEXT(type, name, ...) static type (*name##_)(__VA_ARGS__); if (!name##_) name##_ = dlsym(RTLD_NEXT, #name)
@@ -31,7 +31,7 @@ void faults_arm(const char *folder, long call, int what, int again) {
 
 static void die(void) {
     for (int i = 0; i < files; i++)  // the power is gone: what was not flushed is lost
-        if (ftruncate(dirty[i].handle, 0)) {}
+        if (ftruncate(dirty[i].handle, dirty[i].size)) {}
     _exit(99);
 }
 
@@ -43,9 +43,13 @@ static void note(const char *name, const char *path) {
     if (syscall(SYS_write, file, line, strlen(line)) < 0 || close(file)) {}
 }
 
+static int outside(const char *path) {
+    return !root[0] || strncmp(path, root, strlen(root)) || !strncmp(path + strlen(root), "/log", 4);
+}
+
 // Whether this call is to fail. It does not return where it is the last; HALF asks for a half write first.
 static int fails(const char *name, const char *path) {
-    if (!root[0] || strncmp(path, root, strlen(root)) || !strncmp(path + strlen(root), "/log", 4)) return 0;
+    if (outside(path)) return 0;
     pthread_mutex_lock(&lock);
     long number = ++calls;
     pthread_mutex_unlock(&lock);
@@ -78,8 +82,8 @@ static const char *opened(int fd, char *out) {
 
 static void written(int fd, int flushed) {
     struct stat s;
-    char link[64];
-    if (kind != POWER || !root[0] || fstat(fd, &s) || !S_ISREG(s.st_mode)) return;
+    char link[64], path[PATH_MAX];
+    if (kind != POWER || outside(opened(fd, path)) || fstat(fd, &s) || !S_ISREG(s.st_mode)) return;
     pthread_mutex_lock(&lock);
     int i = 0;
     while (i < files && (dirty[i].inode != s.st_ino || dirty[i].device != s.st_dev)) i++;
@@ -87,7 +91,7 @@ static void written(int fd, int flushed) {
     else if (!flushed && i == files && files < FILES) {
         snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
         int handle = (int)syscall(SYS_openat, AT_FDCWD, link, O_RDWR);
-        if (handle >= 0) { dirty[files].device = s.st_dev; dirty[files].inode = s.st_ino; dirty[files++].handle = handle; }
+        if (handle >= 0) { dirty[files].device = s.st_dev; dirty[files].inode = s.st_ino; dirty[files].size = s.st_size; dirty[files++].handle = handle; }
     }
     pthread_mutex_unlock(&lock);
 }
