@@ -1,5 +1,5 @@
 # Development tasks; they expect `pip install -c constraints.txt -e '.[dev,docs]'` in the active environment.
-.PHONY: check lint types imports test docs build clean
+.PHONY: check lint types imports test oldest newest docs build clean
 
 check: lint types imports test  ## everything that has to pass before a change lands
 
@@ -15,6 +15,9 @@ imports:
 
 test:
 	pytest -n auto
+
+oldest newest:  ## the tests in an environment with the lowest or the newest versions that pyproject.toml allows
+	.ci/versions $@
 
 docs:  ## the site, into site/
 	mkdocs build --strict

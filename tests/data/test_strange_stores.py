@@ -13,6 +13,7 @@ from nextlat_rl.data import store as store_module
 from nextlat_rl.data.store import Store, build_store
 from nextlat_rl.errors import UserError
 from nextlat_rl.files import seal
+from tests.helpers.fuzz import CASES, CAUGHT
 from tests.helpers.toy_data import Nested, gather, write
 
 ARRAYS = ("action", "reward", "terminated", "truncated", "episode_start", "episode_return")
@@ -125,7 +126,7 @@ def test_any_damage_is_found(dataset):
     sound = Store.open(shutil.copytree(path, path.with_name("sound")))
     rng = random.Random(0)
     caught = 0
-    for number in range(300):
+    for number in range(CASES):
         file = [*contents][number % len(contents)]
         damaged = bytearray(contents[file])
         for _ in range(rng.choice((1, 1, 3))):
@@ -137,4 +138,4 @@ def test_any_damage_is_found(dataset):
             assert "\n" not in str(error)
             caught += 1
         file.write_bytes(contents[file])
-    assert caught > 250
+    assert caught > CAUGHT * CASES

@@ -22,6 +22,7 @@ from nextlat_rl.jobs.config import TrainConfig
 from nextlat_rl.training import checkpoint
 from nextlat_rl.training.config import TrainerConfig
 from nextlat_rl.training.optimizer import Optimizer, make_optimizer
+from tests.helpers.fuzz import CASES, CAUGHT
 from tests.helpers.tiny import cartpole_model
 
 CPU = torch.device("cpu")
@@ -211,7 +212,7 @@ def test_any_damage_is_found(folder: Path) -> None:
     rng = random.Random(0)
     contents = {file: file.read_bytes() for file in sorted(folder.iterdir())}
     caught = 0
-    for number in range(300):
+    for number in range(CASES):
         file = [*contents][number % 3]
         damaged = bytearray(contents[file])
         end = len(damaged) if file.suffix == ".json" else 8 + int.from_bytes(damaged[:8], "little")
@@ -226,4 +227,4 @@ def test_any_damage_is_found(folder: Path) -> None:
             assert "\n" not in str(error)
             caught += 1
         file.write_bytes(contents[file])
-    assert caught > 250
+    assert caught > CAUGHT * CASES

@@ -27,6 +27,7 @@ _PATIENCE = 5.0  # seconds from a signal to the end
 _ENDS = 20.0  # seconds that a killed command's processes may take to end, on a machine that is busy
 _VOLATILE = {"date", "command", "wall_seconds", "total_wall_seconds", "ms_per_decision", "run", "git_revision", "dirty"}
 _STAMP = re.compile(r"\d{8}-\d{6}(-\d+)?")
+_OF_COMMANDS = ("evaluation-*", "draft-*", "drafters")  # what commands add to a run
 _LEFT = ("unfinished_*", ".building-*", ".step-*", "*.lock", ".lock", ".part-*")
 
 
@@ -97,7 +98,7 @@ class Area:
         """With what the job needs: taken from an area where it is there, or made."""
         if job.after and like is not None:
             shutil.copytree(like.folder, self.folder, dirs_exist_ok=True)
-            for left in self.folder.glob("runs/*/*/evaluation-*"):
+            for left in (left for name in _OF_COMMANDS for left in self.folder.glob(f"runs/*/*/{name}")):
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
         elif job.after:
             self.run(JOBS[job.after].command)
@@ -111,7 +112,7 @@ class Area:
 
         """
         started = time.monotonic()
-        _, status = os.waitpid(self._start(command), 0)
+        _, status = os.waitpid(self.start(command), 0)
         if status:
             tail = (self.folder / "log").read_text()[-2000:]
             raise UserError(f"{' '.join(command)} in {self.folder} ended with status {status}: {tail}")
@@ -119,7 +120,7 @@ class Area:
 
     def killed(self, job: Job, after: float) -> bool:
         """Start a command and send it its signal after so many seconds; whether its result was not there by then."""
-        process = self._start(job.command)
+        process = self.start(job.command)
         time.sleep(after)
         sent = time.monotonic()
         if not any(self.folder.glob(job.done)):  # else the same command would rightly begin anew
@@ -136,7 +137,7 @@ class Area:
             os.kill(orphan, signal.SIGKILL)
         return True
 
-    def _start(self, command: tuple[str, ...]) -> int:
+    def start(self, command: tuple[str, ...]) -> int:
         """A copy of this process, which has loaded torch, becomes the command, in a session of its own."""
         module = import_module(f"nextlat_rl.{command[0]}")
         import_module(f"nextlat_rl.cli.{command[0]}")
@@ -190,6 +191,8 @@ class Area:
                 content.setdefault(re.sub("-[0-9a-f]{20}-", "-", name), []).append(seals)
             elif file.name == "results.json" or file.match("evaluation-*.json"):
                 content.setdefault(name, []).append(_plain(json.loads(file.read_text())))
+            elif file.is_dir() and (file.match("evaluation-*") or file.match("draft-*")):
+                found.leftovers += not file.with_name(f"{file.name}.json").exists()
             elif file.match("runs/*/*") or file.match("improved-*"):
                 found.leftovers += file.is_dir() and not any(file.glob("**/step-*/config.json"))
                 events = EventAccumulator(str(file), size_guidance={"scalars": 0}).Reload()

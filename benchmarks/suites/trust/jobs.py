@@ -52,6 +52,11 @@ JOBS = {
         ),
         (0.3, 1.0),
     ),
+    "draft": Job(
+        ("draft", "checkpoint=RUN", "drafter=medusa", "steps=20", "horizon=8", "rounds=2", "threads=1"),
+        done="runs/*/*/draft-*.json",
+        after="train",
+    ),
     "evaluate": Job(
         ("evaluate", "checkpoint=RUN", "episodes=20", "threads=1"), done="runs/*/*/evaluation-*.json", after="train"
     ),
