@@ -23,6 +23,7 @@ from nextlat_rl.signals import exit_code, sigterm_raises
 from nextlat_rl.torchrun import follows, launched
 
 Settings = TypeVar("Settings")
+Job = tuple[DictConfig, list[str]]
 
 
 def run(
@@ -39,18 +40,6 @@ def run(
     SIGTERM with 143 within 5 s. Under torchrun the main process alone does this, and the others call `follow`.
     """
     print_warnings_in_one_line()
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # let Hydra's own errors reach the handler below
-    jobs: list[tuple[DictConfig, list[str]]] = []
-
-    def work(config: DictConfig, typed: list[str]) -> None:
-        settings = to_settings(config, cls)
-        with result_alone_on_stdout() if getattr(settings, "json", False) else nullcontext():
-            body(settings, typed)
-
-    @hydra.main(version_base="1.3", config_path="pkg://nextlat_rl.configs", config_name=command)
-    def main(config: DictConfig) -> None:
-        jobs.append((config, list(HydraConfig.get().overrides.task)))
-
     try:
         if launched():
             _check_torchrun(command, follow)
@@ -64,14 +53,7 @@ def run(
             return
         with sigterm_raises():
             on_hang(_end)
-            if not {"--multirun", "-m"} & set(sys.argv[1:]):
-                main()
-                work(*jobs[0])
-                return
-            with TemporaryDirectory() as folder:  # Hydra writes there what nobody reads
-                sys.argv.append(f"hydra.sweep.dir={folder}")
-                main()
-            _work_on_all(jobs, work, lambda error: _refusal(error, cls))
+            _work(command, cls, body)
     except KeyboardInterrupt as error:
         if not follows():
             print("interrupted", file=sys.stderr)
@@ -80,6 +62,30 @@ def run(
         if (line := _refusal(error, cls)) is None:
             raise
         _fail(line)
+
+
+def _work(command: str, cls: type[Settings], body: Callable[[Settings, list[str]], None]) -> None:
+    """Let Hydra read `sys.argv`, and do the job, or all of them with `--multirun`."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # let Hydra's own errors reach `run`
+    jobs: list[Job] = []
+
+    def work(config: DictConfig, typed: list[str]) -> None:
+        settings = to_settings(config, cls)
+        with result_alone_on_stdout() if getattr(settings, "json", False) else nullcontext():
+            body(settings, typed)
+
+    @hydra.main(version_base="1.3", config_path="pkg://nextlat_rl.configs", config_name=command)
+    def main(config: DictConfig) -> None:
+        jobs.append((config, list(HydraConfig.get().overrides.task)))
+
+    if not {"--multirun", "-m"} & set(sys.argv[1:]):
+        main()
+        work(*jobs[0])
+        return
+    with TemporaryDirectory() as folder:  # Hydra writes there what nobody reads
+        sys.argv.append(f"hydra.sweep.dir={folder}")
+        main()
+    _work_on_all(jobs, work, lambda error: _refusal(error, cls))
 
 
 def _refusal(error: Exception, cls: type) -> str | None:
@@ -91,9 +97,6 @@ def _refusal(error: Exception, cls: type) -> str | None:
     if isinstance(error, OSError) and error.errno in UNWRITABLE:
         return str(cannot_write(error.filename or "a file", error))
     return None
-
-
-Job = tuple[DictConfig, list[str]]
 
 
 def _work_on_all(jobs: list[Job], work: Callable[..., None], refusal: Callable[[Exception], str | None]) -> None:

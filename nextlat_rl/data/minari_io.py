@@ -94,10 +94,8 @@ def write_dataset(
             description=description or f"{env_id}, gathered by {behaviour} with epsilon {epsilon}",
         ).storage
         behaviours: list[str | None] = []
-        try:
+        with _what_is_lost(behaviours):
             storage.update_episodes(_buffers(episodes, observation_space, action_space, behaviours, root))
-        except UserError as error:
-            raise UserError(f"{error}; nothing of the data set is kept") from error
         if not behaviours:
             raise UserError(f"no episodes were gathered for data set '{dataset_id}': ask for more steps")
         storage.update_episode_metadata({} if name is None else {"behaviour": name} for name in behaviours)
@@ -131,6 +129,17 @@ def _create(
             jpeg_encoding=False,
             **metadata,
         )
+
+
+@contextmanager
+def _what_is_lost(gathered: list[str | None]) -> Iterator[None]:
+    """An error says how many episodes, which `gathered` lists, are not kept."""
+    try:
+        yield
+    except UserError as error:
+        if not gathered:
+            raise
+        raise UserError(f"{error}; the {len(gathered)} episodes gathered so far are not kept") from error
 
 
 def _buffers(

@@ -152,6 +152,6 @@ def test_what_was_gathered_before_it_is_said_not_to_be_kept(tmp_path: Path, monk
         def observe(self) -> Any:
             return time.sleep(60) if self.np_random_seed == 2 and self.time == 1 else super().observe()
 
-    with pytest.raises(UserError, match=r"seed 2, in step 1: no answer .*nothing of the data set is kept"):
+    with pytest.raises(UserError, match=r"seed 2, in step 1: no answer .*the 2 episodes gathered so far are not kept"):
         collect_dataset(register("HangsLater", Later), "random", episodes=5, quiet=True)
     assert list_datasets() == [] and not list((tmp_path / "minari").glob("unfinished*"))

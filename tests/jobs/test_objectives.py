@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from nextlat_rl.cli.draft import draft
 from nextlat_rl.cli.evaluate import evaluate
 from nextlat_rl.console import make_console
+from nextlat_rl.drafting.make import make_drafter
 from nextlat_rl.errors import UserError
-from nextlat_rl.jobs.commands import DraftCommand, EvaluateCommand
+from nextlat_rl.jobs.commands import EvaluateCommand
 from nextlat_rl.jobs.compose import compose
 from nextlat_rl.jobs.config import TrainConfig
 from nextlat_rl.jobs.training_run import train
 from nextlat_rl.training import checkpoint
+from nextlat_rl.world_model import WorldModel
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,7 @@ def test_trains_and_does_not_act_by_dynamics_that_it_has_not(folder: Path, name:
     with pytest.raises(UserError, match=f"speculate=lossless.*objective={name}.*speculate=off"):
         evaluate(EvaluateCommand(str(path), speculate="lossless"))
     with pytest.raises(UserError, match=f"drafter=nextlat.*objective={name}.*drafter=eagle"):
-        draft(DraftCommand(str(path), drafter="nextlat"))
+        make_drafter(WorldModel.load(path, "cpu"), "nextlat")
 
 
 @pytest.mark.parametrize(

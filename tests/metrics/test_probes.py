@@ -64,7 +64,7 @@ def test_curve_wants_tokens() -> None:
 def test_accuracy_by_length_of_trunk_and_recurrent_beliefs() -> None:
     """Against a plain loop, on episodes of different lengths; what is not scored does not count."""
     model = tiny_model()
-    torch.manual_seed(3)
+    torch.manual_seed(4)
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
     batch = make_batch([[8, 1], [9], [5, 4]])
