@@ -9,6 +9,7 @@ from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from nextlat_rl.data.minari_io import load_dataset
+from nextlat_rl.data.rows import stored_episodes
 from nextlat_rl.data.space_check import check_spaces
 from nextlat_rl.envs.sb3.border import SB3Border
 from nextlat_rl.errors import UserError
@@ -57,7 +58,7 @@ def _transitions(dataset: MinariDataset) -> dict[str, np.ndarray]:
     parts: dict[str, list[Any]] = {
         name: [] for name in ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
     }
-    for episode in dataset.iterate_episodes():
+    for episode in stored_episodes(dataset):
         terminated = np.asarray(episode.terminations, dtype=bool)
         cut = np.asarray(episode.truncations, dtype=bool) & ~terminated
         cut[-1] |= not terminated[-1]  # data that stops without an end was cut

@@ -5,6 +5,7 @@ import json
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -225,17 +226,28 @@ def load_dataset(dataset_id: str) -> MinariDataset:
     _refuse_strange(dataset_id, folder)
     try:
         dataset = MinariDataset(folder)
+    except ImportError as error:  # of what a format needs
+        raise UserError(
+            f"data set '{dataset_id}' needs a package that is missing ({error}); run: pip install 'minari[arrow]'"
+        ) from error
+    except Exception as error:  # of many types from Minari
+        raise _unreadable(dataset_id, file, error) from error
+    try:
         if dataset.storage.FORMAT == "hdf5":
             file = next(folder.glob("*.hdf5"), folder / "main_data.hdf5")
             with h5py.File(file, "r") as content:
                 if len(content) < dataset.storage.total_episodes:
                     raise ValueError(f"{len(content)} of {dataset.storage.total_episodes} episodes are there")
-    except Exception as error:  # of many types from Minari, json and HDF5
-        raise UserError(
-            f"data set '{dataset_id}' cannot be read: {file} is broken or of an unknown kind "
-            f"({type(error).__name__}: {error}); delete {folder.parent} and collect or download it again"
-        ) from error
+    except Exception as error:  # of many types from HDF5
+        raise _unreadable(dataset_id, file, error) from error
     return dataset
+
+
+def _unreadable(dataset_id: str, file: Path, error: Exception) -> UserError:
+    return UserError(
+        f"data set '{dataset_id}' cannot be read: {file} is broken or of an unknown kind ({type(error).__name__}: "
+        f"{error}); delete {file.parents[1]} and collect or download it again"
+    )
 
 
 def _refuse_strange(dataset_id: str, folder: Path) -> None:
@@ -252,7 +264,7 @@ def _refuse_strange(dataset_id: str, folder: Path) -> None:
             if not path.is_dir():
                 require_regular(path)
         metadata = read_json(file)
-        missing = {"observation_space", "action_space", "dataset_id"} - metadata.keys()
+        missing = {"observation_space", "action_space", "dataset_id", "minari_version"} - metadata.keys()
         if missing:
             raise ValueError(f"it has no {min(missing)}, and the environment that it names is not run to find it")
         read_space(metadata["observation_space"])
@@ -263,6 +275,12 @@ def _refuse_strange(dataset_id: str, folder: Path) -> None:
             f"data set '{dataset_id}' cannot be read: {file} is broken ({error}); delete {folder.parent} and collect "
             "or download it again"
         ) from None
+    version = metadata["minari_version"]
+    if version not in minari.supported_dataset_versions:
+        raise UserError(
+            f"data set '{dataset_id}' was written by Minari {version}, which the installed Minari {minari.__version__} "
+            "does not read: install a version that does, with pip install 'minari==<version>'"
+        )
 
 
 def load_datasets(ids: str) -> list[MinariDataset]:

@@ -1,7 +1,7 @@
 """Episodes in chunks of encoded rows, T+1 rows for an episode of T transitions."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
@@ -12,6 +12,7 @@ from minari import EpisodeData, MinariDataset
 from nextlat_rl.data.episode import Episode
 from nextlat_rl.data.minari_io import check_episode, columns
 from nextlat_rl.errors import UserError
+from nextlat_rl.notices import notice
 from nextlat_rl.spaces import codec_class, flatten, leaves
 from nextlat_rl.spaces.codec import Role
 
@@ -51,7 +52,7 @@ def read_rows(dataset: MinariDataset) -> Iterator[Rows]:
             are not finite (with the step), and values outside their space.
     """
     source = _Source(f"data set '{dataset.id}'", dataset.observation_space, dataset.action_space)
-    return _chunks(source, _episodes(dataset))
+    return _chunks(source, stored_episodes(dataset))
 
 
 def rows_of_episodes(
@@ -89,7 +90,12 @@ def _chunks(source: _Source, episodes: Iterable[EpisodeData]) -> Iterator[Rows]:
         yield _encode(source, chunk)
 
 
-def _episodes(dataset: MinariDataset) -> Iterator[EpisodeData]:
+def stored_episodes(dataset: MinariDataset) -> Iterator[EpisodeData]:
+    """The episodes of a data set that have steps, with rewards and flags `[T]` where the file has `[T, 1]`.
+
+    Raises:
+        UserError: naming the data set and the episode, for unreadable files.
+    """
     episodes = iter(dataset.iterate_episodes())
     for index in dataset.episode_indices:
         try:
@@ -99,7 +105,16 @@ def _episodes(dataset: MinariDataset) -> Iterator[EpisodeData]:
                 f"data set '{dataset.id}' cannot be read at episode {index}: the files in {dataset.storage.data_path} "
                 f"are broken ({type(error).__name__}: {error}); collect or download it again"
             ) from error
-        yield episode
+        if not len(episode):
+            notice(f"data set '{dataset.id}' has episodes without a step, which are left out")
+            continue
+        flat = {name: _flat(getattr(episode, name)) for name in ("rewards", "terminations", "truncations")}
+        yield replace(episode, **flat)
+
+
+def _flat(column: Any) -> np.ndarray:
+    array = np.asarray(column)
+    return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
 
 
 def _check(source: _Source, episode: EpisodeData) -> None:

@@ -8,14 +8,18 @@ from nextlat_rl.spaces import codec_class, leaves
 from nextlat_rl.spaces.tree import ROOT
 
 
-def _equal(first: gym.Space, second: gym.Space) -> bool:
-    """Whether two leaf spaces hold the same elements; texts always do, box bounds are compared with a tolerance."""
+def _equal(role: str, first: gym.Space, second: gym.Space) -> bool:
+    """Whether two leaf spaces hold the same elements; texts always do, bounds are compared with a tolerance.
+
+    All floats are stored as float32; but an environment may refuse actions of another width than its own.
+    """
+    observed = role == "observation"
     if isinstance(first, gym.spaces.Text) and isinstance(second, gym.spaces.Text):
         return True
     if isinstance(first, gym.spaces.Box) and isinstance(second, gym.spaces.Box):
         return (
             first.shape == second.shape
-            and first.dtype == second.dtype
+            and (first.dtype == second.dtype or (observed and first.dtype.kind == second.dtype.kind == "f"))
             and np.allclose(first.low, second.low)
             and np.allclose(first.high, second.high)
         )
@@ -28,7 +32,7 @@ def _check(role: str, dataset_space: gym.Space, env_space: gym.Space) -> None:
     of_dataset, of_env = leaves(dataset_space), leaves(env_space)
     for name in {**of_dataset, **of_env}:
         first, second = of_dataset.get(name, "nothing"), of_env.get(name, "nothing")
-        if isinstance(first, str) or isinstance(second, str) or not _equal(first, second):
+        if isinstance(first, str) or isinstance(second, str) or not _equal(role, first, second):
             label = role if name == "observation" else f"{role} '{name}'"
             raise UserError(
                 f"data set and environment do not fit: {label} is {first} in the data set and {second} in the "

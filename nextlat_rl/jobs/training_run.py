@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import torch
 from minari import MinariDataset
@@ -237,12 +238,25 @@ def _open_run(config: TrainConfig, console: Console, stack: ExitStack) -> RunCon
     check_supported(env.observation_space, env.action_space)
     check_space(config.planner.name, env.action_space)
     dataset_id, datasets = ensure_dataset(config.data, env_id, config.collect, console)
-    check_spaces(datasets[0].observation_space, datasets[0].action_space, env.observation_space, env.action_space)
+    _check_fit(datasets[0], env)
     env.close()
     store = open_store(datasets, console)
     if folder is None:
         folder = stack.enter_context(held_new(config, env_id))
     return RunContext(config, env_id, dataset_id, store, folder, limit, console)
+
+
+def _check_fit(dataset: MinariDataset, env: gym.Env) -> None:
+    """Require the data set's spaces to be the environment's.
+
+    Raises:
+        UserError: naming the part that differs, and the environment of the data set.
+    """
+    try:
+        check_spaces(dataset.observation_space, dataset.action_space, env.observation_space, env.action_space)
+    except UserError as error:
+        named = "" if dataset.env_spec is None else f"; data set '{dataset.id}' names env={dataset.env_spec.id}"
+        raise UserError(f"{error}{named}") from None
 
 
 def _model(config: TrainConfig, store: Store, length: int, device: torch.device) -> NextLat:

@@ -209,7 +209,7 @@ def test_broken_metadata_is_a_user_error_naming_the_file(tmp_path):
     write("toy/nested-v0", env, gather(env, 5))
     (file,) = tmp_path.rglob("data/metadata.json")
     metadata = json.loads(file.read_text())
-    changes = [{"total_episodes": 50}, {"observation_space": "{"}, {"minari_version": "0.0.1"}]
+    changes = [{"total_episodes": 50}, {"observation_space": "{"}]
     for text in ["", "{", "[]", *(json.dumps(metadata | change) for change in changes)]:
         file.write_text(text)
         with pytest.raises(UserError, match=r"toy/nested-v0.*(metadata\.json|hdf5) is broken"):

@@ -26,7 +26,7 @@ def test_box_bounds_are_compared_with_a_tolerance():
         Box(-1, 2, (2,)),
         Box(-1, np.inf, (2,)),
         Box(-1, 1, (3,)),
-        Box(-1, 1, (2,), np.float64),
+        Box(-1, 1, (2,), np.int32),
         Discrete(2),
         Text(3),
     ],
