@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
+from benchmarks.options import Options
+from benchmarks.rows import Row
+from benchmarks.suite import SUITES
+from benchmarks.suites.trust import memory_table, mutated_table
 from benchmarks.suites.trust.area import Area, Found
 from benchmarks.suites.trust.jobs import JOBS
+from benchmarks.suites.trust.mutated import Case, cases, outcomes
+from nextlat_rl.console import make_console
+from nextlat_rl.errors import UserError
 from nextlat_rl.training.tracking import Tracker
 
 RUN = "runs/CartPole-v1/20260101-00000{}"
@@ -72,3 +80,49 @@ def test_a_command_that_is_killed_leaves_no_process_and_one_that_ends_is_not_cou
         monkeypatch.setattr("nextlat_rl.train.main", lambda seconds=seconds: __import__("time").sleep(seconds))
         assert area.killed(JOBS["train"], 0.3) == was_at_work
         assert (area.orphans, area.late) == (0, 0)
+
+
+QUIET = make_console(True)
+
+
+def test_cases_are_many_and_no_two_are_the_same() -> None:
+    known = cases()
+    assert len(known) >= 120 and len({(case.name, case.file, case.command) for case in known}) == len(known)
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "outcome"),
+    [
+        ("error: the file model.safetensors is broken", 2, "clear"),
+        ("error: the file model.safetensors is broken", 1, "other"),
+        ("all is well", 0, "other"),
+        ("Traceback (most recent call last):\nerror: the file model.safetensors is broken", 2, "other"),
+    ],
+)
+def test_only_one_line_with_exit_code_2_is_clear(
+    said: str, code: int, outcome: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    area = made(tmp_path / "area", 0)
+    (area.folder / "log").touch()
+    (area.folder / "data" / "some" / "set-v0" / "data").mkdir(parents=True)
+
+    def main() -> None:
+        os.write(1, said.encode())
+        raise SystemExit(code)
+
+    monkeypatch.setattr("nextlat_rl.train.main", main)
+    weights = next(area.folder.glob("runs/*/*/checkpoints/*/model.safetensors"))
+    case = Case("gone", "runs/*/*/checkpoints/*/model.safetensors", Path.unlink, ("train",))
+    ((_, found),) = outcomes(area, [case])
+    assert found.partition(":")[0] == outcome and weights.read_bytes() == b"weights"
+
+
+def test_a_fault_ends_the_command_with_an_error_after_its_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    grown = {"steps": 10, "mb_before": 100.0, "mb_after": 102.0, "growth": 0.02}
+    monkeypatch.setattr("benchmarks.suites.trust.grown", lambda steps: iter([("acting", grown)]))
+    found: list[Row] = []
+    with pytest.raises(UserError, match=r"memory: memory grows by 2.0% while acting"):
+        found += SUITES.load("trust").measure_all(["memory"], Options(runs=str(tmp_path)), QUIET)
+    rows = list(SUITES.load("trust").measure_all(["memory"], Options(runs=str(tmp_path), quick=True), QUIET))
+    assert memory_table(rows).lines == [["acting", "10", "100.0", "102.0", "+2.00%"]]
+    assert mutated_table(rows).lines == [] and "No rows" in mutated_table(rows).markdown()

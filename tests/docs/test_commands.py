@@ -55,8 +55,11 @@ def test_the_parts_of_a_shown_benchmark_exist(command: str) -> None:
 
 def test_other_commands_are_known() -> None:
     others = [c for c in SHOWN if not re.search(r" -m (nextlat_rl|benchmarks)", c)]
-    known = r"git clone|cd |pip install|pytest|tensorboard|mkdocs build|pre-commit|python3 -m venv|\. \.venv"
-    assert not [c for c in others if not re.match(rf"{known}|make (check|docs|build)$", c)]
+    known = (
+        r"git clone|cd |pip install|(NEXTLAT_FUZZ=\d+ )?pytest|python -m tests\.|tensorboard|mkdocs build|pre-commit"
+    )
+    known += r"|python3 -m venv|\. \.venv"
+    assert not [c for c in others if not re.match(rf"{known}|make (check|docs|build|oldest|newest)$", c)]
     for script in re.findall(r"python (examples/\w+\.py)", "\n".join(others)):
         assert (ROOT / script).exists()
 

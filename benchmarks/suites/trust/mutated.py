@@ -158,7 +158,7 @@ def _outcome(area: Area, case: Case) -> str:
         return "other: it hangs"
     said = [line for line in log.read_text().splitlines() if line.strip()]
     wrong = [line for line in said if re.match(r"error: |Traceback|.*(Error|Warning): ", line)]
-    if os.waitstatus_to_exitcode(status) != 2 or wrong != said[-1:]:
+    if os.waitstatus_to_exitcode(status) != 2 or not wrong or wrong != said[-1:]:
         return f"other: status {status}, {' / '.join(said)[-300:]}"
     if used.ru_utime + used.ru_stime > _SECONDS:
         return "slow"
