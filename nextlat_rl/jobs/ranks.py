@@ -33,29 +33,17 @@ _ASK_EVERY = 16  # steps between questions to a GPU whether all was finite
 
 @dataclass(frozen=True)
 class Order:
-    """What the other processes need to train with the main one. The data are read from their folder, all else is here.
-
-    Attributes:
-        config: of the run.
-        store: folder of the training data.
-        episodes: `[E]` those to train on.
-        length: steps per window.
-        model: as it is before the next step.
-        optimizer: its state.
-        step: of the trainer.
-        left_out: of the trainer.
-        remedy: what to do once a process has died.
-    """
+    """What the other processes need to train with the main one; of the data it is the folder."""
 
     config: TrainConfig
-    store: Path
-    episodes: np.ndarray
-    length: int
-    model: NextLat
+    store: Path  # folder of the training data
+    episodes: np.ndarray  # [E] those to train on
+    length: int  # steps per window
+    model: NextLat  # as it is before the next step, on the CPU
     optimizer: dict[str, Tensor]
     step: int
     left_out: int | None
-    remedy: str
+    remedy: str  # what to do once a process has died
 
 
 def with_shares(config: TrainConfig) -> TrainConfig:
@@ -91,7 +79,7 @@ def follow() -> None:
     """Train with the main process whenever it calls, until it leaves.
 
     Raises:
-        UserError: another process has died, or this one cannot take part.
+        UserError: another process has died, or this one cannot read the data.
         SystemExit: 143 or 130 after a signal.
     """
     warnings.simplefilter("ignore", NextLatWarning)  # the main process says it
@@ -106,15 +94,8 @@ def follow() -> None:
 def _train_along(order: Order) -> None:
     config, received = order.config, list[int]()
     set_threads(config.trainer.threads)
-    trainer = make_trainer(
-        order.model.to(pick_device(config.device)),
-        Store.open(order.store),
-        order.episodes,
-        config.objective,
-        config.trainer,
-        order.length,
-        config.seed,
-    )
+    model, store = order.model.to(pick_device(config.device)), Store.open(order.store)
+    trainer = make_trainer(model, store, order.episodes, config.objective, config.trainer, order.length, config.seed)
     trainer.optimizer.load_tensors(order.optimizer)
     trainer.step, trainer.left_out = order.step, order.left_out
     with signals_to(lambda number, frame: received.append(number)), all_at_work(order.remedy):

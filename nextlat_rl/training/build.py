@@ -14,7 +14,7 @@ from nextlat_rl.objectives.config import ObjectiveConfig
 from nextlat_rl.objectives.registry import attach_training_modules
 from nextlat_rl.spaces import scalar_statistics
 from nextlat_rl.training.config import TrainerConfig
-from nextlat_rl.training.distributed import rank_and_world_size, share_count
+from nextlat_rl.training.distributed import rank_and_world_size
 from nextlat_rl.training.trainer import Batches, Trainer
 from nextlat_rl.types import Spaces
 
@@ -79,7 +79,6 @@ def make_trainer(
     Raises:
         UserError: the batch cannot be divided into its shares, see `share_count`.
     """
-    share_count(config)
     part = rank_and_world_size()
     batches = Batcher(store, config.batch_size, length, seed, episodes, part)
     chosen: Batches = batches

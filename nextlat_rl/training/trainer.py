@@ -166,15 +166,10 @@ class Trainer:
         """What computes the losses of a phase; reads the beliefs of the last one, the same ones at every resumption."""
         if not self.finetuning:
             return data_parallel(self.model.parameters())
-        self._beliefs = [
-            read_beliefs(
-                self.model,
-                (batch.part(own, self._own) for batch in self._finetune_batches()),
-                self.objective.config,
-                self._generator(0, own),
-            )
-            for own in range(self._own)
-        ]
+        self._beliefs = []
+        for own in range(self._own):
+            windows = (batch.part(own, self._own) for batch in self._finetune_batches())
+            self._beliefs.append(read_beliefs(self.model, windows, self.objective.config, self._generator(0, own)))
         return data_parallel(finetuned(self.model))
 
     def _draw(self) -> int:

@@ -16,6 +16,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor
 
+from nextlat_rl.collect import main as collect
 from nextlat_rl.console import make_console
 from nextlat_rl.errors import UserError
 from nextlat_rl.jobs.resume import resumed_config
@@ -106,19 +107,30 @@ def test_a_killed_process_ends_all_with_one_line_and_one_process_goes_on(folder:
 
 def test_sigterm_ends_all_within_seconds_and_keeps_a_checkpoint(folder: Path) -> None:
     job = start(folder / "ended", "trainer.steps=100000")
-    assert job.stdout is not None and job.stderr is not None
-    seen = ""
-    while "Training nextlat" not in seen:
-        seen += job.stdout.readline()
     while not [*(folder / "ended").glob("*/*/checkpoints/step-*[1-9]")]:
         time.sleep(0.1)
+    processes = Path(f"/proc/{job.pid}/task/{job.pid}/children").read_text().split()
     job.send_signal(signal.SIGTERM)
     sent = time.monotonic()
-    printed, errors = job.communicate(timeout=60)
-    assert time.monotonic() - sent < 5 and job.returncode != 0
+    while any(Path(f"/proc/{process}").exists() for process in processes):
+        time.sleep(0.05)
+    assert len(processes) == 2 and time.monotonic() - sent < 5
+    printed, errors = job.communicate(timeout=60)  # torchrun's own end takes longer
+    assert job.returncode != 0
     assert "error:" not in errors and "interrupted" not in errors
     stopped = re.search(r"Stopped at step ([\d,]+) of .*; the checkpoint of step ([\d,]+) is kept", printed)
     assert stopped is not None and stopped[1] == stopped[2], printed
+
+
+def test_other_commands_refuse_torchrun_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")  # as torchrun sets it
+    for rank, said in (("0", "error: collect runs in one process: start it without torchrun\n"), ("1", "")):
+        monkeypatch.setenv("RANK", rank)
+        with pytest.raises(SystemExit, match="2"):
+            collect()
+        assert capsys.readouterr() == ("", said)
 
 
 def test_what_cannot_be_divided_is_refused_before_anything_is_gathered(
