@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from nextlat_rl.errors import UserError
+
 
 @dataclass
 class Episode:
@@ -25,3 +27,14 @@ class Episode:
 
     def __len__(self) -> int:
         return len(self.actions)
+
+
+def check_episode(index: int, episode: Episode) -> None:
+    """Raise UserError, naming the episode by its index, unless it has T+1 observations and T > 0 of all else."""
+    steps = len(episode.rewards)
+    lengths = (len(episode.actions), len(episode.terminations), len(episode.truncations))
+    if steps == 0 or len(episode.observations) != steps + 1 or any(length != steps for length in lengths):
+        raise UserError(
+            f"episode {index} has {len(episode.observations)} observations, {lengths[0]} actions, {steps} rewards, "
+            f"{lengths[1]} terminations and {lengths[2]} truncations: expected T+1 and four times T, T > 0"
+        )

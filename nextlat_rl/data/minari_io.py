@@ -21,7 +21,7 @@ from minari.storage import get_dataset_path
 
 import nextlat_rl
 from nextlat_rl.data.disk import ROOT_VARIABLE, UNFINISHED, explain_disk_errors, hdf5_errors, require_free
-from nextlat_rl.data.episode import Episode
+from nextlat_rl.data.episode import Episode, check_episode
 from nextlat_rl.data.hub import HubError, download
 from nextlat_rl.durable import PART, publish, write_text
 from nextlat_rl.env_ids import split_env_id
@@ -162,17 +162,6 @@ def _buffers(
             rewards=np.asarray(episode.rewards, dtype=np.float64),
             terminations=np.asarray(episode.terminations, dtype=bool),
             truncations=np.asarray(episode.truncations, dtype=bool),
-        )
-
-
-def check_episode(index: int, episode: Episode) -> None:
-    """Raise UserError, naming the episode by its index, unless it has T+1 observations and T > 0 of all else."""
-    steps = len(episode.rewards)
-    lengths = (len(episode.actions), len(episode.terminations), len(episode.truncations))
-    if steps == 0 or len(episode.observations) != steps + 1 or any(length != steps for length in lengths):
-        raise UserError(
-            f"episode {index} has {len(episode.observations)} observations, {lengths[0]} actions, {steps} rewards, "
-            f"{lengths[1]} terminations and {lengths[2]} truncations: expected T+1 and four times T, T > 0"
         )
 
 

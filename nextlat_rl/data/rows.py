@@ -9,8 +9,8 @@ import gymnasium as gym
 import numpy as np
 from minari import EpisodeData, MinariDataset
 
-from nextlat_rl.data.episode import Episode
-from nextlat_rl.data.minari_io import check_episode, columns
+from nextlat_rl.data.episode import Episode, check_episode
+from nextlat_rl.data.minari_io import columns
 from nextlat_rl.errors import UserError
 from nextlat_rl.notices import notice
 from nextlat_rl.spaces import codec_class, flatten, leaves
