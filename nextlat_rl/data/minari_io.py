@@ -215,28 +215,19 @@ def load_dataset(dataset_id: str) -> MinariDataset:
     _refuse_strange(dataset_id, folder)
     try:
         dataset = MinariDataset(folder)
-    except ImportError as error:  # of what a format needs
-        raise UserError(
-            f"data set '{dataset_id}' needs a package that is missing ({error}); run: pip install 'minari[arrow]'"
-        ) from error
-    except Exception as error:  # of many types from Minari
-        raise _unreadable(dataset_id, file, error) from error
-    try:
         if dataset.storage.FORMAT == "hdf5":
             file = next(folder.glob("*.hdf5"), folder / "main_data.hdf5")
             with h5py.File(file, "r") as content:
                 if len(content) < dataset.storage.total_episodes:
                     raise ValueError(f"{len(content)} of {dataset.storage.total_episodes} episodes are there")
-    except Exception as error:  # of many types from HDF5
-        raise _unreadable(dataset_id, file, error) from error
+    except ImportError as error:  # of what a format needs
+        raise UserError(f"data set '{dataset_id}' cannot be read: {error}; pip install 'minari[arrow]'") from error
+    except Exception as error:  # of many types from Minari, json and HDF5
+        raise UserError(
+            f"data set '{dataset_id}' cannot be read: {file} is broken or of an unknown kind "
+            f"({type(error).__name__}: {error}); delete {folder.parent} and collect or download it again"
+        ) from error
     return dataset
-
-
-def _unreadable(dataset_id: str, file: Path, error: Exception) -> UserError:
-    return UserError(
-        f"data set '{dataset_id}' cannot be read: {file} is broken or of an unknown kind ({type(error).__name__}: "
-        f"{error}); delete {file.parents[1]} and collect or download it again"
-    )
 
 
 def _refuse_strange(dataset_id: str, folder: Path) -> None:

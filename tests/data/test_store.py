@@ -164,7 +164,7 @@ def test_arrays_are_memory_mapped(nested):
 
 def test_second_build_reads_nothing(nested, monkeypatch):
     first = build_store(nested[2])
-    for module, name in ((fingerprint, "_digest"), (rows, "_episodes")):
+    for module, name in ((fingerprint, "_digest"), (rows, "stored_episodes")):
         monkeypatch.setattr(module, name, lambda *arguments: pytest.fail("the data was read again"))
     second = build_store(load_dataset("toy/nested-v0"))
     assert second.path == first.path and np.array_equal(second.reward, first.reward)
