@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LIBRARY = sorted(path for folder in ("nextlat_rl", "agents", "envs") for path in (ROOT / folder).rglob("*.py"))
 # Lines: of the library, of its longest file, of its longest function.
-TOTAL, FILE, FUNCTION = 22_600, 300, 50
+TOTAL, FILE, FUNCTION = 23_120, 300, 50
 RUN = 8  # equal lines that count as a repetition
 
 
