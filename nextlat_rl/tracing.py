@@ -41,7 +41,7 @@ class Traced:
     def __init__(self, model: nn.Module, function: Callable[..., Any], eager: int = _EAGER) -> None:
         self._module, self._eager = _Function(model, function), eager
         self._traces: dict[tuple[object, ...], Callable[..., Any]] = {}
-        self._calls: dict[str, int] = {}  # that were no replays
+        self._calls: dict[tuple[object, ...], int] = {}  # for shapes without a trace
 
     @torch.no_grad()
     def __call__(self, *arguments: Tensor) -> Any:
@@ -50,23 +50,11 @@ class Traced:
         trace = self._traces.get(key)
         if trace is None:
             Traced.slow += 1
-            calls = self._calls[str(key)] = self._calls.get(str(key), 0) + 1
+            calls = self._calls[key] = self._calls.get(key, 0) + 1
             if calls <= self._eager:
                 return self._module(*arguments)
             trace = self._traces[key] = self._trace(arguments)
         return trace(*arguments)
-
-    @property
-    def calls(self) -> dict[str, int]:
-        """The calls so far by their shapes, as JSON has them; set, they decide from which call on a shape is traced.
-
-        A trace may round otherwise in the last bit, so who goes on with a computation to the bit goes on with them.
-        """
-        return dict(self._calls)
-
-    @calls.setter
-    def calls(self, calls: dict[str, int]) -> None:
-        self._calls, self._traces = dict(calls), {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the traces, which cannot be copied or stored."""

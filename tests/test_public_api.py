@@ -14,10 +14,11 @@ import nextlat_rl
 
 PUBLIC = """
     AdaptiveLength Agent BeliefExtractor BeliefPolicy BeliefVecEnv Episode FixedLength Imagination ImaginedReplay
-    ImaginedVecEnv MinariRecorder Plan PlannerPolicy PlanningModel Prediction SpeculativeAgent SpeculativeRollout
+    ImaginedVecEnv MinariRecorder Plan PlannerPolicy PlanningModel Prediction Replayed SpeculativeAgent
+    SpeculativeRollout
     Trainer TrainingRun UserError WorldModel __version__ collect_dataset diagnose_world evaluate_agent improve_policy
     list_datasets load_dataset load_net load_offline make_belief_env make_drafter make_env make_planner make_real_env
-    resolve_env_id
+    resolve_env_id restore_agent save_agent
     start_beliefs train_model uncertainty_limit write_dataset zoo_settings
 """
 

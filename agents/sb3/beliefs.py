@@ -87,7 +87,8 @@ class BeliefVecEnv(VecEnvWrapper):
         if len(ended):
             infos = list(infos)
             for i in ended:
-                infos[i] = {**infos[i], "terminal_observation": self._seen(beliefs[i].copy(), reached[i])}
+                belief = to_numpy(torch.from_numpy(beliefs[i]))
+                infos[i] = {**infos[i], "terminal_observation": self._seen(belief, reached[i])}
             beliefs[ended] = self._begin([elements[i] for i in ended], torch.from_numpy(ended))
         return self._seen(beliefs, observation), rewards, dones, infos
 
@@ -122,5 +123,5 @@ def belief_space(world_model: WorldModel) -> gym.spaces.Box:
 
 
 def to_numpy(belief: Tensor) -> np.ndarray:
-    """A copy on the CPU."""
-    return belief.cpu().numpy().copy()
+    """A copy on the CPU, where torch puts its tensors: matrix products round by how their memory is aligned."""
+    return belief.cpu().clone().numpy()

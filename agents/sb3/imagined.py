@@ -114,7 +114,7 @@ class ImaginedVecEnv(VecEnv):
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         if done.any():
             for i in done.nonzero().squeeze(1).tolist():
-                infos[i] = {"terminal_observation": seen[i].copy(), "TimeLimit.truncated": bool(truncated[i])}
+                infos[i] = {"terminal_observation": to_numpy(belief[i]), "TimeLimit.truncated": bool(truncated[i])}
             first = self._drawn_starts(noise[done, 0])
             belief = belief.clone()
             belief[done] = first

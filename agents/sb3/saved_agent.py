@@ -27,7 +27,6 @@ from nextlat_rl.agents.sb3.beliefs import BeliefVecEnv
 from nextlat_rl.agents.sb3.imagined import ImaginedVecEnv
 from nextlat_rl.agents.sb3.replayed import Replayed
 from nextlat_rl.errors import UserError
-from nextlat_rl.tracing import Traced
 from nextlat_rl.training import checkpoint
 from nextlat_rl.training.weights import read_any
 
@@ -183,9 +182,12 @@ def _layers(agent: BaseAlgorithm) -> Iterator[VecEnv]:
 def _names(layer: VecEnv) -> list[str]:
     if type(layer) not in _CARRIED:
         raise UserError(f"{type(layer).__name__} cannot be saved; use make_belief_env, ImaginedVecEnv or a DummyVecEnv")
-    names = _CARRIED[type(layer)]
-    plain = isinstance(layer, BeliefVecEnv) and layer.memory.cache is None
-    return [name for name in names if not (plain and ".cache." in name)]
+    if isinstance(vars(layer).get("obs_rms"), dict):
+        raise UserError("VecNormalize cannot be saved where observations are dicts: use norm_obs=False")
+    without = "obs_rms." if isinstance(layer, VecNormalize) and not layer.norm_obs else None
+    if isinstance(layer, BeliefVecEnv) and layer.memory.cache is None:
+        without = "memory.cache."
+    return [name for name in _CARRIED[type(layer)] if without is None or not name.startswith(without)]
 
 
 def _carried(layer: VecEnv) -> dict[str, Any]:
@@ -193,7 +195,6 @@ def _carried(layer: VecEnv) -> dict[str, Any]:
     found: dict[str, Any] = {name: recursive_getattr(layer, name) for name in _names(layer)}
     if isinstance(layer, BeliefVecEnv | ImaginedVecEnv):
         found["world model"] = _digest(layer.world_model.model)
-        found["traced"] = {name: traced.calls for name, traced in _traced(layer)}
     if isinstance(layer, DummyVecEnv):
         found["episodes"] = [env.episode() for env in _replayed(layer)]
     return found
@@ -204,8 +205,6 @@ def _carry(layer: VecEnv, carried: dict[str, Any]) -> None:
     if isinstance(layer, BeliefVecEnv | ImaginedVecEnv):
         if carried["world model"] != _digest(layer.world_model.model):
             raise ValueError("its world model has other weights")
-        for name, traced in _traced(layer):
-            traced.calls = carried["traced"][name]
         device = layer.world_model.device
         carried = {name: value.to(device) if isinstance(value, Tensor) else value for name, value in carried.items()}
     for name in _names(layer):
@@ -221,12 +220,6 @@ def _replayed(layer: DummyVecEnv) -> list[Replayed]:
     if len(found) < len(layer.envs):
         raise UserError("an environment cannot be saved in the middle of an episode: put Replayed(...) around it")
     return found
-
-
-def _traced(layer: BeliefVecEnv | ImaginedVecEnv) -> Iterator[tuple[str, Traced]]:
-    """The traced functions that a step goes through, by name."""
-    named = {**vars(layer), **vars(layer.world_model), "trunk": layer.world_model.model.trunk._traced_read}
-    yield from ((name, value) for name, value in named.items() if isinstance(value, Traced))
 
 
 def _digest(model: torch.nn.Module) -> str:
@@ -266,4 +259,5 @@ def _together(content: Any, tensors: dict[str, Tensor]) -> Any:
         return {key: _together(part, tensors) for key, part in value}
     if kind == "tuple":
         return tuple(_together(part, tensors) for part in value)
-    return tensors[value].numpy() if kind == "array" else tensors[value]
+    tensor = tensors[value].clone()  # aligned as torch aligns, see `to_numpy`
+    return tensor.numpy() if kind == "array" else tensor

@@ -9,7 +9,8 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ def _without_writers(args: threading.ExceptHookArgs) -> None:
 
 
 threading.excepthook = _without_writers
+_STAMP = "%Y%m%d-%H%M%S"
 OF_A_STEP = ("loss/", "train/", "time/")  # curves with points of training steps alone
 
 
@@ -43,8 +45,18 @@ def runs_of(runs: str, env_id: str) -> Path:
 
 
 def run_folder(runs: str, env_id: str, name: str) -> Path:
-    """The path `runs/<env>/<time>[-name]` of a run that begins now."""
-    return runs_of(runs, env_id) / (time.strftime("%Y%m%d-%H%M%S") + (f"-{name}" if name else ""))
+    """The path `runs/<env>/<time>[-name]` of a run that begins now.
+
+    Runs are sorted by their names, so one that begins in the second of the newest, or while the clock is behind it, is
+    named after the second that follows.
+    """
+    folder = runs_of(runs, env_id)
+    stamp = time.strftime(_STAMP)
+    for path in sorted(folder.glob("*")):
+        with suppress(ValueError):  # a folder of another name
+            after = datetime.strptime(path.name[: len(stamp)], _STAMP) + timedelta(seconds=1)
+            stamp = max(stamp, after.strftime(_STAMP))
+    return folder / (stamp + (f"-{name}" if name else ""))
 
 
 @contextmanager

@@ -84,7 +84,7 @@ def loads(area: Path) -> None:
             Store.open(folder, verify=True)
     for folder in area.glob("runs/*/*/checkpoints/step-*"):
         checkpoint.load_model(folder, torch.device("cpu"))
-    for file in (file for ending in ("json", "png", "gif", "yaml") for file in area.glob(f"runs/*/*/*.{ending}")):
+    for file in (file for ending in ("json", "png", "gif", "yaml") for file in area.glob(f"runs/*/*/[!.]*.{ending}")):
         if file.suffix == ".json":
             json.loads(file.read_text())
         elif file.suffix == ".yaml":
@@ -127,6 +127,6 @@ def test_a_command_comes_through_after_a_fault_at_any_write(bench: Bench, kind: 
         for number in sorted({numbers[0], numbers[len(numbers) // 2], numbers[-1]}):
             try:
                 bench.check(number, kind)
-            except (AssertionError, Exception) as error:
+            except Exception as error:
                 failed[bench.calls[number - 1]] = str(error)
     assert not failed

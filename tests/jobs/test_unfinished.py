@@ -57,6 +57,17 @@ def test_auto_takes_the_newest_run_that_is_not_finished_and_has_what_was_typed(t
     assert found(tmp_path, ["device=cpu", "json=true", f"env={'CartPole-v1'}"]) == newer
 
 
+def test_a_run_that_begins_while_the_clock_is_behind_is_the_newest(tmp_path: Path) -> None:
+    older = made_run(tmp_path, "20990101-000000-first")
+    (tmp_path / "CartPole-v1" / "of another name").mkdir()
+    with held_new(config(tmp_path, "name=abc"), "CartPole-v1") as newer:
+        assert newer.name == "20990101-000001-abc"
+        made_run(tmp_path, newer.name)
+    assert found(tmp_path) == newer != older
+    with held_new(config(tmp_path), "CartPole-v1") as newest:
+        assert newest.name == "20990101-000002"
+
+
 def test_arguments_of_the_environment_tell_runs_apart(tmp_path: Path) -> None:
     plain = made_run(tmp_path, "20260101-000000")
     with_arguments = ("env.kwargs.max_episode_steps=20",)
