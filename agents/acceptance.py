@@ -104,7 +104,7 @@ class ExactMatch(Acceptance):
         super().__init__(world_model, drafts, drafts.longest)
         batch_size = len(drafts.rows)
         self._token: Token | None = None  # [B, K]
-        self._beliefs = world_model.model.start.new_zeros(batch_size, drafts.longest + 1, world_model.belief_size)
+        self._beliefs = world_model.zeros(batch_size, drafts.longest + 1, world_model.belief_size)
         self._read = torch.zeros_like(drafts.rows)  # [B] real steps of the episode that the cache holds
 
     @property
@@ -186,12 +186,12 @@ class WithinTolerance(Acceptance):
     def __init__(self, world_model: WorldModel, drafts: Drafts, tolerance: float) -> None:
         super().__init__(world_model, drafts, drafts.longest + 1)
         self.tolerance = tolerance
-        shape, like = (len(drafts.rows), drafts.longest + 1), world_model.model.start
-        self._belief = like.new_zeros(shape[0], world_model.belief_size)
-        self._expected = like.new_zeros(*shape, world_model.belief_size)  # along the draft
+        shape = (len(drafts.rows), drafts.longest + 1)
+        self._belief = world_model.zeros(shape[0], world_model.belief_size)
+        self._expected = world_model.zeros(*shape, world_model.belief_size)  # along the draft
         self._unread = torch.zeros_like(self._expected)  # emb(x) of real steps that the trunk has not read yet
-        self._margin = like.new_ones(shape)
-        self.furthest = like.new_zeros(shape[0])
+        self._margin = world_model.zeros(*shape) + 1
+        self.furthest = world_model.zeros(shape[0])
 
     @property
     def belief(self) -> Tensor:

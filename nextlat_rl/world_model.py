@@ -104,6 +104,10 @@ class WorldModel:
         """Copies and pickles are built anew around a copy of the network: what is traced belongs to one network."""
         return WorldModel, (self.model, self.env_id, self.discount, self.objective, self.trust_horizon)
 
+    def zeros(self, *shape: int) -> Tensor:
+        """Zeros of the weights' type, which need not be torch's default one."""
+        return self.model.start.new_zeros(shape)
+
     def traced(self, function: Callable[..., Any]) -> Traced:
         """A function of tensors that uses this model's weights, traced for each shape of its arguments."""
         return Traced(self.model, function)

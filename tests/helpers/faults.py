@@ -73,7 +73,7 @@ def _serve(library: str) -> None:
         asked: dict[str, Any] = json.loads(line)
         area = Area(Path(asked["area"]))
         shim.faults_arm(asked["area"].encode(), ctypes.c_long(asked["at"]), asked["kind"], int(asked["again"]))
-        process = area._start(tuple(asked["command"]))
+        process = area.start(tuple(asked["command"]))
         shim.faults_arm(b"", ctypes.c_long(0), 0, 0)
         print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)
 
