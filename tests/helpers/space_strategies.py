@@ -1,5 +1,7 @@
 """Random spaces for property tests, and what the tests do with every codec."""
 
+from inspect import signature
+
 import gymnasium as gym
 import numpy as np
 import torch
@@ -23,7 +25,8 @@ _NO_SCALARS = st.lists(st.integers(1, 3), min_size=1, max_size=2).map(tuple)
 def discrete(draw):
     dtype = draw(st.sampled_from([np.int64, np.int32, np.uint8]))
     start = draw(st.integers(0 if dtype is np.uint8 else -5, 5))
-    return spaces.Discrete(draw(st.integers(1, 9)), start=start, dtype=dtype)
+    typed = {"dtype": dtype} if "dtype" in signature(spaces.Discrete).parameters else {}  # not in Gymnasium 1.0
+    return spaces.Discrete(draw(st.integers(1, 9)), start=start, **typed)
 
 
 @st.composite

@@ -23,7 +23,7 @@ from nextlat_rl.results import provenance
 
 _KILLS, _QUICK_KILLS = 3, 1  # of one job, one after the other, before it may end
 _CHAINS, _QUICK_CHAINS = 5, 1  # jobs a part
-_QUICK_LEFT_OUT = ("terminated", "interrupted", "store", "rounds")  # what they do others do too
+_QUICK_LEFT_OUT = ("interrupted", "store", "rounds")  # what they do others do too
 _STEPS, _QUICK_STEPS = 20_000, 500
 _MUTATED, _MEMORY = "mutated", "memory"
 _EVERY = 6  # of the cases, with `quick`
@@ -98,9 +98,8 @@ def memory_table(rows: Sequence[Row]) -> Table:
 def _killed_jobs(root: Path, part: str, seed: int, options: Options, console: Console) -> Iterator[Row]:
     job, draw = JOBS[part], random.Random(f"{part} {seed}")
     whole = Area(root / "whole").prepared(job, None)
-    seconds = whole.run(job.command)
-    if not options.quick:
-        seconds = Area(root / "timed").prepared(job, whole).run(job.command)  # everything is loaded by now
+    whole.run(job.command)
+    seconds = Area(root / "timed").prepared(job, whole).run(job.command)  # everything is loaded by now
     wanted, total, kills = whole.found(), Found(), 0
     for chain in range(_QUICK_CHAINS if options.quick else _CHAINS):
         area = Area(root / f"killed-{chain}").prepared(job, whole)
