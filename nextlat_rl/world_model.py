@@ -67,13 +67,11 @@ class WorldModel:
         objective: str = "nextlat",
         trust_horizon: int | None = None,
     ) -> None:
-        self.model = model.eval()
-        self.trust_horizon = trust_horizon
+        self.model, self.trust_horizon = model.eval(), trust_horizon
         self.env_id, self.discount, self.objective = env_id, discount, objective
         self.device = model.start.device
         self.observation_space, self.action_space = model.spaces.observation, model.spaces.action
-        self.observation_codecs, self.action_codec = model.observation, model.action
-        self.value_codec = model.value
+        self.observation_codecs, self.action_codec, self.value_codec = model.observation, model.action, model.value
         self.belief_size, self.context = model.belief_size, model.trunk.context
         self.transition_num_uniforms = step_num_uniforms(model)
         self.value_range = float(self.value_codec.centres[-1] - self.value_codec.centres[0])
@@ -146,12 +144,12 @@ class WorldModel:
 
     def no_actions(self, batch_size: int) -> Tensor:
         """Stored actions `[B, *action]` to put where there is none, as before an episode's first step."""
-        shape, dtype = self.action_codec.storage_shape, self.action_codec.storage_dtype
-        return torch.from_numpy(np.zeros((batch_size, *shape), dtype)).to(self.device)
+        shape = (batch_size, *self.action_codec.storage_shape)
+        return torch.from_numpy(np.zeros(shape, self.action_codec.storage_dtype)).to(self.device)
 
     def first_step(self, observations: Sequence[Any]) -> Step:
         """x_0 of a batch of episodes, from what `env.reset` returned."""
-        zeros = torch.zeros(len(observations), dtype=torch.float32, device=self.device)
+        zeros = self.zeros(len(observations))
         return Step(self.encode_observations(observations), self.no_actions(len(zeros)), zeros, zeros == 0)
 
     def decode_actions(self, action: Tensor) -> list[Any]:
@@ -198,7 +196,7 @@ class WorldModel:
     @torch.no_grad()
     def first_belief(self, x: Tensor) -> Tensor:
         """Exact beliefs `[B, D]` after an episode's first step, of its emb(x) `[B, D]`."""
-        return self.model.beliefs(x[:, None], torch.zeros(len(x), 1, dtype=torch.long, device=x.device))[:, 0]
+        return self.model.beliefs(x[:, None], torch.zeros_like(x[:, :1], dtype=torch.long))[:, 0]
 
     def _embed(self, previous_action: Tensor, previous_reward: Tensor, is_first: Tensor, *leaf: Tensor) -> Tensor:
         observation = dict(zip(self.observation_codecs, leaf, strict=True))
