@@ -51,8 +51,7 @@ def run(command: str, cls: type[Settings], body: Callable[[Settings, list[str]],
         if {"--help", "-h"} & set(sys.argv[1:]):
             _print_help(command)
             return
-        with sigterm_raises():
-            on_hang(_end)
+        with sigterm_raises(), on_hang(_end):
             if not {"--multirun", "-m"} & set(sys.argv[1:]):
                 main()
                 work(*jobs[0])
