@@ -7,7 +7,8 @@ it waits for a socket. Code in C and other threads cannot be interrupted; there,
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from nextlat_rl.envs.config import EnvConfig
 from nextlat_rl.errors import UserError
@@ -82,10 +83,15 @@ def timeout() -> float:
     return _seconds
 
 
-def on_hang(give_up: Callable[[str], None]) -> None:
+@contextmanager
+def on_hang(give_up: Callable[[str], None]) -> Iterator[None]:
     """Where a call cannot be interrupted, do this with the message, in another thread; by default it is a notice."""
     global _give_up
-    _give_up = give_up
+    before, _give_up = _give_up, give_up
+    try:
+        yield
+    finally:
+        _give_up = before
 
 
 def watch() -> None:

@@ -129,11 +129,14 @@ def _work(pipe: Connection, seconds: float, env_id: str, behaviour: str, epsilon
     """Answer tasks, until the process that started this one ends or ends it; that one says the notices for all."""
     number = 0
     timeout.set_timeout(seconds)
-    timeout.on_hang(lambda message: pipe.send((number, (UserError(message), said()))))
+
+    def give_up(message: str) -> None:
+        pipe.send((number, (UserError(message), said())))
+
     warnings.simplefilter("ignore", NextLatWarning)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     parts = functools.cache(lambda: _parts(env_id, behaviour, epsilon))
-    with contextlib.suppress(EOFError):
+    with timeout.on_hang(give_up), contextlib.suppress(EOFError):
         while True:
             number, seeds = pipe.recv()
             try:

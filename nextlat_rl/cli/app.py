@@ -51,8 +51,7 @@ def run(
         if {"--help", "-h"} & set(sys.argv[1:]):
             print_help(command, cls)
             return
-        with sigterm_raises():
-            on_hang(_end)
+        with sigterm_raises(), on_hang(_end):
             _work(command, cls, body)
     except KeyboardInterrupt as error:
         if not follows():
