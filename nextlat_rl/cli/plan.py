@@ -48,7 +48,7 @@ def plan(config: PlanCommand) -> None:
     folder = run_folder(config.checkpoint)
     out = Path(config.out or folder / f"plan-{time.strftime('%Y%m%d-%H%M%S')}.png")
     with replaced(out) as part:
-        figure.savefig(part, dpi=110)
+        figure.savefig(part, dpi=110, format=out.suffix[1:] or "png")
     tracker = Tracker(folder / out.stem)
     tracker.figure("plan/decision", figure, config.step)
     tracker.close()
