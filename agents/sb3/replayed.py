@@ -1,5 +1,6 @@
 """An environment that can be brought back into the middle of an episode: by playing the episode again."""
 
+import hashlib
 import json
 from typing import Any
 
@@ -43,7 +44,7 @@ class Replayed(gym.Wrapper):
         """
         if self._begun is None:
             raise UserError("there is no episode to save: let the agent learn first")
-        return {**self._begun, "actions": list(self._actions), "seen": _written(self._seen)}
+        return {**self._begun, "actions": np.array(self._actions), "seen": _digest(self._seen)}
 
     def replay(self, episode: dict[str, Any]) -> None:
         """Play an episode again up to where `episode` was called.
@@ -56,12 +57,13 @@ class Replayed(gym.Wrapper):
         self.reset(seed=episode["seed"], options=episode["options"])
         steps = episode["actions"]
         ended = [any(self.step(action)[2:4]) for action in steps]
-        if any(ended) or _written(self._seen) != episode["seen"]:
+        if any(ended) or _digest(self._seen) != episode["seen"]:
             raise UserError(
                 f"{self.env} went another way when its episode of {len(steps)} steps was played again: it is not the "
                 "same environment, or draws from something else than np_random, and cannot be restored"
             )
 
 
-def _written(observation: Any) -> str:
-    return json.dumps(observation, default=lambda part: np.asarray(part).tolist())
+def _digest(observation: Any) -> str:
+    written = json.dumps(observation, default=lambda part: np.asarray(part).tolist())
+    return hashlib.sha256(written.encode()).hexdigest()

@@ -55,7 +55,7 @@ def plan(config: PlanCommand) -> None:
     )
     out = Path(config.out or events.with_name(f"{events.name}.png"))
     with replaced(out) as part:
-        figure.savefig(part, dpi=110)
+        figure.savefig(part, dpi=110, format=out.suffix[1:] or "png")
     tracker = Tracker(events)
     tracker.figure("plan/decision", figure, config.step)
     tracker.close()

@@ -79,7 +79,7 @@ def download(dataset_id: str) -> None:
         # Minari reports its progress on stdout, which belongs to the command's own result.
         with scratch_folder(root, UNFINISHED) as aside, _root_at(aside), contextlib.redirect_stdout(sys.stderr):
             minari.download_dataset(dataset_id)
-            for found in aside.rglob("data/metadata.json"):  # the data set, and those that it is made of
+            for found in list(aside.rglob("data/metadata.json")):  # the data set, and those that it is made of
                 target = root / found.parents[1].relative_to(aside)
                 make_folder(target.parent)
                 if not target.exists():

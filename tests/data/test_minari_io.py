@@ -1,5 +1,6 @@
 import errno
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -192,6 +193,23 @@ def test_failed_download_leaves_nothing(monkeypatch, tmp_path):
     with pytest.raises(UserError, match="the hub says: line broken"):
         load_dataset("D4RL/door/human-v2")
     assert files_below(tmp_path) == []
+
+
+def test_a_download_appears_under_its_name_once_it_is_whole(monkeypatch, tmp_path):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(hub, "_answers", lambda url: True)
+    env = Nested()
+    write("toy/other-v0", env, gather(env, 2))
+    there = tmp_path / "datasets"
+
+    def fetch(dataset_id):
+        shutil.copytree(there / "toy/other-v0", get_dataset_path(dataset_id))
+        assert list_datasets() != ["toy/other-v0"] and not (there / "far").exists()
+
+    monkeypatch.setattr("minari.download_dataset", fetch)
+    assert load_dataset("far/toy-v0").total_episodes == 2
+    assert list_datasets() == ["far/toy-v0", "toy/other-v0"]
+    assert not any("unfinished_" in path.name for path in there.iterdir())
 
 
 @pytest.mark.parametrize("keep", [0, 100, 20_000])

@@ -216,7 +216,11 @@ def test_equal_steps_and_only_these_have_equal_names() -> None:
     assert len({name for row in step_names(token) for name in row}) == 500  # continuous parts: all are different
 
 
-def test_a_drafter_of_another_trunk_is_refused(tmp_path: Path) -> None:
+def full(*_: object) -> None:
+    raise UserError("the disk is full")
+
+
+def test_a_drafter_of_another_trunk_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     world_model = WorldModel(tiny_model(), "none")
     for seed in (0, 1):
         checkpoint.save(tmp_path / f"run{seed}" / "checkpoints", 1, tiny_model(seed=seed), None, {"env_id": "none"})
@@ -233,6 +237,15 @@ def test_a_drafter_of_another_trunk_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="not the file that was written"):
         load_net(world_model, "medusa", runs[0])
     weights.write_bytes(written)
+    with monkeypatch.context() as patch:
+        patch.setattr("nextlat_rl.drafting.weights.write_json", full)
+        with pytest.raises(UserError, match="disk"):
+            save_net("medusa", make_net(world_model, "medusa"), runs[0], {"steps": 2})
+    assert torch.equal(load_net(world_model, "medusa", runs[0]).weight, net.weight)  # type: ignore[arg-type]
+    save_net("medusa", net, runs[0], {"steps": 2})
+    assert [file.name for file in folder.iterdir() if file.suffix != ".json"] == [weights.name]
+    weights.rename(folder / "drafter.safetensors")  # as older versions named it
+    assert torch.equal(load_net(world_model, "medusa", runs[0]).weight, net.weight)  # type: ignore[arg-type]
     (tmp_path / "run1" / "drafters").mkdir()
     folder.rename(tmp_path / "run1" / "drafters" / "medusa")
     with pytest.raises(UserError, match="another trunk"):
