@@ -10,9 +10,10 @@ import time
 import pytest
 
 COMMAND = """
-import sys, time
+import signal, sys, time
 from nextlat_rl import signals
 signals.GRACE = 1.0
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background jobs ignore
 try:
     with signals.sigterm_raises():
         {body}
