@@ -4,7 +4,13 @@ Everything a user needs is imported from here: `from nextlat_rl import WorldMode
 `__init__.pyi`. One is loaded when it is first used, so importing the package is cheap and does not load torch.
 """
 
+import os
+
 import lazy_loader
+
+# torch's threads spin while they wait for each other. Where another program has one of their cores, a training step then
+# takes ten times as long; asleep they lose next to nothing. OpenMP reads this when torch is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.1.0"
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
