@@ -8,8 +8,8 @@ import os
 
 import lazy_loader
 
-# torch's threads spin while they wait for each other. Where another program has one of their cores, a training step then
-# takes ten times as long; asleep they lose next to nothing. OpenMP reads this when torch is loaded.
+# torch's threads spin while they wait for each other. Where another program has one of their cores, a training step
+# then takes more than ten times as long; asleep they lose little. OpenMP reads this when torch is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.1.0"

@@ -19,7 +19,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from benchmarks.suites.trust.jobs import JOBS, Job
+from benchmarks.suites.trust.jobs import Job
 from nextlat_rl.errors import UserError
 
 _SIGNALS = {signal.SIGINT, signal.SIGTERM}
@@ -101,7 +101,7 @@ class Area:
             for left in (left for name in _OF_COMMANDS for left in self.folder.glob(f"runs/*/*/{name}")):
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
         elif job.after:
-            self.run(JOBS[job.after].command)
+            self.run(job.after)
         return self
 
     def run(self, command: tuple[str, ...]) -> float:

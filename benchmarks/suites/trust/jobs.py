@@ -5,13 +5,14 @@ from __future__ import annotations
 import signal
 from dataclasses import dataclass
 
-_SMALL = (
-    *("env=CartPole-v1", "collect.behaviour=random", "collect.steps=200", "collect.workers=1", "runs=runs"),
+_SIZES = (
+    *("collect.behaviour=random", "collect.steps=200", "collect.workers=1", "runs=runs"),
     *("model.layers=1", "model.heads=1", "model.width=16", "model.dynamics_width=16", "resume=auto"),
     *("trainer.steps=12", "trainer.dynamics_finetune_steps=4", "trainer.batch_size=4", "trainer.length=16"),
     *("trainer.eval_episodes=2", "trainer.eval_every=6", "trainer.diagnosis_episodes=0", "trainer.log_every=1"),
     *("trainer.save_every=3", "trainer.threads=1", "trainer.warmup=1"),
 )
+_SMALL = ("env=CartPole-v1", *_SIZES)
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Job:
         window: of the kill, in shares of the time that the whole command takes.
         signal: what kills it.
         done: matches what is there once the command has come to its end.
-        after: another job whose results are there before, by name.
+        after: another command, whose results are there before.
 
     """
 
@@ -31,7 +32,7 @@ class Job:
     window: tuple[float, float] = (0.02, 1.0)
     signal: int = signal.SIGKILL
     done: str = "runs/*/*/results.json"
-    after: str = ""
+    after: tuple[str, ...] = ()
 
 
 JOBS = {
@@ -55,9 +56,11 @@ JOBS = {
     "draft": Job(
         ("draft", "checkpoint=RUN", "drafter=medusa", "steps=20", "horizon=8", "rounds=2", "threads=1"),
         done="runs/*/*/draft-*.json",
-        after="train",
+        after=("train", "env=MiniGrid-Empty-5x5-v0", *_SIZES),  # steps of CartPole cannot be guessed
     ),
     "evaluate": Job(
-        ("evaluate", "checkpoint=RUN", "episodes=20", "threads=1"), done="runs/*/*/evaluation-*.json", after="train"
+        ("evaluate", "checkpoint=RUN", "episodes=20", "threads=1"),
+        done="runs/*/*/evaluation-*.json",
+        after=("train", *_SMALL),
     ),
 }
