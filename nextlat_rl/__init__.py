@@ -8,9 +8,10 @@ import os
 
 import lazy_loader
 
-# torch's threads spin while they wait for each other. Where another program has one of their cores, a training step
-# then takes more than ten times as long; asleep they lose little. OpenMP reads this when torch is loaded.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Threads that wait for each other spin for milliseconds by default. Where another program has one of their cores, a
+# training step then takes ten times as long; after some microseconds they may sleep. OpenMP reads this with torch.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
 __version__ = "0.1.0"
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
