@@ -217,4 +217,6 @@ def test_a_model_loaded_in_inference_mode_can_be_improved(tmp_path: Path) -> Non
     with torch.inference_mode():
         world_model = WorldModel.load(tmp_path, "cpu")
     belief = torch.ones(8, world_model.belief_size)
+    before, value = {k: v.clone() for k, v in world_model.model.state_dict().items()}, "value.logits.weight"
     ImaginationImprover(world_model, belief, ImproveConfig("imagination"), seed=0).improve_step()
+    assert not torch.equal(world_model.model.state_dict()[value], before[value])
